@@ -1,0 +1,125 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Between a module and an operation: the only place where results and errors become Ansible's.
+
+A module's ``main`` names its options and one function; ``run`` does the rest: parse the
+arguments, connect, call the function, and leave through ``exit_json`` or ``fail_json``.
+The function gets a ``Context`` and returns the module's result as plain data; it raises
+an ``IpamError`` to fail, whose message is the sentence the user reads.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, connection_argspec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
+from ansible_collections.calico_ops.ipam.plugins.module_utils._deps import MissingLibrary
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, IpamError
+
+# Values that would let a reader into the cluster, wherever they stand in an inline kubeconfig.
+SECRET_KEYS = frozenset({"token", "password", "client-key-data"})
+
+Report = t.Callable[[object], None]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an operation needs from its module.
+
+    ``params`` are the parsed options, ``report`` takes progress events (each is written as
+    one line of text to the file named by the option ``progress_file``, where the module
+    has it), ``warn`` shows a warning to the user.
+    """
+
+    params: dict[str, t.Any]
+    check_mode: bool
+    api: KubeApi
+    report: Report
+    warn: t.Callable[[str], None]
+
+
+Operation = t.Callable[[Context], t.Dict[str, t.Any]]
+
+
+def run(spec: ArgumentSpec, operation: Operation) -> None:
+    """Run one module: ``spec`` holds its own options, the connection options are added here."""
+    module = AnsibleModule(supports_check_mode=True, **connection_argspec().merge(spec).to_kwargs())
+    params = dict(module.params)
+    module.no_log_values.update(secrets_in(params["kubeconfig"]))
+    result: dict[str, t.Any] = {}
+    try:
+        api = connect(connection_options(params))
+        try:
+            with progress_sink(params.get("progress_file")) as report:
+                result = operation(Context(params, bool(module.check_mode), api, report, module.warn))
+        finally:
+            api.close()
+    except MissingLibrary as error:
+        module.fail_json(msg=missing_required_lib(error.requirement, reason=error.purpose), exception=error.trace)
+    except IpamError as error:
+        module.fail_json(msg=error.message, details=plain(error.details))
+    module.exit_json(**result)
+
+
+def connection_options(params: t.Mapping[str, t.Any]) -> ConnectionOptions:
+    """The connection options among a module's parameters."""
+    return ConnectionOptions(**{name: params[name] for name in connection_argspec().options})
+
+
+def secrets_in(kubeconfig: t.Any) -> set[str]:
+    """Values of an inline kubeconfig that must not appear in any output."""
+    found: set[str] = set()
+    waiting = [kubeconfig]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            for key, value in part.items():
+                if key in SECRET_KEYS and isinstance(value, str) and value:
+                    found.add(value)
+                else:
+                    waiting.append(value)
+        elif isinstance(part, list):
+            waiting.extend(part)
+    return found
+
+
+@contextmanager
+def progress_sink(path: str | None) -> t.Iterator[Report]:
+    """A ``report`` that appends each event to the file ``path`` as one line, at once.
+
+    Raises ``InvalidInput`` when the file cannot be written. Without a path, events go nowhere.
+    """
+    if path is None:
+        yield lambda event: None
+        return
+    try:
+        stream = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+    except OSError as error:
+        raise InvalidInput(
+            f"progress_file: {path} cannot be written ({error.strerror})", field="progress_file", value=path
+        ) from None
+    with stream:
+        yield lambda event: print(event, file=stream, flush=True)  # noqa: T201
+
+
+def plain(value: t.Any) -> t.Any:
+    """``value`` as JSON can carry it: dicts and lists are walked, anything unknown becomes text."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, t.Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(plain(item) for item in value)
+    return str(value)
