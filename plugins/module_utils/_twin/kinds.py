@@ -289,7 +289,7 @@ def _cluster_services() -> list[Kind]:
     ]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _table() -> tuple[Kind, ...]:
     return tuple(_core() + _workloads() + _reviews() + _cluster_services())
 
@@ -299,12 +299,12 @@ def builtin_kinds() -> list[Kind]:
     return list(_table())
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _by_place() -> t.Mapping[tuple[str, str, str], Kind]:
     return {(each.resource.group, each.resource.version, each.resource.plural): each for each in _table()}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _by_name() -> t.Mapping[tuple[str, str], Kind]:
     return {(each.resource.api_version, each.resource.kind): each for each in _table()}
 
