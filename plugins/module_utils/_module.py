@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, connection_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
@@ -109,7 +110,7 @@ def progress_sink(path: str | None) -> t.Iterator[Report]:
             f"progress_file: {path} cannot be written ({error.strerror})", field="progress_file", value=path
         ) from None
     with stream:
-        yield lambda event: print(event, file=stream, flush=True)  # noqa: T201
+        yield lambda event: print(event, file=stream, flush=True)
 
 
 def plain(value: t.Any) -> t.Any:
