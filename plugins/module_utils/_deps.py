@@ -7,8 +7,8 @@
 """Third-party packages that may be missing: imported when first needed, never before.
 
 Every function here returns the package or raises ``MissingLibrary``, which
-``_module.py`` turns into Ansible's own "missing required library" message. Nothing else
-under module_utils imports these packages for itself.
+``_module.py`` turns into Ansible's own "missing required library" message. What the
+connection needs is loaded by ``_cluster/libraries.py``.
 """
 
 from __future__ import annotations
@@ -18,21 +18,7 @@ import traceback
 import types
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
-
-
-class MissingLibrary(IpamError):
-    """A Python package that the request needs is not there.
-
-    ``requirement`` is what to install, ``purpose`` why, and ``trace`` the traceback of the
-    failed import.
-    """
-
-    def __init__(self, requirement: str, purpose: str, trace: str) -> None:
-        super().__init__(f"the Python package {requirement} is needed {purpose}, and it cannot be imported")
-        self.requirement = requirement
-        self.purpose = purpose
-        self.trace = trace
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import MissingLibrary
 
 
 def load(name: str, requirement: str, purpose: str) -> t.Any:
@@ -40,7 +26,11 @@ def load(name: str, requirement: str, purpose: str) -> t.Any:
     try:
         module: types.ModuleType = importlib.import_module(name)
     except ImportError:
-        raise MissingLibrary(requirement, purpose, traceback.format_exc()) from None
+        raise MissingLibrary(
+            f"the Python package {requirement} is needed {purpose}, and it cannot be imported",
+            requirement,
+            traceback.format_exc(),
+        ) from None
     return module
 
 

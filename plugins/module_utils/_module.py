@@ -23,8 +23,8 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, connection_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import MissingLibrary
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
-from ansible_collections.calico_ops.ipam.plugins.module_utils._deps import MissingLibrary
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, IpamError
 
 # Values that would let a reader into the cluster, wherever they stand in an inline kubeconfig.
@@ -59,22 +59,18 @@ def run(spec: ArgumentSpec, operation: Operation) -> None:
     module.no_log_values.update(secrets_in(params["kubeconfig"]))
     result: dict[str, t.Any] = {}
     try:
-        api = connect(connection_options(params))
+        api = connect(ConnectionOptions.from_params(params))
         try:
             with progress_sink(params.get("progress_file")) as report:
                 result = operation(Context(params, bool(module.check_mode), api, report, module.warn))
         finally:
             api.close()
     except MissingLibrary as error:
-        module.fail_json(msg=missing_required_lib(error.requirement, reason=error.purpose), exception=error.trace)
+        trace = {"exception": error.trace} if error.trace else {}
+        module.fail_json(msg=f"{missing_required_lib(error.library)} ({error.message})", **trace)
     except IpamError as error:
         module.fail_json(msg=error.message, details=plain(error.details))
     module.exit_json(**result)
-
-
-def connection_options(params: t.Mapping[str, t.Any]) -> ConnectionOptions:
-    """The connection options among a module's parameters."""
-    return ConnectionOptions(**{name: params[name] for name in connection_argspec().options})
 
 
 def secrets_in(kubeconfig: t.Any) -> set[str]:
