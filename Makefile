@@ -1,0 +1,62 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Two commands for a newcomer: `make demo` and `make test`. Both need Python >= 3.11, make and PyPI.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+
+# The link in site-packages makes the checkout importable and visible to ansible under its real name;
+# ANSIBLE_HOME keeps ansible's files in the checkout, out of the user's home.
+RUN = PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/$(SITE)" ANSIBLE_HOME="$(CURDIR)/.ansible" \
+      ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_DEPRECATION_WARNINGS=true
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-stop test lint unit contract system molecule sanity types docs build old-core bench clean
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11")'
+	@echo "making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.python requirements.txt requirements-twin.txt
+	@echo "installing what the collection and the embedded cluster need"
+	@$(PIP) -r requirements.txt -r requirements-twin.txt
+	@mkdir -p "$(SITE)/ansible_collections/calico_ops"
+	@ln -sfn "$(CURDIR)" "$(SITE)/ansible_collections/calico_ops/ipam"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.txt
+	@echo "installing the test tools"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+demo: $(VENV)/.run ## change a pool's block size on the embedded cluster, live
+	@$(RUN) ansible-playbook calico_ops.ipam.demo
+
+demo-stop: $(VENV)/.run ## stop the demo's cluster
+	@$(RUN) ansible-playbook calico_ops.ipam.demo -e demo_state=stopped
+
+test: $(VENV)/.dev ## everything CI runs
+	@$(RUN) $(BIN)/python tests/tools/everything.py
+
+lint: $(VENV)/.dev ## ruff, yamllint, ansible-lint (production), changelog and docs lint
+	@$(RUN) $(BIN)/python tests/tools/everything.py lint
+
+unit contract system molecule sanity types docs build old-core: $(VENV)/.dev
+	@$(RUN) $(BIN)/python tests/tools/everything.py $@
+
+bench: $(VENV)/.dev ## run the benchmarks
+	@$(RUN) sh -c 'for f in benchmarks/*.py; do echo "== $$f"; python "$$f"; done'
+
+clean: ## remove everything the other targets made
+	@rm -rf $(VENV) .work .ansible .twin .mypy_cache .pytest_cache .ruff_cache .hypothesis *.tar.gz tests/output

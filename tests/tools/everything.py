@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run the named checks, or all of them, two at a time, and say in one table what came out.
+
+    python tests/tools/everything.py [lint|unit|contract|system|molecule|sanity|types|docs|build|old-core ...]
+
+Each check writes its output to ``.work/logs/<check>.log``; a failed one is shown. The last line is
+``checks: N passed, N failed``, the exit code 1 when anything failed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LOGS = ROOT / ".work" / "logs"
+PYTHON = sys.executable
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    commands: tuple[str, ...]
+
+
+def pytest(*paths: str, workers: int = 1) -> str:
+    return f"{PYTHON} -m pytest -q -n {workers} --dist loadfile {' '.join(paths)}"
+
+
+# The long ones first, so that the two lanes end at about the same time.
+CHECKS = (
+    Check("system", (pytest("tests/system"),)),
+    Check("molecule", (f"{PYTHON} tests/tools/scenarios.py",)),
+    Check("sanity", (f"{PYTHON} tests/tools/sanity.py",)),
+    Check("unit", (pytest("tests/unit"),)),
+    Check("contract", (pytest("tests/contract"),)),
+    Check("old-core", (f"{PYTHON} tests/tools/old_core.py",)),
+    Check("types", (f"{PYTHON} tests/tools/types.py",)),
+    Check(
+        "lint",
+        (
+            "ruff check .",
+            "ruff format --check .",
+            "yamllint --strict .",
+            "ansible-lint --strict",
+            "antsibull-changelog lint",
+        ),
+    ),
+    Check(
+        "docs",
+        ("antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self --disallow-unknown-collection-refs .",),
+    ),
+    Check("build", (f"{PYTHON} tests/tools/build.py",)),
+)
+
+
+def run(check: Check) -> tuple[Check, bool, float]:
+    started = time.monotonic()
+    log = LOGS / f"{check.name}.log"
+    with log.open("wb") as out:
+        ok = all(
+            subprocess.run(
+                ["sh", "-c", f"echo '$ {command}'; {command}"],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            ).returncode
+            == 0
+            for command in check.commands
+        )
+    return check, ok, time.monotonic() - started
+
+
+def main() -> int:
+    wanted = sys.argv[1:]
+    unknown = [name for name in wanted if name not in {check.name for check in CHECKS}]
+    if unknown:
+        sys.exit(f"no such check: {', '.join(unknown)}; there are {', '.join(check.name for check in CHECKS)}")
+    checks = [check for check in CHECKS if not wanted or check.name in wanted]
+    LOGS.mkdir(parents=True, exist_ok=True)
+    print(f"running {', '.join(check.name for check in checks)} (logs in {LOGS.relative_to(ROOT)})", flush=True)
+
+    started = time.monotonic()
+    failed = 0
+    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as lanes:
+        for done in as_completed([lanes.submit(run, check) for check in checks]):
+            check, ok, seconds = done.result()
+            lines = (LOGS / f"{check.name}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            last = lines[-1] if lines else ""
+            print(f"{'ok  ' if ok else 'FAIL'} {check.name:<10} {seconds:6.1f} s  {last[:100]}", flush=True)
+            if not ok:
+                failed += 1
+                print("\n".join(f"     {line}" for line in lines[-200:]), flush=True)
+    print(f"{time.monotonic() - started:.0f} s in all")
+    print(f"checks: {len(checks) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
