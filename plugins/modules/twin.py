@@ -1,0 +1,132 @@
+#!/usr/bin/python
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: twin
+short_description: Start or stop the embedded cluster to rehearse on
+version_added: 0.1.0
+author:
+  - calico_ops contributors (@calico-ops)
+description:
+  - Starts a small Kubernetes cluster with Calico in one background process, or stops it.
+  - The twin serves the Kubernetes API over HTTPS on the loopback address, so all modules, roles and playbooks of this collection
+    and clients such as C(kubectl) work on it unchanged, with the kubeconfig that is returned.
+  - Everything in it is simulated. There are no containers, but objects, controllers, disruption budgets, address assignment and time
+    behave as on a real cluster; time can pass faster.
+  - The process outlives the play, until it is stopped. Its objects are kept in the data directory and are there again at the next
+    start, also after it was killed.
+  - The action runs on the control node, whatever the task's host is.
+requirements:
+  - aiohttp
+  - cryptography
+  - cel-python
+  - PyYAML
+extends_documentation_fragment:
+  - calico_ops.ipam._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - V(started) makes sure that a twin runs in O(data_dir) and serves requests.
+      - V(stopped) makes sure that none runs there. Its data stays.
+    type: str
+    choices:
+      - started
+      - stopped
+    default: started
+  data_dir:
+    description:
+      - The directory for the twin's objects, kubeconfig and log. It is created when missing.
+      - A relative path starts at the working directory of the control node.
+      - The scenario is only read when the directory holds no objects yet; delete the directory to begin anew.
+    type: path
+    default: .twin
+  scenario:
+    description:
+      - What the cluster consists of in the beginning, as the name of a scenario of this collection (V(tutorial), V(small)) or the path
+        of a scenario file.
+    type: str
+    default: tutorial
+  port:
+    description:
+      - The TCP port on 127.0.0.1; V(0) takes a free one.
+    type: int
+    default: 0
+  speed:
+    description:
+      - How many seconds pass in the twin during one real second.
+    type: float
+    default: 20
+  seed:
+    description:
+      - Where the twin's chance begins, such as names of pods and how long they take to start.
+      - By default the one that the scenario names.
+    type: int
+  rbac:
+    description:
+      - Whether roles and role bindings decide who may do what. Without it every known user may do everything.
+    type: bool
+    default: false
+  timeout:
+    description:
+      - How many seconds the twin may take to start or to stop.
+    type: int
+    default: 120
+seealso:
+  - module: calico_ops.ipam.ippool_info
+"""
+
+EXAMPLES = r"""
+- name: Start the tutorial cluster
+  calico_ops.ipam.twin:
+    data_dir: /tmp/rehearsal
+    speed: 50
+  register: rehearsal
+
+- name: Look at its pools
+  calico_ops.ipam.ippool_info:
+    kubeconfig: "{{ rehearsal.kubeconfig }}"
+
+- name: Stop it
+  calico_ops.ipam.twin:
+    state: stopped
+    data_dir: /tmp/rehearsal
+"""
+
+RETURN = r"""
+kubeconfig:
+  description: The path of the kubeconfig of the twin's administrator.
+  returned: O(state=started), and not in check mode when the twin does not run yet
+  type: str
+  sample: /tmp/rehearsal/kubeconfig
+url:
+  description: Where the twin serves the Kubernetes API.
+  returned: O(state=started), and not in check mode when the twin does not run yet
+  type: str
+  sample: https://127.0.0.1:41873
+pid:
+  description: The process id of the twin.
+  returned: O(state=started), and not in check mode when the twin does not run yet
+  type: int
+  sample: 4711
+port:
+  description: The TCP port of the twin.
+  returned: O(state=started), and not in check mode when the twin does not run yet
+  type: int
+  sample: 41873
+data_dir:
+  description: The absolute path of the data directory.
+  returned: always
+  type: str
+  sample: /tmp/rehearsal
+"""
