@@ -13,12 +13,12 @@ author:
   - calico_ops contributors (@calico-ops)
 description:
   - Starts a small Kubernetes cluster with Calico in one background process, or stops it.
-  - The twin serves the Kubernetes API over HTTPS on the loopback address, so all modules, roles and playbooks of this collection
-    and clients such as C(kubectl) work on it unchanged, with the kubeconfig that is returned.
-  - Everything in it is simulated. There are no containers, but objects, controllers, disruption budgets, address assignment and time
-    behave as on a real cluster; time can pass faster.
-  - The process outlives the play, until it is stopped. Its objects are kept in the data directory and are there again at the next
-    start, also after it was killed.
+  - The twin serves the Kubernetes API over HTTPS on the loopback address, so all modules, roles and playbooks of this
+    collection and clients such as C(kubectl) work on it unchanged, with the kubeconfig that is returned.
+  - Everything in it is simulated. There are no containers, but objects, controllers, disruption budgets, address
+    assignment and time behave as on a real cluster; time can pass faster.
+  - The process outlives the play, until it is stopped. Its objects are kept in the data directory and are there again
+    at the next start, also after it was killed.
   - The action runs on the control node, whatever the task's host is.
 requirements:
   - aiohttp
@@ -53,8 +53,8 @@ options:
     default: .twin
   scenario:
     description:
-      - What the cluster consists of in the beginning, as the name of a scenario of this collection (V(tutorial), V(small)) or the path
-        of a scenario file.
+      - What the cluster consists of in the beginning, as the name of a scenario of this collection (V(tutorial),
+        V(small)) or the path of a scenario file.
     type: str
     default: tutorial
   port:
