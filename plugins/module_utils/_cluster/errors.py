@@ -6,14 +6,15 @@
 
 """What a Kubernetes API server can answer, as exceptions.
 
-    IpamError
-      ClusterError            the cluster could not be asked, or said no
-        Unreachable           no answer: refused, timed out, TLS, name resolution
-        BadConfiguration      kubeconfig missing, unreadable, or without the context
-        ApiError              an HTTP answer of 400 or above, with its Status body
-          BadRequest 400      Unauthorized 401     Forbidden 403      NotFound 404
-          Conflict 409        AlreadyExists 409    Expired 410        Invalid 422
-          TooManyRequests 429 ServerError 5xx
+IpamError
+  ClusterError            the cluster could not be asked, or said no
+    Unreachable           no answer: refused, timed out, TLS, name resolution
+    BadConfiguration      kubeconfig missing, unreadable, or without the context
+    ApiError              an HTTP answer of 400 or above, with its Status body
+      BadRequest 400      Unauthorized 401     Forbidden 403      NotFound 404
+      Conflict 409        AlreadyExists 409    Expired 410        Invalid 422
+      TooManyRequests 429 ServerError 5xx
+      UnknownResource 404   the server does not serve this resource type at all
 """
 
 from __future__ import annotations
@@ -28,11 +29,32 @@ class ClusterError(IpamError):
 
 
 class Unreachable(ClusterError):
-    """No HTTP answer came back."""
+    """No HTTP answer came back.
+
+    ``maybe_done`` is true when the request had been sent: it may have been carried out although
+    its answer was lost, so read the object again before repeating a write.
+    """
+
+    def __init__(self, message: str, maybe_done: bool = False, **details: t.Any) -> None:
+        super().__init__(message, **details)
+        self.maybe_done = maybe_done
 
 
 class BadConfiguration(ClusterError):
     """The connection options or the kubeconfig do not lead to a cluster."""
+
+
+class MissingLibrary(ClusterError):
+    """A Python package this room needs cannot be imported, or is too old.
+
+    ``library`` is its name with the version wanted (``kubernetes >= 31``), ``trace`` the traceback
+    of the failed import as text.
+    """
+
+    def __init__(self, message: str, library: str, trace: str = "") -> None:
+        super().__init__(message, library=library)
+        self.library = library
+        self.trace = trace
 
 
 class ApiError(ClusterError):
@@ -76,6 +98,14 @@ class Forbidden(ApiError):
 
 class NotFound(ApiError):
     pass
+
+
+class UnknownResource(ApiError):
+    """404 about the resource type, not about an object (spec kubernetes-api-behaviour.md §2).
+
+    Deliberately no ``NotFound``: "there is no such pool" and "this is not a Calico cluster" are
+    different news, and code that takes the first for "absent" must not swallow the second.
+    """
 
 
 class Conflict(ApiError):

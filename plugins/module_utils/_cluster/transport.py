@@ -1,0 +1,249 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""HTTP to one API server: one connection pool, authentication, retries where they are safe, and failures in words.
+
+Requests go through the urllib3 pool manager that the ``kubernetes`` package builds from its configuration,
+so TLS, proxies and client certificates behave as they do for every other Kubernetes client in Python.
+"""
+
+from __future__ import annotations
+
+import http.client
+import random
+import ssl
+import threading
+import time
+import typing as t
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.answers import error_from_answer
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.configuration import load_configuration
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    ApiError,
+    BadConfiguration,
+    ServerError,
+    TooManyRequests,
+    Unreachable,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.libraries import Libraries
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
+
+USER_AGENT = "calico-ops-ipam"
+CONNECT_TIMEOUT = 10.0
+# How often one request is tried when that is safe; with the pauses below about 15 s in all.
+ATTEMPTS = 7
+FIRST_PAUSE = 0.25
+LONGEST_PAUSE = 5.0
+LONGEST_RETRY_AFTER = 30.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request; ``path`` starts with a slash and carries its query."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    content_type: str | None = None
+    resource: Resource | None = None
+
+
+class Transport:
+    """Sends requests; safe to use from several threads."""
+
+    def __init__(self, options: ConnectionOptions, libraries: Libraries) -> None:
+        self._options = options
+        self._libraries = libraries
+        self._lock = threading.Lock()
+        self._answered = False
+        loaded = load_configuration(options, libraries)
+        self._configuration = loaded.configuration
+        self.source = loaded.source
+        try:
+            self._pool = libraries.rest_client(self._configuration).pool_manager
+        except (OSError, ValueError, libraries.urllib3.exceptions.HTTPError) as error:
+            raise BadConfiguration(f"the connection settings from {self.source} cannot be used: {error}") from error
+
+    @property
+    def server(self) -> str:
+        """Host and port of the API server, for messages."""
+        parts = urlsplit(str(self._configuration.host))
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return f"{parts.hostname}:{port}"
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What reading an answer's body may raise when the connection breaks."""
+        return (OSError, http.client.HTTPException, self._libraries.urllib3.exceptions.HTTPError)
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    def send(self, request: Request) -> bytes:
+        """The body of a successful answer; anything else is a ``ClusterError``.
+
+        GET is repeated after lost connections, 5xx and 429. A write is repeated only when the
+        server cannot have acted on it: the connection was never made, or the answer was a 429
+        about overload. Everything else is the caller's: read again, then decide.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                answer = self._exchange(request)
+            except (TooManyRequests, ServerError, Unreachable) as error:
+                if attempt >= self._attempts(error) or not _may_repeat(request, error):
+                    raise
+                time.sleep(_pause(attempt, error))
+            else:
+                return bytes(answer.data)
+
+    def stream(self, request: Request, read_timeout: float) -> t.Any:
+        """The answer to a watch, as a urllib3 response whose body is read by the caller.
+
+        ``read_timeout`` is the longest silence in seconds before the connection counts as lost.
+        """
+        return self._exchange(request, read_timeout)
+
+    def lost(self, error: Exception, sent: bool = True) -> Unreachable:
+        """What a failed exchange means for the user."""
+        return Unreachable(_explain(error, self.server, self._libraries), maybe_done=sent)
+
+    def _attempts(self, error: Exception) -> int:
+        # A server that never answered is more likely a wrong address than a short outage.
+        return ATTEMPTS if self._answered or not isinstance(error, Unreachable) else 2
+
+    def _exchange(self, request: Request, read_timeout: float | None = None) -> t.Any:
+        answer = self._once(request, read_timeout)
+        if answer.status == 401 and self._reload():
+            answer.release_conn()
+            answer = self._once(request, read_timeout)
+        self._answered = True
+        if answer.status < 400:
+            return answer
+        data = bytes(answer.data or b"")
+        header = answer.headers.get("Retry-After")
+        raise error_from_answer(answer.status, data, header, request.resource, self.server, self.source)
+
+    def _once(self, request: Request, read_timeout: float | None) -> t.Any:
+        errors = self._libraries.urllib3.exceptions
+        timeout = self._libraries.urllib3.Timeout(
+            connect=CONNECT_TIMEOUT, read=read_timeout or self._options.request_timeout
+        )
+        try:
+            return self._pool.request(
+                request.method,
+                str(self._configuration.host) + request.path,
+                body=request.body,
+                headers=self._headers(request),
+                timeout=timeout,
+                retries=False,
+                redirect=False,
+                preload_content=read_timeout is None,
+            )
+        except (errors.NewConnectionError, errors.ConnectTimeoutError, errors.SSLError) as error:
+            raise self.lost(error, sent=False) from error
+        except errors.HTTPError as error:
+            raise self.lost(error) from error
+        except OSError as error:
+            # A certificate or key file that went away, or is not what it says.
+            raise BadConfiguration(f"the connection settings from {self.source} cannot be used: {error}") from error
+
+    def _headers(self, request: Request) -> dict[str, str] | t.Any:
+        headers = self._libraries.urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": USER_AGENT})
+        if request.content_type is not None:
+            headers["Content-Type"] = request.content_type
+        with self._lock:
+            # Asking for the key runs the package's refresh hook: expired exec and service account tokens are renewed.
+            for setting in self._configuration.auth_settings().values():
+                if setting.get("in") == "header" and setting.get("value"):
+                    headers[setting["key"]] = setting["value"]
+        if self._options.impersonate_user:
+            headers["Impersonate-User"] = self._options.impersonate_user
+        for group in self._options.impersonate_groups or ():
+            headers.add("Impersonate-Group", group)
+        return headers
+
+    def _reload(self) -> bool:
+        """Read the credentials again, once they were refused; false when that gave the same ones."""
+        with self._lock:
+            before = dict(self._configuration.api_key)
+            fresh = load_configuration(self._options, self._libraries).configuration
+            if fresh.api_key == before:
+                return False
+            self._configuration.api_key = fresh.api_key
+            self._configuration.refresh_api_key_hook = fresh.refresh_api_key_hook
+            return True
+
+
+def _may_repeat(request: Request, error: ApiError | Unreachable) -> bool:
+    if isinstance(error, TooManyRequests):
+        # A refused eviction is an answer, not overload; also the "still being processed" kind is the caller's to time.
+        return not error.causes and not request.path.partition("?")[0].endswith("/eviction") or not error.body
+    if isinstance(error, Unreachable):
+        return request.method == "GET" or not error.maybe_done
+    return request.method == "GET"
+
+
+def _pause(attempt: int, error: ApiError | Unreachable) -> float:
+    asked = error.retry_after if isinstance(error, ApiError) else None
+    if asked is not None:
+        return min(asked, LONGEST_RETRY_AFTER)
+    pause = min(FIRST_PAUSE * 2.0 ** (attempt - 1), LONGEST_PAUSE)
+    return pause * (0.75 + random.random() / 2)
+
+
+def _explain(error: Exception, server: str, libraries: Libraries) -> str:
+    errors = libraries.urllib3.exceptions
+    causes = _chain(error)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"the certificate of {server} is not trusted ({cause.verify_message}): "
+                "give the certificate authority of the cluster as ca_cert, or another host name"
+            )
+    if any(isinstance(cause, (ssl.SSLError, errors.SSLError)) for cause in causes):
+        return (
+            f"no TLS connection to {server} ({_last_words(causes)}): check the port, and the client certificate if any"
+        )
+    if any(isinstance(cause, errors.ProxyError) for cause in causes):
+        return f"{server} cannot be reached through the proxy ({_last_words(causes)}): check proxy and no_proxy"
+    if any(isinstance(cause, errors.NameResolutionError) for cause in causes):
+        return f"the host name of {server} cannot be resolved: check host or the kubeconfig's server, and the DNS"
+    if any(isinstance(cause, errors.ReadTimeoutError) for cause in causes):
+        return f"the server at {server} did not answer in time: it is overloaded, or the connection is cut"
+    return (
+        f"no Kubernetes API server answers at {server} ({_last_words(causes)}): "
+        "check that the cluster runs and that host, or the server in the kubeconfig, is right"
+    )
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error and everything that caused it, outermost first."""
+    found: list[BaseException] = []
+    waiting: list[t.Any] = [error]
+    while waiting:
+        current = waiting.pop(0)
+        if isinstance(current, BaseException) and all(current is not seen for seen in found):
+            found.append(current)
+            waiting.extend((current.__cause__, current.__context__, getattr(current, "reason", None), *current.args))
+    return found
+
+
+def _last_words(causes: t.Sequence[BaseException]) -> str:
+    """The system's own words, which are the innermost; library exceptions carry object addresses and URLs."""
+    for cause in reversed(causes):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+    for cause in causes:
+        if type(cause).__name__ == "ConnectTimeoutError":
+            return "timed out"
+        if type(cause).__name__ in ("RemoteDisconnected", "IncompleteRead", "ProtocolError"):
+            return "the connection was cut"
+    return type(causes[-1]).__name__
