@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run the main job under the oldest supported ansible-core, in a virtual environment of its own.
+
+ansible-core 2.18 runs on Python 3.11 to 3.13; on a newer Python this check says that it was skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".work" / "venv-2.18"
+REQUIREMENTS = ("requirements.txt", "requirements-twin.txt")
+
+
+def prepare() -> Path:
+    """Make the virtual environment once and link the checkout into it, as the Makefile does."""
+    python = VENV / "bin" / "python"
+    stamp = VENV / ".ready"
+    if not stamp.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+        wanted = [word for name in REQUIREMENTS for word in ("-r", str(ROOT / name))]
+        subprocess.run(
+            [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-q", *wanted, "ansible-core>=2.18,<2.19"],
+            check=True,
+        )
+        site = Path(sysconfig.get_path("purelib", vars={"base": str(VENV)}))
+        link = site / "ansible_collections" / "calico_ops" / "ipam"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(ROOT)
+        stamp.touch()
+    return python
+
+
+def main() -> int:
+    if sys.version_info >= (3, 14):
+        print("skipped: ansible-core 2.18 does not run on this Python")
+        return 0
+    python = prepare()
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(VENV)}))
+    environment = dict(
+        os.environ,
+        PATH=f"{python.parent}{os.pathsep}{os.environ['PATH']}",
+        ANSIBLE_COLLECTIONS_PATH=str(site),
+        ANSIBLE_HOME=str(ROOT / ".work" / "ansible-2.18"),
+    )
+    subprocess.run([str(python.parent / "ansible"), "--version"], env=environment, check=True)
+    directory = ROOT / ".work" / "old-core"
+    play = [str(python.parent / "ansible-playbook"), "calico_ops.ipam.demo", "-e", f"demo_dir={directory}", "-e", "demo_speed=50"]
+    code = subprocess.run(play, env=environment).returncode
+    subprocess.run([*play, "-e", "demo_state=stopped"], env=environment, stdout=subprocess.DEVNULL)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
