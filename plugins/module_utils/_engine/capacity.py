@@ -327,7 +327,8 @@ def _block_limit(found: Assessment, strict_affinity: bool) -> t.Iterator[Shortag
         "B02",
         True,
         f"With blockSize {supply.block_size} a node can have "
-        f"{_count(found.addresses_per_node, 'address', 'addresses')} ({found.blocks_per_host} blocks of {supply.addresses_per_block}), but "
+        f"{_count(found.addresses_per_node, 'address', 'addresses')} "
+        f"({found.blocks_per_host} blocks of {supply.addresses_per_block}), but "
         f"{_count(demand.max_pods, 'pod')} and {_count(demand.tunnels, 'tunnel')} take {demand.per_node}: beyond the "
         "limit pods fail, they do not borrow.",
         f"Use blockSize {enough} or less, or set maxBlocksPerHost to {found.blocks_per_node}{and_strict}.",
