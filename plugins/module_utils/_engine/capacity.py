@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, covering
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_rules import BLOCK_SIZES
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_fields import BLOCK_SIZES
 
 #: Blocks a host may own per IP version when ``maxBlocksPerHost`` is 0 or absent.
 DEFAULT_BLOCKS_PER_HOST = 20
