@@ -1,0 +1,566 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""The API server without HTTP: every verb with its rules, synchronous, on the object store.
+
+``http.py`` puts it on the network, ``local.py`` gives it to the controllers. Each method raises a
+``Fault`` that carries the server's answer. What comes back is shared with the store and must not
+be changed. The rules are those of spec kubernetes-api-behaviour.md; section numbers stand at each.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import NAMESPACES
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import deletion
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.kinds import Kind
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.listing import (
+    Page,
+    check_reached,
+    list_page,
+    wanted_version,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.metadata import (
+    SERVERS_OWN,
+    arranged,
+    check_labels,
+    check_name,
+    check_shape,
+    check_type,
+    generated_name,
+    metadata_of,
+    new_uid,
+    parse_version,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import Entry, ObjectStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.options import (
+    Answer,
+    DeleteOptions,
+    ListOptions,
+    SubresourceCall,
+    SubresourceHandler,
+    WriteOptions,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.patch import apply_patch
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.served import ServedKinds
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import (
+    Cause,
+    already_exists,
+    bad_request,
+    conflict,
+    forbidden,
+    internal_error,
+    invalid,
+    method_not_allowed,
+    not_found,
+    success,
+)
+
+_GENERATE_ATTEMPTS = 8
+_PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public")
+# Types that count changes of their annotations as well.
+_ANNOTATIONS_COUNT = frozenset({("apps", "deployments")})
+# Types whose /status may change labels and annotations.
+_STATUS_WITH_METADATA = frozenset({("", "pods"), ("", "nodes")})
+# Types that keep the status a client sends on create.
+_STATUS_ON_CREATE = frozenset({("", "nodes")})
+
+
+class Schemas(t.Protocol):
+    """What the API server needs from ``schema.py``."""
+
+    def admit(
+        self, kind: Kind, obj: Object, old: Object | None, *, field_validation: str, subresource: str | None
+    ) -> tuple[Object, t.Sequence[str]]:
+        """The object pruned, defaulted and validated, and the warnings. Raises ``Fault``."""
+        ...
+
+
+class NoSchemas:
+    """Takes everything as it is; for tests of the rules that need no schema."""
+
+    def admit(
+        self, kind: Kind, obj: Object, old: Object | None, *, field_validation: str, subresource: str | None
+    ) -> tuple[Object, t.Sequence[str]]:
+        return obj, ()
+
+
+# Admission: may return another object, or raise a Fault to refuse. ``old`` is None on create.
+Admission = t.Callable[[Kind, Object, t.Optional[Object], WriteOptions], Object]
+DeleteAdmission = t.Callable[[Kind, Object, DeleteOptions], None]
+
+
+class ApiServer:
+    """The verbs. Resources are named by ``Resource``; ``namespace`` is None for cluster-scoped ones."""
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        clock: VirtualClock,
+        *,
+        schemas: Schemas | None = None,
+        served: ServedKinds | None = None,
+    ) -> None:
+        self.objects = objects
+        self.clock = clock
+        self.schemas: Schemas = schemas or NoSchemas()
+        self.served = served or ServedKinds()
+        self.admissions: list[Admission] = []
+        self.delete_admissions: list[DeleteAdmission] = []
+        self._handlers: dict[tuple[str, str, str], SubresourceHandler] = {}
+        self._creators: dict[tuple[str, str], SubresourceHandler] = {}
+
+    # ---- extension points
+
+    def register_subresource(
+        self, plural: str, subresource: str, handler: SubresourceHandler, *, group: str = ""
+    ) -> None:
+        """Let ``handler`` answer every request to a subresource, such as pods/eviction."""
+        self._handlers[(group, plural, subresource)] = handler
+
+    def register_create(self, group: str, plural: str, handler: SubresourceHandler) -> None:
+        """Let ``handler`` answer POST for a type that is never stored (reviews)."""
+        self._creators[(group, plural)] = handler
+
+    def before_write(self, admission: Admission) -> None:
+        """Add an admission step for creates, replaces and patches."""
+        self.admissions.append(admission)
+
+    def before_delete(self, admission: DeleteAdmission) -> None:
+        """Add an admission step for deletes; it refuses by raising a ``Fault``."""
+        self.delete_admissions.append(admission)
+
+    # ---- reading
+
+    def entry(self, resource: Resource, name: str, namespace: str | None = None) -> Entry:
+        """The stored object with its encoded form. Raises 404."""
+        kind = self.served.kind_of(resource)
+        _check_scope(kind, namespace)
+        found = self.objects.entry(resource, namespace, name)
+        if found is None:
+            raise not_found(resource, name)
+        return found
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None, *, version: str = "") -> Object:
+        """GET; ``version`` is the query's resourceVersion. Raises 404, 504."""
+        check_reached(self.objects, wanted_version(version))
+        return self.entry(resource, name, namespace).object
+
+    def list(self, resource: Resource, namespace: str | None = None, options: ListOptions | None = None) -> Page:
+        """One page; a namespace that does not exist has an empty list (2, 12)."""
+        return list_page(self.objects, self.served.kind_of(resource), namespace, options or ListOptions())
+
+    # ---- create (3)
+
+    def create(
+        self,
+        resource: Resource,
+        body: t.Any,
+        namespace: str | None = None,
+        options: WriteOptions | None = None,
+    ) -> Answer:
+        """POST to a collection: 201 with the stored object."""
+        kind, options = self.served.kind_of(resource), options or WriteOptions()
+        if resource.namespaced and not namespace:
+            raise method_not_allowed()
+        creator = self._creators.get((resource.group, resource.plural))
+        if creator is not None:
+            return creator(SubresourceCall("create", kind, "", "", namespace, check_type(kind, body), options))
+        if "create" not in kind.verbs:
+            raise method_not_allowed()
+        obj = check_type(kind, body)
+        metadata = metadata_of(obj)
+        check_shape(kind, metadata)
+        self._fit_namespace(kind, metadata, namespace)
+        if metadata.get("resourceVersion"):
+            raise internal_error("resourceVersion should not be set on objects to be created")
+        self._check_home(kind, str(metadata.get("name") or ""), namespace)
+        for key in (*SERVERS_OWN, "resourceVersion"):
+            metadata.pop(key, None)
+        metadata["name"] = self._new_name(kind, metadata, namespace)
+        causes = check_name(kind, metadata["name"]) + check_labels(metadata)
+        obj = dict(obj)
+        if kind.has_status and (resource.group, resource.plural) not in _STATUS_ON_CREATE:
+            obj.pop("status", None)
+        metadata["uid"] = new_uid(self.clock.random(f"uid/{self.objects.revision}"))
+        metadata["creationTimestamp"] = self.clock.timestamp()
+        if kind.generation or kind.custom:
+            metadata["generation"] = 1
+        if causes:
+            raise invalid(resource.kind, resource.group, metadata["name"], causes)
+        obj, warnings = self._admit(kind, arranged(kind, obj, metadata), None, options, None)
+        existing = self.objects.get(resource, namespace, metadata["name"])
+        if existing is not None:
+            terminating = "deletionTimestamp" in existing["metadata"]
+            raise already_exists(resource, metadata["name"], terminating=terminating)
+        if options.dry_run:
+            return Answer(201, obj, warnings)
+        return Answer(201, self.objects.create(resource, obj).object, warnings)
+
+    def _fit_namespace(self, kind: Kind, metadata: Object, namespace: str | None) -> None:
+        given = metadata.get("namespace") or ""
+        if not kind.resource.namespaced:
+            if given:
+                raise bad_request("namespace may not be set on a cluster-scoped object")
+            metadata.pop("namespace", None)
+            return
+        if given and given != namespace:
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        metadata["namespace"] = namespace
+
+    def _check_home(self, kind: Kind, name: str, namespace: str | None) -> None:
+        """The namespace must exist (404 about it) and not be on its way out (403)."""
+        if not kind.resource.namespaced or not namespace:
+            return
+        home = self.objects.get(NAMESPACES, None, namespace)
+        if home is None:
+            raise not_found(NAMESPACES, namespace)
+        if "deletionTimestamp" in home["metadata"]:
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            cause = Cause("NamespaceTerminating", f"namespace {namespace} is being terminated", "metadata.namespace")
+            raise forbidden(kind.resource, name, why, [cause])
+
+    def _new_name(self, kind: Kind, metadata: Object, namespace: str | None) -> str:
+        name, prefix = str(metadata.get("name") or ""), str(metadata.get("generateName") or "")
+        if name:
+            return name
+        if not prefix:
+            cause = Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
+            raise invalid(kind.resource.kind, kind.resource.group, "", [cause])
+        for attempt in range(_GENERATE_ATTEMPTS):
+            chance = self.clock.random(f"name/{prefix}/{self.objects.revision}/{attempt}")
+            name = generated_name(prefix, chance)
+            if self.objects.entry(kind.resource, namespace, name) is None:
+                break
+        return name
+
+    def _admit(
+        self, kind: Kind, obj: Object, old: Object | None, options: WriteOptions, subresource: str | None
+    ) -> tuple[Object, tuple[str, ...]]:
+        for admission in self.admissions:
+            obj = admission(kind, obj, old, options)
+        obj, warnings = self.schemas.admit(
+            kind, obj, old, field_validation=options.field_validation, subresource=subresource
+        )
+        return obj, tuple(warnings)
+
+    # ---- replace (4)
+
+    def replace(
+        self,
+        resource: Resource,
+        name: str,
+        body: t.Any,
+        namespace: str | None = None,
+        options: WriteOptions | None = None,
+        *,
+        subresource: str | None = None,
+    ) -> Answer:
+        """PUT to an object or its status."""
+        kind, options = self.served.kind_of(resource), options or WriteOptions()
+        _check_scope(kind, namespace)
+        handled = self._handled("update", kind, subresource, name, namespace, body, options)
+        if handled is not None:
+            return handled
+        self._check_subresource(kind, subresource, name)
+        obj = check_type(kind, body)
+        metadata = metadata_of(obj)
+        check_shape(kind, metadata)
+        given = metadata.get("name") or ""
+        if given != name:
+            if not given:
+                raise bad_request("name must be provided")
+            raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
+        self._fit_namespace(kind, metadata, namespace)
+        version = parse_version(metadata.get("resourceVersion"))
+        old = self.objects.entry(resource, namespace, name)
+        if old is None:
+            raise not_found(resource, name)
+        if version is None and kind.custom:
+            cause = Cause(
+                "FieldValueInvalid",
+                "Invalid value: 0: must be specified for an update",
+                "metadata.resourceVersion",
+            )
+            raise invalid(resource.kind, resource.group, name, [cause])
+        found, wanted = old.object["metadata"].get("uid"), metadata.get("uid")
+        if wanted and wanted != found:
+            raise conflict(
+                resource, name, f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+            )
+        if version is not None and version != old.revision:
+            raise conflict(resource, name)
+        return self._update(kind, old, {**obj, "metadata": metadata}, options, subresource)
+
+    # ---- patch (5)
+
+    def patch(
+        self,
+        resource: Resource,
+        name: str,
+        body: t.Any,
+        media_type: str,
+        namespace: str | None = None,
+        options: WriteOptions | None = None,
+        *,
+        subresource: str | None = None,
+    ) -> Answer:
+        """PATCH with a JSON, merge or strategic patch; ``body`` is the decoded patch."""
+        kind, options = self.served.kind_of(resource), options or WriteOptions()
+        _check_scope(kind, namespace)
+        handled = self._patch_handled(kind, subresource, name, namespace, body, media_type, options)
+        if handled is not None:
+            return handled
+        self._check_subresource(kind, subresource, name)
+        old = self.objects.entry(resource, namespace, name)
+        if old is None:
+            raise not_found(resource, name)
+        patched = apply_patch(kind, old.object, body, media_type)
+        obj = check_type(kind, patched)
+        metadata = metadata_of(obj)
+        check_shape(kind, metadata)
+        given = metadata.get("name") or ""
+        if given != name:
+            raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
+        self._fit_namespace(kind, metadata, namespace)
+        version = parse_version(metadata.get("resourceVersion"))
+        if version is not None and version != old.revision:
+            raise conflict(resource, name)
+        uid = metadata.get("uid")
+        if uid and uid != old.object["metadata"].get("uid"):
+            cause = Cause("FieldValueInvalid", f'Invalid value: "{uid}": field is immutable', "metadata.uid")
+            raise invalid(resource.kind, resource.group, name, [cause])
+        return self._update(kind, old, {**obj, "metadata": metadata}, options, subresource)
+
+    # ---- what replace and patch share
+
+    def _update(self, kind: Kind, entry: Entry, obj: Object, options: WriteOptions, subresource: str | None) -> Answer:
+        resource, old = kind.resource, entry.object
+        metadata, before = dict(obj["metadata"]), old["metadata"]
+        name, namespace = before["name"], before.get("namespace")
+        for key in (*SERVERS_OWN, "resourceVersion", "generateName"):
+            if key in before:
+                metadata[key] = before[key]
+            elif key != "generateName":
+                metadata.pop(key, None)
+        if subresource == "status":
+            metadata, obj = _status_only(kind, old, obj, metadata)
+        elif subresource != "finalize" and kind.has_status:
+            obj = _with_status_of(old, obj)
+        if subresource == "finalize":
+            finalizers = (obj.get("spec") or {}).get("finalizers") or []
+            obj = {**old, "spec": {**(old.get("spec") or {}), "finalizers": finalizers}}
+            metadata = dict(before)
+        causes = check_labels(metadata) + _new_finalizers(before, metadata)
+        if causes:
+            raise invalid(resource.kind, resource.group, name, causes)
+        obj, warnings = self._admit(kind, arranged(kind, obj, metadata), old, options, subresource)
+        if _counts(kind, old, obj):
+            metadata = dict(obj["metadata"])
+            metadata["generation"] = (before.get("generation") or 0) + 1
+            obj = arranged(kind, obj, metadata)
+        if obj == old:
+            return Answer(200, old, warnings)
+        if options.dry_run:
+            return Answer(200, obj, warnings)
+        if deletion.is_finished(kind, obj):
+            self._remove(kind, namespace, name)
+            return Answer(200, obj, warnings)
+        return Answer(200, self.objects.update(resource, obj).object, warnings)
+
+    # ---- subresources
+
+    def subresource(self, resource: Resource, name: str, subresource: str, namespace: str | None = None) -> Object:
+        """GET of a subresource: the object itself for status, what the handler says for others."""
+        kind = self.served.kind_of(resource)
+        _check_scope(kind, namespace)
+        handled = self._handled("get", kind, subresource, name, namespace, {}, WriteOptions())
+        if handled is not None:
+            return handled.object
+        self._check_subresource(kind, subresource, name)
+        return self.get(resource, name, namespace)
+
+    def create_subresource(
+        self,
+        resource: Resource,
+        name: str,
+        subresource: str,
+        body: t.Any,
+        namespace: str | None = None,
+        options: WriteOptions | None = None,
+    ) -> Answer:
+        """POST to a subresource, such as pods/eviction or pods/binding."""
+        kind = self.served.kind_of(resource)
+        _check_scope(kind, namespace)
+        handled = self._handled("create", kind, subresource, name, namespace, body, options or WriteOptions())
+        if handled is None:
+            self._check_subresource(kind, subresource, name)
+            raise method_not_allowed()
+        return handled
+
+    def _handled(
+        self,
+        verb: str,
+        kind: Kind,
+        subresource: str | None,
+        name: str,
+        namespace: str | None,
+        body: t.Any,
+        options: WriteOptions,
+    ) -> Answer | None:
+        handler = self._handlers.get((kind.resource.group, kind.resource.plural, subresource or ""))
+        if handler is None:
+            return None
+        described = kind.subresource(subresource or "")
+        if described is not None and verb not in described.verbs:
+            raise method_not_allowed()
+        if not isinstance(body, dict):
+            raise bad_request("couldn't get version/kind; json parse error")
+        return handler(SubresourceCall(verb, kind, subresource or "", name, namespace, body, options))
+
+    def _patch_handled(
+        self,
+        kind: Kind,
+        subresource: str | None,
+        name: str,
+        namespace: str | None,
+        patch: t.Any,
+        media_type: str,
+        options: WriteOptions,
+    ) -> Answer | None:
+        """A patch of a handled subresource is a get, the patch, and an update."""
+        current = self._handled("get", kind, subresource, name, namespace, {}, options) if subresource else None
+        if current is None:
+            return None
+        patched = apply_patch(kind, current.object, patch, media_type)
+        return self._handled("update", kind, subresource, name, namespace, patched, options)
+
+    def _check_subresource(self, kind: Kind, subresource: str | None, name: str) -> None:
+        if not subresource or kind.subresource(subresource) is not None:
+            return
+        if kind.custom:
+            # What is not enabled for a custom resource answers like a missing object (2).
+            raise not_found(kind.resource, name)
+        raise self.served.missing(kind.resource.group, kind.resource.version)
+
+    # ---- delete (9, 10)
+
+    def delete(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None = None,
+        options: DeleteOptions | None = None,
+    ) -> Answer:
+        """DELETE: Status Success when the object is gone, the object while it is not."""
+        kind, options = self.served.kind_of(resource), options or DeleteOptions()
+        _check_scope(kind, namespace)
+        entry = self.objects.entry(resource, namespace, name)
+        if entry is None:
+            raise not_found(resource, name)
+        if resource == NAMESPACES and name in _PROTECTED_NAMESPACES:
+            raise forbidden(resource, name, "this namespace may not be deleted")
+        failed = deletion.check_preconditions(kind, entry.object, options)
+        if failed is not None:
+            raise failed
+        for admission in self.delete_admissions:
+            admission(kind, entry.object, options)
+        verdict = deletion.judge(kind, entry.object, options, self.clock.now())
+        marked = entry.object if verdict.marked is None else verdict.marked
+        last = arranged(kind, marked, marked["metadata"])
+        if not options.dry_run:
+            if verdict.marked is not None and last != entry.object:
+                last = self.objects.update(resource, last).object
+            if verdict.remove:
+                self._remove(kind, namespace, name)
+        if verdict.remove and (resource.group, resource.plural) not in deletion.RETURNS_OBJECT:
+            return Answer(200, success(_deleted_details(resource, entry.object)))
+        return Answer(200, last)
+
+    def delete_collection(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        chosen: ListOptions | None = None,
+        options: DeleteOptions | None = None,
+    ) -> list[Entry]:
+        """DELETE of a collection: what it deleted, in order."""
+        kind = self.served.kind_of(resource)
+        if "deletecollection" not in kind.verbs or (resource.namespaced and not namespace):
+            raise method_not_allowed()
+        page = self.list(resource, namespace, chosen)
+        for entry in page.entries:
+            metadata = entry.object["metadata"]
+            self.delete(resource, metadata["name"], metadata.get("namespace"), options)
+        return page.entries
+
+    def _remove(self, kind: Kind, namespace: str | None, name: str) -> None:
+        self.objects.delete(kind.resource, namespace, name)
+
+
+def _check_scope(kind: Kind, namespace: str | None) -> None:
+    if kind.resource.namespaced and not namespace:
+        raise bad_request("an empty namespace may not be set when a resource name is provided")
+
+
+def _deleted_details(resource: Resource, obj: Object) -> Object:
+    details: Object = {"name": obj["metadata"]["name"]}
+    if resource.group:
+        details["group"] = resource.group
+    details["kind"] = resource.plural
+    details["uid"] = obj["metadata"].get("uid", "")
+    return details
+
+
+def _with_status_of(old: Object, obj: Object) -> Object:
+    """The main resource leaves the status alone (4)."""
+    merged = {key: value for key, value in obj.items() if key != "status"}
+    if "status" in old:
+        merged["status"] = old["status"]
+    return merged
+
+
+def _status_only(kind: Kind, old: Object, obj: Object, metadata: Object) -> tuple[Object, Object]:
+    """``/status`` changes the status only; on pods and nodes labels and annotations too (4)."""
+    kept = dict(old["metadata"])
+    if (kind.resource.group, kind.resource.plural) in _STATUS_WITH_METADATA:
+        for key in ("labels", "annotations"):
+            kept[key] = metadata.get(key)
+    merged = {key: value for key, value in old.items() if key != "status"}
+    if obj.get("status") is not None:
+        merged["status"] = obj["status"]
+    return kept, merged
+
+
+def _new_finalizers(before: Object, metadata: Object) -> list[Cause]:
+    if "deletionTimestamp" not in before:
+        return []
+    added = [each for each in metadata.get("finalizers") or [] if each not in (before.get("finalizers") or [])]
+    if not added:
+        return []
+    shown = ", ".join(f'"{each}"' for each in added)
+    message = (
+        "Forbidden: no new finalizers can be added if the object is being deleted, "
+        f"found new finalizers []string{{{shown}}}"
+    )
+    return [Cause("FieldValueForbidden", message, "metadata.finalizers")]
+
+
+def _counts(kind: Kind, old: Object, obj: Object) -> bool:
+    """Whether the change is one of the kind that ``metadata.generation`` counts (4)."""
+    place = (kind.resource.group, kind.resource.plural)
+    if not (kind.generation or kind.custom) or place == ("", "pods"):
+        return False
+    if kind.custom:
+        ignored = {"metadata", "status"} if kind.has_status else {"metadata"}
+        keys = (old.keys() | obj.keys()) - ignored
+        return any(old.get(key) != obj.get(key) for key in keys)
+    if old.get("spec") != obj.get("spec"):
+        return True
+    return place in _ANNOTATIONS_COUNT and old["metadata"].get("annotations") != obj["metadata"].get("annotations")
