@@ -109,3 +109,28 @@ def pool_fields_argspec() -> ArgumentSpec:
             "assignment_mode": {"type": "str", "choices": ["Automatic", "Manual"], "aliases": ["assignmentMode"]},
         },
     )
+
+
+def metadata_argspec() -> ArgumentSpec:
+    """Labels and annotations of a pool."""
+    return ArgumentSpec(options={"labels": {"type": "dict"}, "annotations": {"type": "dict"}})
+
+
+def target_argspec() -> ArgumentSpec:
+    """The option ``target``: the pool that pods move to."""
+    fields = {"name": {"type": "str", "required": True}, **_pool_options()}
+    return ArgumentSpec(options={"target": {"type": "dict", "options": fields}})
+
+
+def pools_argspec() -> ArgumentSpec:
+    """The option ``pools``: a list of declared pools."""
+    fields = {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        **_pool_options(),
+    }
+    return ArgumentSpec(options={"pools": {"type": "list", "elements": "dict", "options": fields}})
+
+
+def _pool_options() -> Options:
+    return pool_fields_argspec().merge(metadata_argspec()).options

@@ -61,5 +61,10 @@ def _scalar(value: t.Any) -> str:
         return "{}"
     if isinstance(value, (list, tuple)):
         return "[]"
-    # JSON scalars are YAML scalars.
-    return json.dumps(value, ensure_ascii=False)
+    # JSON scalars are YAML scalars, but for characters that YAML takes in escaped form only.
+    return "".join(c if c.isprintable() else _escaped(c) for c in json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

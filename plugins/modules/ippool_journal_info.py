@@ -1,0 +1,141 @@
+#!/usr/bin/python
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ippool_journal_info
+short_description: Tell how far a procedure on a pool came
+version_added: 0.1.0
+description:
+  - Reads the journal that M(calico_ops.ipam.ippool_journal) keeps in the cluster, compares it with the pools as they
+    are, and tells where an interrupted procedure has to go on.
+author:
+  - calico_ops contributors (@calico-ops)
+extends_documentation_fragment:
+  - calico_ops.ipam._attributes
+  - calico_ops.ipam._attributes.info_module
+  - calico_ops.ipam._attributes.actiongroup_cluster
+  - calico_ops.ipam._connection
+  - calico_ops.ipam._pool_fields.target
+options:
+  procedure:
+    description: The procedure.
+    type: str
+    choices: [migrate_pool, change_block_size]
+    required: true
+  pool:
+    description: Name of the pool that the procedure is about.
+    type: str
+    required: true
+  block_size:
+    description: The new block size, for O(procedure=change_block_size).
+    type: int
+    aliases: [blockSize]
+  namespace:
+    description: Namespace of the ConfigMap.
+    type: str
+    default: kube-system
+seealso:
+  - module: calico_ops.ipam.ippool_journal
+"""
+
+EXAMPLES = r"""
+- name: How far did the change of the block size come
+  calico_ops.ipam.ippool_journal_info:
+    procedure: change_block_size
+    pool: default-ipv4-ippool
+    block_size: 28
+    target:
+      name: default-ipv4-ippool-temporary
+      cidr: 198.51.100.0/24
+  register: before
+
+- name: Show it
+  ansible.builtin.debug:
+    var: before.phase
+"""
+
+RETURN = r"""
+journal:
+  description: The journal, or null when there is none.
+  returned: success
+  type: dict
+  contains:
+    procedure:
+      description: The procedure that is under way.
+      returned: success
+      type: str
+    pool:
+      description: Name of the pool that the procedure is about.
+      returned: success
+      type: str
+    target:
+      description: The pool that the pods move to, or the temporary pool.
+      returned: success
+      type: dict
+    block_size:
+      description: The new block size of a RV(journal.procedure=change_block_size).
+      returned: success
+      type: int
+    definition:
+      description: The pool as it was before the first change, with its C(spec), C(labels) and C(annotations).
+      returned: success
+      type: dict
+    started:
+      description: When the journal was written, in UTC.
+      returned: success
+      type: str
+      sample: "2026-08-22T09:30:00Z"
+    version:
+      description: The version of this collection that wrote it.
+      returned: success
+      type: str
+    phase:
+      description: The same as RV(phase).
+      returned: success
+      type: str
+phase:
+  description:
+    - How far the procedure came, from the journal and the pools as they are.
+    - V(not_started) means that nothing was written down and nothing shows that the procedure was done.
+    - V(moving_out) means that the pool is still there as recorded.
+    - V(recreate) means that the pool is gone.
+    - V(moving_back) means that the pool is there with its new block size.
+    - V(done) means that the cluster is as wanted and that there is no journal.
+  returned: success
+  type: str
+  sample: moving_out
+"""
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, target_argspec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
+    PROCEDURES,
+    journal_request,
+    look,
+)
+
+
+def operate(context: Context) -> dict[str, t.Any]:
+    return {"changed": False, **look(context.api, journal_request(context.params)).as_result()}
+
+
+def main() -> None:
+    own = ArgumentSpec(
+        options={
+            "procedure": {"type": "str", "choices": list(PROCEDURES), "required": True},
+            "pool": {"type": "str", "required": True},
+            "block_size": {"type": "int", "aliases": ["blockSize"]},
+            "namespace": {"type": "str", "default": "kube-system"},
+        }
+    )
+    run(own.merge(target_argspec()), operate)
+
+
+if __name__ == "__main__":
+    main()
