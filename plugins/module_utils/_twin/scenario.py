@@ -267,7 +267,8 @@ def _nodes(entries: t.Any, kubernetes: str, used: int, origin: str) -> list[Obje
             labels = [str(entry["name"])]
         else:
             labels = [f"{entry['prefix']}{i}" for i in range(1, _whole(entry.get("count", 1), where, origin) + 1)]
-        nodes.extend(_node(name, used + len(nodes) + i, template, kubernetes) for i, name in enumerate(labels))
+        first = used + len(nodes)
+        nodes += [_node(name, first + i, template, kubernetes) for i, name in enumerate(labels)]
     return nodes
 
 
