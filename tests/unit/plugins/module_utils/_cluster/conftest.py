@@ -59,7 +59,7 @@ class ScriptedServer:
                 )
                 waiting = script.answers.get((self.command, parts.path)) or [Answer(404, b"404 page not found")]
                 answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-                if answer.cut:
+                if answer.cut and answer.lines is None:
                     self.close_connection = True
                     self.connection.close()
                     return
@@ -75,6 +75,9 @@ class ScriptedServer:
                         self.wfile.flush()
                     if answer.hold:
                         time.sleep(answer.hold)
+                    if answer.cut:
+                        self.close_connection = True
+                        return
                     self.wfile.write(b"0\r\n\r\n")
                     return
                 data = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
