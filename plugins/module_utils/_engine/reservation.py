@@ -1,0 +1,60 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Reserved addresses: what automatic assignment must never hand out (spec ipam-engine.md §8.3)."""
+
+from __future__ import annotations
+
+import typing as t
+from bisect import bisect_right
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, covering, parse_range
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+
+
+class Reservations:
+    """All IPReservations of a cluster, as sorted ranges without overlaps per family."""
+
+    def __init__(self, networks: t.Iterable[Network] = ()) -> None:
+        self._first: t.Dict[int, t.List[int]] = {4: [], 6: []}
+        self._last: t.Dict[int, t.List[int]] = {4: [], 6: []}
+        for network in covering(networks):
+            self._first[network.version].append(network.value)
+            self._last[network.version].append(network.end)
+
+    def any(self, version: int) -> bool:
+        """Whether anything of the family is reserved at all."""
+        return bool(self._first[version])
+
+    def reserved(self, version: int, value: int) -> bool:
+        """Whether one address, given as an integer, is reserved."""
+        position = bisect_right(self._first[version], value) - 1
+        return position >= 0 and value <= self._last[version][position]
+
+    def count(self, network: Network) -> int:
+        """How many addresses of ``network`` are reserved."""
+        first, last = self._first[network.version], self._last[network.version]
+        total = 0
+        position = max(0, bisect_right(first, network.value) - 1)
+        while position < len(first) and first[position] <= network.end:
+            total += max(0, min(last[position], network.end) - max(first[position], network.value) + 1)
+            position += 1
+        return total
+
+    def whole(self, network: Network) -> bool:
+        """Whether every address of ``network`` is reserved."""
+        return self.any(network.version) and self.count(network) == network.size
+
+
+def parse_reservations(entries: t.Iterable[t.Any]) -> Reservations:
+    """Reservations from CIDR or bare address texts; malformed entries are skipped, as Calico does."""
+    networks: t.List[Network] = []
+    for entry in entries:
+        try:
+            networks.append(parse_range(entry.strip() if isinstance(entry, str) else entry))
+        except InvalidInput:
+            continue
+    return Reservations(networks)

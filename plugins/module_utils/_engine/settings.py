@@ -1,0 +1,64 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""The cluster-wide IPAM settings (spec ipam-engine.md §14)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+
+MAX_COOLDOWN_SECONDS = 1200
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is stored, or Calico's values for a missing object.
+
+    ``max_blocks_per_host`` 0 means the built-in limit. ``cooldown_seconds`` is how long a
+    released address rests before it can be handed out again.
+    """
+
+    strict_affinity: bool = False
+    auto_allocate_blocks: bool = True
+    max_blocks_per_host: int = 0
+    vm_address_persistence: str = "Enabled"
+    cooldown_seconds: int = 0
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse what Calico's client refuses to write; InvalidInput names the field (spec ipam-engine.md §14)."""
+    if not settings.strict_affinity and not settings.auto_allocate_blocks:
+        raise InvalidInput(
+            "autoAllocateBlocks false needs strictAffinity true: without either, hosts could only borrow addresses.",
+            "autoAllocateBlocks",
+            False,
+        )
+    if settings.max_blocks_per_host > 0 and not settings.strict_affinity:
+        raise InvalidInput(
+            f"maxBlocksPerHost {settings.max_blocks_per_host} needs strictAffinity true.",
+            "maxBlocksPerHost",
+            settings.max_blocks_per_host,
+        )
+    if settings.max_blocks_per_host < 0:
+        raise InvalidInput(
+            f"maxBlocksPerHost {settings.max_blocks_per_host} is negative: 0 means the built-in limit.",
+            "maxBlocksPerHost",
+            settings.max_blocks_per_host,
+        )
+    if not 0 <= settings.cooldown_seconds <= MAX_COOLDOWN_SECONDS:
+        raise InvalidInput(
+            f"ipCooldownSeconds {settings.cooldown_seconds} is out of range: 0 to {MAX_COOLDOWN_SECONDS}.",
+            "ipCooldownSeconds",
+            settings.cooldown_seconds,
+        )
+    if settings.vm_address_persistence not in ("Enabled", "Disabled"):
+        raise InvalidInput(
+            f"kubeVirtVMAddressPersistence {settings.vm_address_persistence!r} is neither Enabled nor Disabled.",
+            "kubeVirtVMAddressPersistence",
+            settings.vm_address_persistence,
+        )
