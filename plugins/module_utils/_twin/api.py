@@ -489,7 +489,7 @@ class ApiServer:
         namespace: str | None = None,
         chosen: ListOptions | None = None,
         options: DeleteOptions | None = None,
-    ) -> list[Entry]:
+    ) -> t.List[Entry]:
         """DELETE of a collection: what it deleted, in order."""
         kind = self.served.kind_of(resource)
         if "deletecollection" not in kind.verbs or (resource.namespaced and not namespace):

@@ -187,11 +187,11 @@ class ObjectStore:
         found = self.entry(resource, namespace, name)
         return found.object if found is not None else None
 
-    def list(self, resource: Resource, namespace: str | None = None) -> list[Object]:
+    def list(self, resource: Resource, namespace: str | None = None) -> t.List[Object]:
         """All objects of a resource, of one namespace when given, in order of ``namespace/name``."""
         return [entry.object for entry in self.entries(resource, namespace)]
 
-    def entries(self, resource: Resource, namespace: str | None = None, *, at: int | None = None) -> list[Entry]:
+    def entries(self, resource: Resource, namespace: str | None = None, *, at: int | None = None) -> t.List[Entry]:
         """Like ``list`` with encoded forms; ``at`` gives the state as of that revision.
 
         Raises ``HistoryGone`` when ``at`` is older than the history.
@@ -223,12 +223,12 @@ class ObjectStore:
     def count(self, resource: Resource) -> int:
         return len(self._of(resource).entries)
 
-    def since(self, resource: Resource, revision: int) -> list[Event]:
+    def since(self, resource: Resource, revision: int) -> t.List[Event]:
         """The events after ``revision``, oldest first. Raises ``HistoryGone``."""
         shelf = self._of(resource)
         if revision < shelf.compacted:
             raise HistoryGone(revision, shelf.compacted)
-        found: list[Event] = []
+        found: t.List[Event] = []
         for event in reversed(shelf.history):
             if event.entry.revision <= revision:
                 break

@@ -271,7 +271,11 @@ _FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("apps", "replicasets"): ("status.replicas",),
     ("batch", "jobs"): ("status.successful",),
 }
-_DEFAULTS = {("spec", "hostNetwork"): "false", ("spec", "unschedulable"): "false", ("status", "replicas"): "0"}
+_DEFAULTS: dict[tuple[str, ...], str] = {
+    ("spec", "hostNetwork"): "false",
+    ("spec", "unschedulable"): "false",
+    ("status", "replicas"): "0",
+}
 
 
 def _field(obj: Object, path: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import islice
 
 import pytest
+
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine import order
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 

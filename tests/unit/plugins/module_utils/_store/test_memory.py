@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
+
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import Affinity
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import AssignRequest, auto_assign
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import new_block
