@@ -133,7 +133,8 @@ class VirtualClock:
     def advance(self, seconds: float = 0.0) -> None:
         """Move time and run what falls due on the way, each at its own instant.
 
-        An exception in a callback comes out here. Raises ``RuntimeError`` on a clock with a speed.
+        An exception in a callback comes out here. A clock with a speed can be advanced until it is
+        started, to run ahead of life; afterwards this raises ``RuntimeError``.
         """
         self._require_manual()
         target = self._virtual + max(0.0, seconds)
@@ -150,8 +151,8 @@ class VirtualClock:
         return condition()
 
     def _require_manual(self) -> None:
-        if self._speed is not None:
-            raise RuntimeError("This clock runs by itself; only a clock without a speed can be advanced.")
+        if self._loop is not None:
+            raise RuntimeError("This clock runs by itself; only a clock that was not started can be advanced.")
 
     def _run_until(self, target: float, condition: t.Callable[[], bool]) -> bool:
         same_instant = 0
