@@ -96,18 +96,18 @@ class Subject:
 
 
 def _where(field: str, value: t.Any, name: str) -> str:
-    shown = "" if value is None else f" {value!r}" if isinstance(value, str) else f" {_plain(value)}"
-    if len(shown) > 160:
-        shown = f"{shown[:157]}..."
-    return f"spec.{field}{shown} of pool {name!r}" if name else f"spec.{field}{shown}"
+    of_pool = f" of pool {name!r}" if name else ""
+    return f"spec.{field}{'' if value is None else ' ' + _plain(value)}{of_pool}"
 
 
 def _plain(value: t.Any) -> str:
+    """A value as an operator wrote it, in YAML's words, not too long."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= 120 else f"{value[:117]}...")
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(str, value)) + "]"
-    return str(value)
+    text = "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list) else str(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def check_types(subject: Subject) -> None:
