@@ -47,6 +47,7 @@ def _started(args: dict[str, t.Any], data_dir: Path, check_mode: bool) -> dict[s
         "url": state.url,
         "pid": state.pid,
         "port": state.port,
+        "record": process.ask(state, "/twin/v1/record"),
     }
 
 

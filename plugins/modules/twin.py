@@ -124,6 +124,34 @@ port:
   returned: O(state=started), and not in check mode when the twin does not run yet
   type: int
   sample: 41873
+record:
+  description: What users of the cluster would have noticed since the twin was started.
+  returned: O(state=started), and not in check mode when the twin does not run yet
+  type: dict
+  contains:
+    outages:
+      description: Each time a workload of more than one replica had no replica ready.
+      type: list
+      elements: dict
+    budget_violations:
+      description: Each time fewer pods were ready than a disruption budget wants.
+      type: list
+      elements: dict
+    addresses_outside_pools:
+      description: Each pod that ran with an address of no pool.
+      type: list
+      elements: dict
+    counts:
+      description: How many evictions were accepted and refused, and how many pods were deleted in another way.
+      type: dict
+    workloads:
+      description: The wanted, the present and the lowest number of ready replicas of each workload.
+      type: list
+      elements: dict
+    budgets:
+      description: The wanted, the present and the lowest number of healthy pods of each disruption budget.
+      type: list
+      elements: dict
 data_dir:
   description: The absolute path of the data directory.
   returned: always

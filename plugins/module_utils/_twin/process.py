@@ -14,6 +14,7 @@ is seen as the lock's release, so nothing here sleeps and asks again.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import importlib.util
@@ -21,11 +22,13 @@ import json
 import os
 import select
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
 import typing as t
+import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -253,6 +256,24 @@ def stop(data_dir: Path, timeout: float = 30.0) -> bool:
                 (data_dir / "twin.json").unlink()
             return True
     raise TwinError(f"The twin in {data_dir} (process {state.pid}) did not end within {timeout:g} seconds.")
+
+
+def ask(state: Running, path: str, body: t.Any = None, timeout: float = 30.0) -> t.Any:
+    """GET a path of the twin as its administrator, or POST ``body`` to it; the decoded answer.
+
+    Raises ``TwinError`` when it does not answer with success.
+    """
+    try:
+        config = json.loads(Path(state.kubeconfig).read_text(encoding="utf-8"))
+        authority = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {config['users'][0]['user']['token']}"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(state.url + path, data=data, headers=headers)
+        context = ssl.create_default_context(cadata=authority)
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
+            return json.load(answer)
+    except (OSError, ValueError, LookupError) as error:
+        raise TwinError(f"The twin at {state.url} does not answer to {path}: {error}.") from None
 
 
 def _environment() -> dict[str, str]:

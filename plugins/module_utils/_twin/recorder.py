@@ -13,9 +13,9 @@ replica counts while its pod is Ready and not being deleted, as it does for Serv
 Judging starts when a workload (or budget) has been complete once, and starts anew when its size is
 changed, so neither the start of a cluster nor scaling is a violation. Three things are:
 
-* ``NoReadyReplica``: a workload of more than one replica had none ready;
-* ``BudgetViolated``: fewer ready pods than a PodDisruptionBudget wants;
-* ``AddressOutsidePools``: a running pod's address lies in no pool.
+* ``NoReadyReplica`` (listed under ``outages``): a workload of more than one replica had none ready;
+* ``BudgetViolated`` (``budget_violations``): fewer ready pods than a PodDisruptionBudget wants;
+* ``AddressOutsidePools`` (``addresses_outside_pools``): a running pod's address lies in no pool.
 
 The record is served at ``/twin/v1/record``; a POST there starts a new one.
 """
@@ -214,8 +214,14 @@ class Recorder:
                 }
                 for (_kind, namespace, name), state in sorted(self._budgets.items())
             ],
+            "outages": self._of_type("NoReadyReplica"),
+            "budget_violations": self._of_type("BudgetViolated"),
+            "addresses_outside_pools": self._of_type("AddressOutsidePools"),
             "violations": [violation.as_object() for violation in self._violations],
         }
+
+    def _of_type(self, wanted: str) -> list[Object]:
+        return [violation.as_object() for violation in self._violations if violation.type == wanted]
 
     # -- events ----------------------------------------------------------------------------
 
