@@ -191,7 +191,7 @@ def assess(
     limit = max_blocks_per_host or DEFAULT_BLOCKS_PER_HOST
     per_block = supply.addresses_per_block
     per_node = _ceil(demand.per_node, per_block)
-    supported = supply.usable_blocks // per_node if per_node else 0
+    supported = min(supply.usable_blocks // per_node, supply.addresses // demand.per_node) if per_node else 0
     assessment = Assessment(
         supply=supply,
         demand=demand,
@@ -242,7 +242,8 @@ def block_sizes_that_fit(
         supply = supply_of(cidr, size, inside, reserved_per_block)
         per_node = _ceil(demand.per_node, supply.addresses_per_block)
         nodes = demand.nodes + demand.more_nodes
-        if 0 < per_node <= limit and nodes * per_node <= supply.usable_blocks and demand.addresses <= supply.addresses:
+        wanted = max(demand.addresses, nodes * demand.per_node)
+        if 0 < per_node <= limit and nodes * per_node <= supply.usable_blocks and wanted <= supply.addresses:
             sizes.append(size)
     return tuple(sizes)
 

@@ -153,7 +153,8 @@ def requested_networks(value: str, pools: t.Iterable[Pool], version: int, *, sou
     if entries is None:
         return []
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise RequestedPool(f'{source} must be a JSON list of pool names or CIDRs such as ["web"], not {value!r}.')
+        shown = value if len(value) <= 120 else f"{value[:117]}..."
+        raise RequestedPool(f'{source} must be a JSON list of pool names or CIDRs such as ["web"], not {shown!r}.')
     by_name = {pool.name: pool.cidr for pool in pools}
     networks: t.List[Network] = []
     for entry in entries:

@@ -1,0 +1,78 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_warnings import warnings
+
+
+def warned(cidr, *, block_size=None, uses=("Workload", "Tunnel"), pods=(), services=(), nodes=()):
+    network = parse_network(cidr)
+    size = block_size or (26 if network.version == 4 else 122)
+    return warnings(
+        Pool("web", network, size, allowed_uses=frozenset(uses)),
+        pod_cidrs=map(parse_network, pods),
+        service_cidrs=map(parse_network, services),
+        node_addresses=map(parse_address, nodes),
+    )
+
+
+@pytest.mark.parametrize(
+    ("cidr", "words"),
+    [
+        ("127.8.0.0/16", "loopback range"),
+        ("0.4.0.0/16", '"this network"'),
+        ("192.0.2.0/24", "documentation"),
+        ("198.51.100.0/24", "documentation"),
+        ("203.0.113.0/24", "documentation"),
+        ("230.0.0.0/16", "multicast"),
+        ("250.0.0.0/16", "class E"),
+        ("2001:db8:7::/48", "documentation"),
+        ("3fff::/48", "documentation"),
+        ("ff02::/64", "multicast"),
+        ("::/120", "unspecified address"),
+        ("192.0.0.0/16", "192.0.2.0/24"),
+    ],
+)
+def test_special_ranges(cidr, words):
+    found = warned(cidr)
+    assert any(words in sentence for sentence in found)
+    assert all(sentence.startswith(f"Pool 'web' ({cidr}) ") and sentence.endswith(".") for sentence in found)
+
+
+@pytest.mark.parametrize("cidr", ["10.0.0.0/16", "192.168.0.0/16", "172.22.0.0/16", "100.64.0.0/16", "fd00::/64"])
+def test_ordinary_ranges(cidr):
+    assert warned(cidr) == []
+
+
+def test_service_range():
+    (sentence,) = warned("10.96.4.0/22", services=["10.96.0.0/12", "fd96::/112"])
+    assert "Service range 10.96.0.0/12" in sentence
+
+
+def test_node_addresses():
+    nodes = ["10.0.7.2", "10.0.7.1", "10.0.7.1", "192.168.1.1", "fd00::1"]
+    (sentence,) = warned("10.0.0.0/16", nodes=nodes)
+    assert "node address 10.0.7.1 and 1 more" in sentence
+    assert warned("10.1.0.0/16", nodes=nodes) == []
+
+
+def test_pod_range():
+    assert warned("10.0.4.0/22", pods=["10.0.0.0/16", "fd00::/48"]) == []
+    (sentence,) = warned("10.1.0.0/16", pods=["10.0.0.0/16", "fd00::/48"])
+    assert "not inside the cluster's pod range 10.0.0.0/16:" in sentence
+    # Larger than the range is not inside; the other family says nothing; Services are elsewhere on purpose.
+    assert len(warned("10.0.0.0/8", pods=["10.0.0.0/16"])) == 1
+    assert warned("fd01::/64", pods=["10.0.0.0/16"]) == []
+    assert warned("10.1.0.0/16", uses=["LoadBalancer"], pods=["10.0.0.0/16"]) == []
+
+
+def test_blocks_of_one_address():
+    assert "blockSize 32" in warned("10.0.0.0/24", block_size=32)[0]
+    assert "blockSize 128" in warned("fd00::/120", block_size=128)[0]
+    assert warned("10.0.0.0/24", block_size=31) == []
