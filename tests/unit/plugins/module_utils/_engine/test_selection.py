@@ -69,6 +69,8 @@ def chosen(pools=ALL, version=4, node=None, namespace=None, use="Workload", requ
         # ... but the use still applies.
         ({"requested": ["10.9.0.0/16", "10.1.0.0/16"]}, ["blue"]),
         ({"requested": []}, ["amber", "blue", "fine"]),
+        ({"requested": ["10.10.0.0/16"], "limit": 30}, ["fine"]),
+        ({"requested": ["10.1.0.0/16"], "limit": 29}, ["blue"]),
         ({"requested": ["fd00::/64"], "version": 6}, ["six"]),
     ],
 )
