@@ -18,14 +18,12 @@ into IPv4 while the API server refuses it, so nobody can mean it.
 from __future__ import annotations
 
 import ipaddress
-import socket
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 
 BITS: t.Dict[int, int] = {4: 32, 6: 128}
-_ALL_ONES = {4: (1 << 32) - 1, 6: (1 << 128) - 1}
 _MAPPED = 0xFFFF  # the upper 96 bits of every IPv4-mapped IPv6 address
 
 
@@ -217,20 +215,40 @@ def _parse_cidr(text: t.Any, field: str) -> t.Tuple[int, int, int]:
 
 
 def _parse_host(host: t.Any, text: t.Any, field: str, expected: str) -> t.Tuple[int, int]:
-    if isinstance(host, str) and "%" not in host and host.isascii():
-        version, family = (6, socket.AF_INET6) if ":" in host else (4, socket.AF_INET)
-        try:
-            value = int.from_bytes(socket.inet_pton(family, host), "big")
-        except (OSError, ValueError):
-            pass
-        else:
-            if version == 6 and value >> 32 == _MAPPED:
+    if isinstance(host, str) and host.isascii():
+        if ":" not in host:
+            octets = _octets(host)
+            if octets is not None:
+                return 4, octets
+        elif "%" not in host:
+            try:
+                value = int(ipaddress.IPv6Address(host))
+            except ValueError:
+                value = -1
+            if value >> 32 == _MAPPED:
                 raise InvalidInput(
                     f"{field} {text!r} is an IPv4-mapped IPv6 address: write it as IPv4, "
-                    f"{format_address(4, value & _ALL_ONES[4])}.",
+                    f"{format_address(4, value & 0xFFFFFFFF)}.",
                     field,
                     text,
                     "V2",
                 )
-            return version, value
+            if value >= 0:
+                return 6, value
     raise InvalidInput(f"{field} {text!r} does not parse: give {expected}.", field, text, "V2")
+
+
+def _octets(host: str) -> t.Optional[int]:
+    """The value of dotted decimal text, None when it is none; leading zeros are not taken."""
+    parts = host.split(".")
+    if len(parts) != 4:
+        return None
+    value = 0
+    for part in parts:
+        if not part.isdigit() or len(part) > 3 or (part[0] == "0" and part != "0"):
+            return None
+        octet = int(part)
+        if octet > 255:
+            return None
+        value = value << 8 | octet
+    return value
