@@ -16,9 +16,16 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import NAMESPACES
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    NAMESPACES,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import deletion
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.definitions import (
+    Definitions,
+    accepted,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.kinds import Kind
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.listing import (
     Page,
@@ -76,19 +83,43 @@ class Schemas(t.Protocol):
     """What the API server needs from ``schema.py``."""
 
     def admit(
-        self, kind: Kind, obj: Object, old: Object | None, *, field_validation: str, subresource: str | None
+        self,
+        kind: Kind,
+        obj: Object,
+        old: Object | None,
+        *,
+        field_validation: str = "Warn",
+        subresource: str | None = None,
+        patch: t.Any = None,
     ) -> tuple[Object, t.Sequence[str]]:
         """The object pruned, defaulted and validated, and the warnings. Raises ``Fault``."""
         ...
 
+    def install(self, crd: Object) -> t.Any: ...
+
+    def remove(self, crd_name: str) -> t.Any: ...
+
 
 class NoSchemas:
-    """Takes everything as it is; for tests of the rules that need no schema."""
+    """Takes everything as it is: for tests of rules that need no schema."""
 
     def admit(
-        self, kind: Kind, obj: Object, old: Object | None, *, field_validation: str, subresource: str | None
+        self,
+        kind: Kind,
+        obj: Object,
+        old: Object | None,
+        *,
+        field_validation: str = "Warn",
+        subresource: str | None = None,
+        patch: t.Any = None,
     ) -> tuple[Object, t.Sequence[str]]:
         return obj, ()
+
+    def install(self, crd: Object) -> None:
+        """Learns nothing."""
+
+    def remove(self, crd_name: str) -> None:
+        """Has nothing to forget."""
 
 
 # Admission: may return another object, or raise a Fault to refuse. ``old`` is None on create.
@@ -111,6 +142,7 @@ class ApiServer:
         self.clock = clock
         self.schemas: Schemas = schemas or NoSchemas()
         self.served = served or ServedKinds()
+        self.definitions = Definitions(objects, self.served, self.schemas)
         self.admissions: list[Admission] = []
         self.delete_admissions: list[DeleteAdmission] = []
         self._handlers: dict[tuple[str, str, str], SubresourceHandler] = {}
@@ -195,6 +227,8 @@ class ApiServer:
         if causes:
             raise invalid(resource.kind, resource.group, metadata["name"], causes)
         obj, warnings = self._admit(kind, arranged(kind, obj, metadata), None, options, None)
+        if resource == CUSTOM_RESOURCE_DEFINITIONS:
+            obj = accepted(obj, self.clock.timestamp())
         existing = self.objects.get(resource, namespace, metadata["name"])
         if existing is not None:
             terminating = "deletionTimestamp" in existing["metadata"]
@@ -241,12 +275,18 @@ class ApiServer:
         return name
 
     def _admit(
-        self, kind: Kind, obj: Object, old: Object | None, options: WriteOptions, subresource: str | None
+        self,
+        kind: Kind,
+        obj: Object,
+        old: Object | None,
+        options: WriteOptions,
+        subresource: str | None,
+        patch: t.Any = None,
     ) -> tuple[Object, tuple[str, ...]]:
         for admission in self.admissions:
             obj = admission(kind, obj, old, options)
         obj, warnings = self.schemas.admit(
-            kind, obj, old, field_validation=options.field_validation, subresource=subresource
+            kind, obj, old, field_validation=options.field_validation, subresource=subresource, patch=patch
         )
         return obj, tuple(warnings)
 
@@ -336,11 +376,19 @@ class ApiServer:
         if uid and uid != old.object["metadata"].get("uid"):
             cause = Cause("FieldValueInvalid", f'Invalid value: "{uid}": field is immutable', "metadata.uid")
             raise invalid(resource.kind, resource.group, name, [cause])
-        return self._update(kind, old, {**obj, "metadata": metadata}, options, subresource)
+        return self._update(kind, old, {**obj, "metadata": metadata}, options, subresource, body)
 
     # ---- what replace and patch share
 
-    def _update(self, kind: Kind, entry: Entry, obj: Object, options: WriteOptions, subresource: str | None) -> Answer:
+    def _update(
+        self,
+        kind: Kind,
+        entry: Entry,
+        obj: Object,
+        options: WriteOptions,
+        subresource: str | None,
+        patch: t.Any = None,
+    ) -> Answer:
         resource, old = kind.resource, entry.object
         metadata, before = dict(obj["metadata"]), old["metadata"]
         name, namespace = before["name"], before.get("namespace")
@@ -360,7 +408,9 @@ class ApiServer:
         causes = check_labels(metadata) + _new_finalizers(before, metadata)
         if causes:
             raise invalid(resource.kind, resource.group, name, causes)
-        obj, warnings = self._admit(kind, arranged(kind, obj, metadata), old, options, subresource)
+        obj, warnings = self._admit(kind, arranged(kind, obj, metadata), old, options, subresource, patch)
+        if resource == CUSTOM_RESOURCE_DEFINITIONS:
+            obj = accepted(obj, self.clock.timestamp())
         if _counts(kind, old, obj):
             metadata = dict(obj["metadata"])
             metadata["generation"] = (before.get("generation") or 0) + 1
@@ -471,6 +521,8 @@ class ApiServer:
             raise failed
         for admission in self.delete_admissions:
             admission(kind, entry.object, options)
+        if resource == CUSTOM_RESOURCE_DEFINITIONS and not options.dry_run:
+            self._empty(entry.object)
         verdict = deletion.judge(kind, entry.object, options, self.clock.now())
         marked = entry.object if verdict.marked is None else verdict.marked
         last = arranged(kind, marked, marked["metadata"])
@@ -499,6 +551,14 @@ class ApiServer:
             metadata = entry.object["metadata"]
             self.delete(resource, metadata["name"], metadata.get("namespace"), options)
         return page.entries
+
+    def _empty(self, crd: Object) -> None:
+        """The objects of a definition go with it."""
+        spec = crd["spec"]
+        for kind in self.served.of_version(spec["group"], spec["versions"][0]["name"]):
+            if kind.resource.plural == spec["names"]["plural"]:
+                for obj in self.objects.list(kind.resource):
+                    self._remove(kind, obj["metadata"].get("namespace"), obj["metadata"]["name"])
 
     def _remove(self, kind: Kind, namespace: str | None, name: str) -> None:
         self.objects.delete(kind.resource, namespace, name)

@@ -31,6 +31,7 @@ class WriteOptions:
     dry_run: bool = False
     field_validation: str = WARN
     user: str = "system:admin"
+    groups: t.Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
