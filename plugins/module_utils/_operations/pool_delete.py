@@ -1,0 +1,323 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Delete one IP pool and leave nothing of it behind.
+
+The order is Calico's own (spec ippool.md §5.1) with what a safe tool adds (§5.4): nobody
+may hold an address, the pool is disabled, what lets go by itself is waited for, block
+affinities are given back, the pool is deleted, and the range is proven clean.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Conflict, NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_supported
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    IP_POOLS,
+    IPAM_BLOCKS,
+    NODES,
+    PODS,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.watch import Watches
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import Datastore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import (
+    Leftovers,
+    delete_empty_blocks,
+    delete_rows_without_block,
+    forget_stale_counts,
+    prove_clean,
+    release_pool_affinities,
+    rows_without_block,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import (
+    LEAKED,
+    STAYS,
+    Holding,
+    holdings,
+    in_range,
+    name_them,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan, Step
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
+    StoredPool,
+    engine_pools,
+    find,
+    read_pools,
+)
+
+ATTEMPTS = 5
+# Passes over a range until it is clean; more than one only when something else writes there.
+PASSES = 3
+# Seconds in which an assignment that began before the pool was disabled comes to its end (§5.1 step 3).
+IN_FLIGHT = 0.5
+# Holders in the details of a failure.
+MOST_HOLDERS = 1000
+
+Report = t.Callable[[object], None]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Progress: what the deletion of a pool waits for."""
+
+    pool: str
+    left: tuple[Holding, ...]
+
+    def __str__(self) -> str:
+        return f"IPPool {self.pool}: waiting for {len(self.left)} addresses of {name_them(self.left)}"
+
+
+def delete_pool(
+    api: PagedApi, store: Datastore, name: str, *, timeout: float, clock: Clock, report: Report, check_mode: bool
+) -> Plan:
+    """Delete the pool; nothing to do when it does not exist.
+
+    Refused when somebody holds an address who will not let go by itself, when no other
+    enabled pool of its IP version is left, on installations that are not supported, and when after
+    ``timeout`` seconds something is still in the way. Before the first write nothing has
+    happened; after it the message says what state the pool is in.
+    """
+    require_supported(api)
+    pools = read_pools(api)
+    live = find(pools, name)
+    if live is None:
+        return Plan()
+    pool = live.pool()
+    if pool is None:
+        # No address ever came out of a pool whose CIDR does not parse.
+        plan = Plan((_delete_step(live),))
+        if not check_mode:
+            _delete_object(api, live, disabled=False)
+        return plan
+    _refuse_last(api, pool, pools)
+    held = holdings(api, _blocks(api, pool.cidr), pool.cidr)
+    _refuse_holders(name, held, "it cannot be deleted")
+    plan = _plan(live, pool, held)
+    if not check_mode:
+        _disable(api, live)
+        clock.sleep(IN_FLIGHT)
+        _wait_until_free(api, pool, timeout, clock, report)
+        _clean(store, pool.cidr, clock, f"IPPool {name!r} is disabled and was not deleted")
+        _delete_object(api, live, disabled=True)
+        _clean(store, pool.cidr, clock, f"IPPool {name!r} was deleted")
+    return plan
+
+
+def _plan(live: StoredPool, pool: Pool, held: t.Sequence[Holding]) -> Plan:
+    steps = []
+    if not pool.disabled:
+        steps.append(
+            Step(
+                "update",
+                f"IPPool {live.name}",
+                "no new address may come out of it while it is being deleted",
+                undo=f"set disabled of IPPool {live.name} to false",
+            )
+        )
+    if held:
+        steps.append(Step("wait", f"IPPool {live.name}", f"{len(held)} addresses of {name_them(held)} are to leave it"))
+    steps.append(Step("release", f"blocks and affinities in {pool.cidr}", "no node may keep blocks of a deleted pool"))
+    steps.append(_delete_step(live))
+    return Plan(tuple(steps))
+
+
+def _delete_step(live: StoredPool) -> Step:
+    shown = live.shown()
+    before = {key: shown[key] for key in ("spec", "labels", "annotations") if shown[key]}
+    return Step("delete", f"IPPool {live.name}", "it is to be absent", before=before)
+
+
+def _refuse_last(api: PagedApi, pool: Pool, pools: t.Sequence[StoredPool]) -> None:
+    """A03: without any pool of a family, a restart of calico-node creates one of its own."""
+    if "LoadBalancer" in pool.allowed_uses:
+        return
+    for other in engine_pools(pools):
+        same = other.name == pool.name or other.version != pool.version
+        if not same and other.enabled and "LoadBalancer" not in other.allowed_uses:
+            return
+    using = sum(
+        1 for pod in api.list(PODS).items if any(address.version == pool.version for address in pod_addresses(pod))
+    )
+    nodes = sum(1 for node in api.list(NODES).items if pool.version in _versions(node))
+    if using or nodes:
+        raise Refused(
+            f"IPPool {pool.name!r} cannot be deleted: no other enabled IPv{pool.version} pool is left for the "
+            f"{nodes} nodes and {using} pods of the cluster; create one first.",
+            pool=pool.name,
+        )
+
+
+def _versions(node: Object) -> set[int]:
+    versions = set()
+    for entry in (node.get("status") or {}).get("addresses") or []:
+        try:
+            versions.add(parse_address(entry.get("address")).version)
+        except InvalidInput:
+            continue  # Host names stand among the addresses.
+    return versions
+
+
+def _refuse_holders(name: str, held: t.Sequence[Holding], outcome: str) -> None:
+    staying = [holding for holding in held if holding.state == STAYS]
+    if staying:
+        raise Refused(
+            f"IPPool {name!r} still has {len(staying)} addresses in use, so {outcome}: they are held by "
+            f"{name_them(staying)}; move them first with the role calico_ops.ipam.migrate_pool.",
+            pool=name,
+            in_use=len(staying),
+            holders=[holding.as_result() for holding in staying[:MOST_HOLDERS]],
+        )
+
+
+def _disable(api: PagedApi, live: StoredPool) -> None:
+    for _attempt in range(ATTEMPTS):
+        if live.spec.get("disabled"):
+            return
+        patch = {"metadata": {"resourceVersion": live.resource_version}, "spec": {"disabled": True}}
+        try:
+            api.patch(IP_POOLS, live.name, patch)
+        except Conflict:
+            live = _same_pool(api, live)
+            continue
+        return
+    raise _kept_changing(live.name)
+
+
+def _delete_object(api: PagedApi, live: StoredPool, *, disabled: bool) -> None:
+    for _attempt in range(ATTEMPTS):
+        try:
+            live = _same_pool(api, live)
+            if disabled and not live.spec.get("disabled"):
+                raise Refused(
+                    f"IPPool {live.name!r} was enabled again by someone else while it was being deleted; find out who "
+                    "manages it, then run this again.",
+                    pool=live.name,
+                )
+            api.delete(IP_POOLS, live.name, uid=live.uid, resource_version=live.resource_version)
+        except Conflict:
+            continue
+        except NotFound:
+            return
+        return
+    raise _kept_changing(live.name)
+
+
+def _same_pool(api: PagedApi, live: StoredPool) -> StoredPool:
+    now = StoredPool(live.name, api.get(IP_POOLS, live.name))
+    if now.uid != live.uid or now.spec.get("cidr") != live.spec.get("cidr"):
+        raise Refused(
+            f"IPPool {live.name!r} was re-created by someone else while it was being deleted; it was left alone.",
+            pool=live.name,
+        )
+    return now
+
+
+def _kept_changing(name: str) -> Refused:
+    return Refused(
+        f"IPPool {name!r} was changed by someone else {ATTEMPTS} times while it was being deleted; find out who "
+        "changes it, then run this again.",
+        pool=name,
+    )
+
+
+def _blocks(api: PagedApi, network: Network) -> list[Object]:
+    """The stored blocks of a range; the others are dropped page by page."""
+    return [block for page in api.pages(IPAM_BLOCKS) for block in page.items if in_range(block, network)]
+
+
+def _wait_until_free(api: PagedApi, pool: Pool, timeout: float, clock: Clock, report: Report) -> None:
+    """Follow the blocks of the range until the last address has left them."""
+    held = holdings(api, _blocks(api, pool.cidr), pool.cidr)
+    _refuse_holders(pool.name, held, "it was disabled and not deleted")
+    if not held:
+        return
+    deadline = clock.monotonic() + timeout
+    blocks: dict[str, Object] = {}
+    synced = False
+    with Watches(api) as watches:
+        watches.follow("blocks", IPAM_BLOCKS)
+        while True:
+            notice = watches.next(max(0.0, deadline - clock.monotonic()))
+            if notice is None:
+                raise _timed_out(pool.name, held, timeout)
+            change = notice.change
+            if change.type == "SYNCED":
+                synced = True
+            elif change.type == "DELETED":
+                blocks.pop(change.object["metadata"]["name"], None)
+            elif change.type in ("ADDED", "MODIFIED") and in_range(change.object, pool.cidr):
+                blocks[change.object["metadata"]["name"]] = change.object
+            else:
+                continue
+            if not synced:
+                continue
+            before, held = held, holdings(api, blocks.values(), pool.cidr)
+            _refuse_holders(pool.name, held, "it was disabled and not deleted")
+            if not held:
+                return
+            if held != before or change.type == "SYNCED":
+                report(Waiting(pool.name, tuple(held)))
+
+
+def _timed_out(name: str, held: t.Sequence[Holding], timeout: float) -> Refused:
+    leaked = [holding for holding in held if holding.state == LEAKED]
+    hint = (
+        f"{len(leaked)} of them belong to pods that are gone, and Calico's garbage collection gives those back after "
+        "its grace period, 15 minutes unless configured; run this again then"
+        if leaked
+        else "see whether calico-node runs on those nodes, then run this again"
+    )
+    return Refused(
+        f"IPPool {name!r} is disabled and was not deleted: after {timeout:g} seconds {len(held)} addresses are still "
+        f"held by {name_them(held)}; {hint}.",
+        pool=name,
+        in_use=len(held),
+        holders=[holding.as_result() for holding in held[:MOST_HOLDERS]],
+    )
+
+
+def _clean(store: Datastore, network: Network, clock: Clock, state: str) -> None:
+    """Give back every block and affinity of the range, and prove that none is left."""
+    left = prove_clean(store, network)
+    for _pass in range(PASSES):
+        if left.clean:
+            return
+        release_pool_affinities(store, network, now=clock.now)
+        delete_empty_blocks(store, network, now=clock.now)
+        rows = rows_without_block(store, network)
+        if rows:
+            # A claim that is under way shows as a row that changed in the meantime.
+            clock.sleep(IN_FLIGHT)
+            delete_rows_without_block(store, rows)
+        forget_stale_counts(store, network)
+        left = prove_clean(store, network)
+    if not left.clean:
+        raise Refused(
+            f"{state}, but {_leftovers(left)} are still there in {network}, written by something else meanwhile; run "
+            "this again, and if it stays so look at what calico-node does on the nodes concerned.",
+            blocks=[str(block) for block in left.blocks],
+            affinities=[f"{row.host} {row.cidr}" for row in left.affinities],
+            handles=[handle for handle, _cidr, _count in left.handles],
+        )
+
+
+def _leftovers(left: Leftovers) -> str:
+    parts = [
+        f"{len(found)} {what}"
+        for found, what in ((left.blocks, "blocks"), (left.affinities, "affinities"), (left.handles, "handles"))
+        if found
+    ]
+    return " and ".join(parts)

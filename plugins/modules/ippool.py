@@ -1,0 +1,187 @@
+#!/usr/bin/python
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ippool
+short_description: Create, change or delete one Calico IP pool
+version_added: 0.1.0
+description:
+  - Brings one Calico IP pool to the state asked for. Every rule of Calico's own client is checked before anything is
+    written, also those that the API server does not check, such as overlaps with other pools and blocks of another size
+    that an earlier pool left behind.
+  - Only what differs is written. Options that are not given keep their present value, or get Calico's default when the
+    pool is new.
+  - A pool is deleted only when nothing holds an address in it. Its blocks and block affinities are given back first,
+    and afterwards the module proves that none is left.
+author:
+  - calico_ops contributors (@calico-ops)
+extends_documentation_fragment:
+  - calico_ops.ipam._attributes
+  - calico_ops.ipam._attributes.actiongroup_cluster
+  - calico_ops.ipam._connection
+  - calico_ops.ipam._pool_fields
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  name:
+    description: Name of the pool.
+    type: str
+    required: true
+  state:
+    description:
+      - With V(present) the pool exists and looks as described by the other options.
+      - With V(absent) the pool does not exist, and no block or block affinity of it is left. The module fails when
+        pods, virtual machines, services or unknown holders have addresses in the pool, and tells which.
+    type: str
+    choices: [present, absent]
+    default: present
+  definition:
+    description:
+      - A whole IPPool as it was stored, to create the pool from or to bring it back to.
+      - Fields that the definition leaves out have their defaults. Options of the module win over the definition.
+      - Takes an object as C(kubectl get -o json) prints it, as well as
+        RV(calico_ops.ipam.ippool_journal#module:journal.definition).
+    type: dict
+  timeout:
+    description:
+      - How many seconds to wait, with O(state=absent), until tunnel addresses of nodes have left the disabled pool and
+        addresses of deleted pods are given back.
+    type: int
+    default: 120
+seealso:
+  - plugin: calico_ops.ipam.change_block_size
+    plugin_type: role
+  - plugin: calico_ops.ipam.migrate_pool
+    plugin_type: role
+  - module: calico_ops.ipam.ippool_info
+"""
+
+EXAMPLES = r"""
+- name: A second pool for the nodes of one rack
+  calico_ops.ipam.ippool:
+    name: rack-7
+    cidr: 198.51.100.0/24
+    block_size: 28
+    nat_outgoing: true
+    node_selector: rack == "7"
+
+- name: Stop giving out its addresses
+  calico_ops.ipam.ippool:
+    name: rack-7
+    disabled: true
+
+- name: Delete it
+  calico_ops.ipam.ippool:
+    name: rack-7
+    state: absent
+"""
+
+RETURN = r"""
+pool:
+  description: The pool as it is now, or would be in check mode. Null when it does not exist.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Name of the pool.
+      returned: success
+      type: str
+    spec:
+      description: The pool's specification in Calico's spelling, with every default filled in.
+      returned: success
+      type: dict
+      sample: {cidr: 198.51.100.0/24, blockSize: 26, natOutgoing: true}
+    labels:
+      description: Labels of the pool.
+      returned: success
+      type: dict
+    annotations:
+      description: Annotations of the pool, without those that Calico and kubectl keep for themselves.
+      returned: success
+      type: dict
+steps:
+  description: What was changed, or would be in check mode, in this order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    action:
+      description: What is done.
+      returned: success
+      type: str
+      sample: update
+    target:
+      description: The object it is done to.
+      returned: success
+      type: str
+      sample: IPPool rack-7
+    reason:
+      description: Why it is needed.
+      returned: success
+      type: str
+    undo:
+      description: How to take it back. Null when nothing can.
+      returned: success
+      type: str
+details:
+  description: The facts behind the message of a failure, such as the field that is wrong or who holds addresses.
+  returned: failure
+  type: dict
+"""
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
+    ArgumentSpec,
+    metadata_argspec,
+    pool_fields_argspec,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import ensure_pool, pool_request
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
+
+
+def operate(context: Context) -> dict[str, t.Any]:
+    params = context.params
+    if params["state"] == "absent":
+        plan = delete_pool(
+            context.api,
+            KubernetesStore(context.api),
+            params["name"],
+            timeout=params["timeout"],
+            clock=SystemClock(),
+            report=context.report,
+            check_mode=context.check_mode,
+        )
+        return {"pool": None, **plan.as_result()}
+    write = ensure_pool(context.api, pool_request(params), check_mode=context.check_mode)
+    for warning in write.plan.warnings:
+        context.warn(warning)
+    return {"pool": write.pool, **write.plan.as_result()}
+
+
+def main() -> None:
+    own = ArgumentSpec(
+        options={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "definition": {"type": "dict"},
+            "timeout": {"type": "int", "default": 120},
+        }
+    )
+    run(own.merge(pool_fields_argspec(), metadata_argspec()), operate)
+
+
+if __name__ == "__main__":
+    main()
