@@ -107,6 +107,7 @@ class Change:
 
     ``type`` is ADDED, MODIFIED or DELETED with its ``object`` (without ``managedFields``); SYNCED
     when a list was taken in completely; INTERRUPTED with the ``error`` that is being waited out.
+    The object of a DELETED change may be no more than its name, namespace and uid.
     """
 
     type: str
@@ -177,19 +178,20 @@ class Follower:
         )
         before, self._known = self._known, {}
         for item in listing.items:
-            self._known[_key(item)] = _slim(item)
+            self._known[_key(item)] = _stub(item)
         self._version = listing.resource_version
         for key, old in before.items():
             new = self._known.get(key)
-            if new is None or new["metadata"].get("uid") != old["metadata"].get("uid"):
+            if new is None or new["metadata"]["uid"] != old["metadata"]["uid"]:
                 yield Change("DELETED", old)
-                if new is not None:
-                    yield Change("ADDED", new)
-            elif new["metadata"].get("resourceVersion") != old["metadata"].get("resourceVersion"):
-                yield Change("MODIFIED", new)
-        for key, new in self._known.items():
-            if key not in before:
-                yield Change("ADDED", new)
+        for item in listing.items:
+            key = _key(item)
+            known = before.get(key)
+            new = self._known[key]
+            if known is None or known["metadata"]["uid"] != new["metadata"]["uid"]:
+                yield Change("ADDED", _slim(item))
+            elif known["metadata"]["resourceVersion"] != new["metadata"]["resourceVersion"]:
+                yield Change("MODIFIED", _slim(item))
         yield Change("SYNCED")
 
     def _watch(self) -> t.Iterator[Change]:
@@ -211,12 +213,11 @@ class Follower:
                 self._version = str(event.object["metadata"]["resourceVersion"])
                 if event.type == "BOOKMARK":
                     continue
-                item = _slim(event.object)
                 if event.type == "DELETED":
-                    self._known.pop(_key(item), None)
+                    self._known.pop(_key(event.object), None)
                 else:
-                    self._known[_key(item)] = item
-                yield Change(event.type, item)
+                    self._known[_key(event.object)] = _stub(event.object)
+                yield Change(event.type, _slim(event.object))
         finally:
             with self._lock:
                 self._stream = None
@@ -256,12 +257,18 @@ class Watches:
         *,
         label_selector: str | None = None,
         field_selector: str | None = None,
+        optional: bool = False,
     ) -> None:
-        """Begin to follow one more list, under the name ``source``."""
+        """Begin to follow one more list, under the name ``source``.
+
+        An ``optional`` one that may not be read, or that the server does not have, counts as empty.
+        """
         follower = Follower(
             self._api, resource, namespace, label_selector=label_selector, field_selector=field_selector
         )
-        thread = threading.Thread(target=self._pump, args=(source, follower), name=f"follow-{source}", daemon=True)
+        thread = threading.Thread(
+            target=self._pump, args=(source, follower, optional), name=f"follow-{source}", daemon=True
+        )
         self._followers.append(follower)
         self._threads.append(thread)
         thread.start()
@@ -286,17 +293,27 @@ class Watches:
         for thread in self._threads:
             thread.join(timeout=5.0)
 
-    def _pump(self, source: str, follower: Follower) -> None:
+    def _pump(self, source: str, follower: Follower, optional: bool) -> None:
         try:
             for change in follower:
                 self._queue.put(Notice(source, change))
         except ClusterError as error:
-            self._queue.put(error)
+            self._queue.put(Notice(source, Change("SYNCED")) if optional else error)
 
 
 def _key(item: Object) -> tuple[str, str]:
     metadata = item["metadata"]
     return str(metadata.get("namespace") or ""), str(metadata["name"])
+
+
+def _stub(item: Object) -> Object:
+    """As much of an object as the next list is compared with; whole objects would be held twice."""
+    metadata = item["metadata"]
+    return {
+        "kind": item.get("kind"),
+        "apiVersion": item.get("apiVersion"),
+        "metadata": {name: metadata.get(name) for name in ("namespace", "name", "uid", "resourceVersion")},
+    }
 
 
 def _slim(item: Object) -> Object:

@@ -118,8 +118,8 @@ class TestFollower:
         assert changes[4:] == [
             ("SYNCED", ""),
             ("DELETED", "a"),
-            ("MODIFIED", "c"),
             ("DELETED", "d"),
+            ("MODIFIED", "c"),
             ("ADDED", "d2"),
             ("ADDED", "e"),
             ("SYNCED", ""),

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Whether one more pod of a workload can run beside those it has (hazards.md B42)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.budgets import matches_labels
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    Forbidden,
+    NotFound,
+    UnknownResource,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import labels_of, metadata_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import desired_count
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import template_of
+
+SHARED_MODES = ("ReadWriteMany", "ReadOnlyMany")
+
+
+def surge_obstacle(api: KubeApi, workload: Object) -> str | None:
+    """Why an extra pod could not run, as the end of a sentence; ``None`` when nothing speaks against it."""
+    pod_spec = template_of(workload)
+    return (
+        _host_ports(pod_spec)
+        or _volumes(api, pod_spec, str(metadata_of(workload)["namespace"]))
+        or _anti_affinity(api, workload, pod_spec)
+    )
+
+
+def _host_ports(pod_spec: t.Mapping[str, t.Any]) -> str | None:
+    for container in pod_spec.get("containers") or ():
+        for port in container.get("ports") or ():
+            if port.get("hostPort"):
+                return f"it uses host port {port['hostPort']}"
+    return None
+
+
+def _volumes(api: KubeApi, pod_spec: t.Mapping[str, t.Any], namespace: str) -> str | None:
+    for volume in pod_spec.get("volumes") or ():
+        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        if not claim:
+            continue
+        try:
+            modes = (api.get(PERSISTENT_VOLUME_CLAIMS, claim, namespace).get("spec") or {}).get("accessModes") or ()
+        except (NotFound, Forbidden, UnknownResource):
+            return f"its volume claim {claim} cannot be read"
+        if not any(mode in SHARED_MODES for mode in modes):
+            return f"its volume claim {claim} is for one node only ({', '.join(modes) or 'no access mode'})"
+    return None
+
+
+def _anti_affinity(api: KubeApi, workload: Object, pod_spec: t.Mapping[str, t.Any]) -> str | None:
+    metadata = ((workload.get("spec") or {}).get("template") or {}).get("metadata") or {}
+    own = metadata.get("labels") or {}
+    anti = (pod_spec.get("affinity") or {}).get("podAntiAffinity") or {}
+    for term in anti.get("requiredDuringSchedulingIgnoredDuringExecution") or ():
+        if not matches_labels(term.get("labelSelector"), own):
+            continue
+        key = str(term["topologyKey"])
+        try:
+            nodes = api.list(NODES).items
+        except Forbidden:
+            return "it keeps its pods apart and the nodes may not be listed"
+        places = {labels_of(node).get(key) for node in nodes if _takes(node, pod_spec)} - {None}
+        if len(places) <= desired_count(workload):
+            return f"it keeps its pods apart by {key} and there are only {len(places)} places for them"
+    return None
+
+
+def _takes(node: Object, pod_spec: t.Mapping[str, t.Any]) -> bool:
+    spec = node.get("spec") or {}
+    if spec.get("unschedulable"):
+        return False
+    labels = labels_of(node)
+    if any(labels.get(key) != value for key, value in (pod_spec.get("nodeSelector") or {}).items()):
+        return False
+    tolerations = pod_spec.get("tolerations") or ()
+    return all(
+        taint.get("effect") == "PreferNoSchedule" or any(_tolerates(entry, taint) for entry in tolerations)
+        for taint in spec.get("taints") or ()
+    )
+
+
+def _tolerates(toleration: t.Mapping[str, t.Any], taint: t.Mapping[str, t.Any]) -> bool:
+    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
+        return False
+    if toleration.get("key") and toleration["key"] != taint.get("key"):
+        return False
+    return toleration.get("operator") == "Exists" or (toleration.get("value") or "") == (taint.get("value") or "")

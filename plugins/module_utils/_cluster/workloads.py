@@ -1,0 +1,114 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Whose pod is it: from a pod up its chain of owners to the workload that a person would name."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import (
+    OwnerRef,
+    controller_of,
+    is_mirror,
+    metadata_of,
+    uid_of,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    JOBS,
+    REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
+    STATEFUL_SETS,
+)
+
+# Kinds that can be restarted by a change of their template.
+ROLLED = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFUL_SETS, "DaemonSet": DAEMON_SETS}
+# Kinds whose object says how many pods there are to be.
+COUNTED = {**ROLLED, "ReplicaSet": REPLICA_SETS, "ReplicationController": REPLICATION_CONTROLLERS}
+# Pods of these run to an end of their own.
+FINITE = ("Job", "CronJob")
+_BETWEEN = {"ReplicaSet": REPLICA_SETS, "Job": JOBS}
+
+
+@dataclass(frozen=True, order=True)
+class Owner:
+    """A workload; sorts by namespace and name."""
+
+    namespace: str
+    name: str
+    kind: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+    @property
+    def short(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Owners:
+    """Resolves pods to their workloads; remembers the objects in between, whose owners never change."""
+
+    def __init__(self, api: KubeApi) -> None:
+        self._api = api
+        self._above: dict[str, OwnerRef | None] = {}
+
+    def learn(self, resource: Resource, namespace: str | None = None) -> None:
+        """Read all objects of a type at once, which is cheaper than one by one for a whole cluster."""
+        for item in self._api.list(resource, namespace).items:
+            self._above[uid_of(item)] = controller_of(item)
+
+    def of(self, pod: Object) -> Owner | None:
+        """The workload of a pod; ``None`` for bare pods. Static pods belong to their Node."""
+        namespace = str(metadata_of(pod)["namespace"])
+        owner = controller_of(pod)
+        if owner is None or is_mirror(pod):
+            return Owner(namespace, str(metadata_of(pod)["name"]), "Node") if is_mirror(pod) else None
+        if owner.kind in _BETWEEN and _is_built_in(owner):
+            owner = self._parent(owner, namespace) or owner
+        return Owner(namespace, owner.name, owner.kind)
+
+    def _parent(self, owner: OwnerRef, namespace: str) -> OwnerRef | None:
+        if owner.uid not in self._above:
+            try:
+                thing = self._api.get(_BETWEEN[owner.kind], owner.name, namespace)
+            except NotFound:
+                # Its pods are about to go as well; not remembered, for a cached reader it may only be late.
+                return None
+            self._above[owner.uid] = controller_of(thing)
+        return self._above[owner.uid]
+
+
+def _is_built_in(owner: OwnerRef) -> bool:
+    return owner.api_version.partition("/")[0] in ("apps", "batch")
+
+
+def read_counted(api: KubeApi, owner: Owner) -> Object | None:
+    """The workload's object, for kinds that say how many pods they want; ``None`` for others or when it is gone."""
+    resource = COUNTED.get(owner.kind)
+    if resource is None:
+        return None
+    try:
+        thing = api.get(resource, owner.name, owner.namespace)
+    except NotFound:
+        return None
+    thing.setdefault("kind", owner.kind)
+    return thing
+
+
+def template_of(workload: Object) -> dict[str, t.Any]:
+    """The pod spec in a workload's template."""
+    found: dict[str, t.Any] = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return found
