@@ -22,6 +22,7 @@ The record is served at ``/twin/v1/record``; a POST there starts a new one.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import typing as t
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import DELETED, Event, ObjectStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.selectors import LabelSelector, selector_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import Fault
 
 Key = t.Tuple[str, str, str]  # kind, namespace, name
 
@@ -173,13 +175,18 @@ class Recorder:
     def _reset_counts(self) -> None:
         self._counts = {"evictionsAccepted": 0, "evictionsRefused": 0, "podsDeletedOtherwise": 0, "podsCreated": 0}
 
-    def eviction(self, uid: str, accepted: bool) -> None:
-        """The eviction API answered; to be called before the pod's deletion begins."""
-        if accepted:
-            self._counts["evictionsAccepted"] += 1
-            self._evicted.add(uid)
-        else:
-            self._counts["evictionsRefused"] += 1
+    @contextlib.contextmanager
+    def evicting(self, uid: str) -> t.Iterator[None]:
+        """Around an answer of the eviction API about the pod with that uid."""
+        self._evicted.add(uid)
+        try:
+            yield
+        except Fault as fault:
+            self._evicted.discard(uid)
+            if fault.code == 429:
+                self._counts["evictionsRefused"] += 1
+            raise
+        self._counts["evictionsAccepted"] += 1
 
     # -- the record ------------------------------------------------------------------------
 

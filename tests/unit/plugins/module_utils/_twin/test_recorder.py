@@ -18,6 +18,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.recorder import Recorder
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import Fault, too_many_requests
 
 
 class World:
@@ -147,10 +148,11 @@ def test_scaling_up_is_no_violation() -> None:
 
 def test_evictions_and_other_deletions_are_told_apart() -> None:
     world = World()
-    world.recorder.eviction("uid-web-0", accepted=True)
-    world.pod("web-0", terminating=True)
+    with world.recorder.evicting("uid-web-0"):
+        world.pod("web-0", terminating=True)
     world.gone("web-0")
-    world.recorder.eviction("uid-web-1", accepted=False)
+    with pytest.raises(Fault), world.recorder.evicting("uid-web-1"):
+        raise too_many_requests("no")
     world.pod("web-1", terminating=True)
     world.gone("web-2")
     counts = world.recorder.record()["counts"]

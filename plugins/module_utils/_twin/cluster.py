@@ -1,0 +1,160 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""The whole twin in one object: store, API server, controllers, Calico, recorder, HTTP.
+
+``boot()`` brings the cluster to life in virtual time, ``start()`` does that and serves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.behaviour import Behaviour
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.calico_node import CalicoNodes
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.cni import CalicoCni
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.kube_controllers import KubeControllers
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.tunnels import Tunnels
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.eviction import evict
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.faults import FaultInjector
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.loading import load_scenario
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.options import Answer, SubresourceCall
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.process import replace_file
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.recorder import Recorder
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import Scenario
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.settling import unsettled
+
+CALICO_NODE = "system:serviceaccount:kube-system:calico-node"
+CALICO_CNI = "system:serviceaccount:kube-system:calico-cni-plugin"
+KUBE_CONTROLLERS = "system:serviceaccount:kube-system:calico-kube-controllers"
+
+_LOADED = "scenario"
+# Real seconds between two notes of the virtual time; after a crash time goes on from the last one.
+_CLOCK_PERIOD = 1.0
+
+
+class Twin:
+    """A cluster in one process.
+
+    ``data_dir`` None keeps everything in memory. ``speed`` None stops the clock: only
+    ``clock.advance()`` moves it then, and there is no HTTP. ``seed`` None takes the scenario's; a
+    data directory keeps the seed it was made with.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | None,
+        scenario: Scenario,
+        *,
+        speed: float | None = 20.0,
+        seed: int | None = None,
+        port: int = 0,
+        rbac: bool = False,
+    ) -> None:
+        self.data_dir = data_dir
+        self.scenario = scenario
+        self.port = port
+        self.rbac = rbac
+        if data_dir is not None:
+            data_dir.mkdir(parents=True, exist_ok=True)
+        self.objects = ObjectStore(str(data_dir / "objects.sqlite") if data_dir is not None else None)
+        stored_seed = self.objects.meta("seed")
+        self.seed = int(stored_seed) if stored_seed else scenario.seed if seed is None else seed
+        self.clock = VirtualClock(self._start_of_time(speed), speed, self.seed)
+        self.server = ApiServer(self.objects, self.clock)
+        self.recorder = Recorder(self.objects, self.clock)
+        self.faults = FaultInjector()
+        self._wire()
+        self._clock_timer: asyncio.TimerHandle | None = None
+
+    def _wire(self) -> None:
+        timings, objects, clock = self.scenario.timings, self.objects, self.clock
+        node_api, cni_api = LocalApi(self.server, CALICO_NODE), LocalApi(self.server, CALICO_CNI)
+        self.store = KubernetesStore(LocalApi(self.server, KUBE_CONTROLLERS))
+        self.cni = CalicoCni(KubernetesStore(cni_api), objects, clock)
+        self.behaviour = Behaviour(self.server, self.cni, timings)
+        self.calico_nodes = CalicoNodes(
+            node_api, objects, clock, self.scenario.calico_version, lambda node: self.tunnels.look_at(node)
+        )
+        self.tunnels = Tunnels(
+            node_api, KubernetesStore(node_api), objects, clock, self.calico_nodes.nodes, timings.tunnel
+        )
+        self.kube_controllers = KubeControllers(self.store, objects, clock, timings.leak_grace)
+        self.server.register_subresource("pods", "eviction", self._evict)
+
+    def _evict(self, call: SubresourceCall) -> Answer:
+        pod = self.objects.get(PODS, call.namespace, call.name)
+        if pod is None or call.options.dry_run:
+            return evict(self.server, call)
+        with self.recorder.evicting(pod["metadata"]["uid"]):
+            return evict(self.server, call)
+
+    # -- life ------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        """Load the scenario into an empty data directory and let it come to rest; or take up an existing one."""
+        if self.objects.meta(_LOADED) is None and self.objects.revision == 1:
+            with self.objects.bulk():
+                load_scenario(LocalApi(self.server, "system:admin"), self.scenario)
+                self.objects.set_meta("seed", str(self.seed))
+                self.objects.set_meta(_LOADED, self.scenario.name)
+                self._begin()
+                self.settle(self.scenario.settle_seconds)
+        else:
+            self._begin()
+        self.recorder.start()
+
+    def _begin(self) -> None:
+        self.behaviour.start()
+        self.calico_nodes.start()
+        self.tunnels.start()
+        self.kube_controllers.start()
+
+    def settle(self, limit: float = 600.0) -> list[str]:
+        """Advance a clock that stands still until the cluster rests; what does not after ``limit`` virtual seconds."""
+        passed, quiet = 0.0, 0.0
+        while passed < limit and quiet < self.quiet:
+            self.clock.advance(1.0)
+            passed += 1.0
+            quiet = 0.0 if unsettled(self.objects) else quiet + 1.0
+        return unsettled(self.objects)
+
+    @property
+    def quiet(self) -> float:
+        """How long, in virtual seconds, nothing must be on its way before the cluster counts as at rest."""
+        return self.scenario.timings.tunnel * 1.5 + 3.0
+
+    # -- time ------------------------------------------------------------------------------
+
+    def _start_of_time(self, speed: float | None) -> datetime:
+        """The scenario's start, or where the last process on this data directory was."""
+        if self.data_dir is None:
+            return self.scenario.start
+        try:
+            stored = json.loads((self.data_dir / "clock.json").read_text(encoding="utf-8"))
+            last = datetime.fromisoformat(stored["now"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return self.scenario.start
+        # What happened after the last note must not lie in the future.
+        return last + timedelta(seconds=2 * _CLOCK_PERIOD * float(stored.get("speed") or speed or 1.0))
+
+    def _note_time(self) -> None:
+        if self.data_dir is not None:
+            note = {"now": self.clock.now().isoformat(), "speed": self.clock.speed}
+            replace_file(self.data_dir / "clock.json", json.dumps(note) + "\n")
+
+    def _keep_time(self) -> None:
+        self._note_time()
+        self._clock_timer = asyncio.get_running_loop().call_later(_CLOCK_PERIOD, self._keep_time)

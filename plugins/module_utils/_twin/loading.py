@@ -1,0 +1,98 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Put a scenario's objects into an empty cluster, through the API server and its validation."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, ApiError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    NAMESPACES,
+    NODES,
+    PODS,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.crd import calico_crds
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import Scenario
+
+SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+_MIRROR = "kubernetes.io/config.mirror"
+
+
+def load_scenario(api: LocalApi, scenario: Scenario) -> None:
+    """Create Calico's resource definitions, the system namespaces, and everything in the scenario.
+
+    Raises ``InvalidInput`` naming the object that the API server refused.
+    """
+    for crd in calico_crds("v1"):
+        _create(api, CUSTOM_RESOURCE_DEFINITIONS, crd, scenario)
+    for name in SYSTEM_NAMESPACES:
+        _create(api, NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, scenario)
+    for item in scenario.objects:
+        resource = _resource(api, item, scenario)
+        already = item["kind"] == "Namespace" and item["metadata"]["name"] in SYSTEM_NAMESPACES
+        if already:
+            _update(api, resource, item, scenario)
+        else:
+            _create(api, resource, _owned(api, item), scenario)
+
+
+def _resource(api: LocalApi, item: Object, scenario: Scenario) -> Resource:
+    for kind in api.server.served.all():
+        resource = kind.resource
+        if (resource.api_version, resource.kind) == (item["apiVersion"], item["kind"]):
+            return resource
+    raise _refusal(scenario, item, f"the twin does not serve kind {item['kind']} of {item['apiVersion']}")
+
+
+def _create(api: LocalApi, resource: Resource, item: Object, scenario: Scenario) -> None:
+    try:
+        api.create(resource, item, _namespace(resource, item))
+        status = item.get("status")
+        if status and resource not in (NODES, CUSTOM_RESOURCE_DEFINITIONS):
+            stored = api.get(resource, item["metadata"]["name"], _namespace(resource, item))
+            api.replace(resource, {**stored, "status": status}, _namespace(resource, item), subresource="status")
+    except AlreadyExists:
+        raise _refusal(scenario, item, "it is there twice") from None
+    except ApiError as error:
+        raise _refusal(scenario, item, error.message) from None
+
+
+def _update(api: LocalApi, resource: Resource, item: Object, scenario: Scenario) -> None:
+    metadata = {key: value for key, value in item["metadata"].items() if key in ("labels", "annotations")}
+    try:
+        api.patch(resource, item["metadata"]["name"], {"metadata": metadata})
+    except ApiError as error:
+        raise _refusal(scenario, item, error.message) from None
+
+
+def _namespace(resource: Resource, item: Object) -> str | None:
+    return str(item["metadata"].get("namespace") or "default") if resource.namespaced else None
+
+
+def _owned(api: LocalApi, item: Object) -> Object:
+    """Mirror pods belong to their node, whose uid no scenario can know."""
+    metadata = item["metadata"]
+    name = (item.get("spec") or {}).get("nodeName")
+    if item["kind"] != PODS.kind or not name or _MIRROR not in (metadata.get("annotations") or {}):
+        return item
+    node = api.server.objects.get(NODES, None, name)
+    if node is None or metadata.get("ownerReferences"):
+        return item
+    owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"]["uid"], "controller": True}
+    return {**item, "metadata": {**metadata, "ownerReferences": [owner]}}
+
+
+def _refusal(scenario: Scenario, item: Object, why: str) -> InvalidInput:
+    metadata = item["metadata"]
+    place = "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
+    value: t.Any = metadata["name"]
+    return InvalidInput(f"Scenario {scenario.name}: {item['kind']} {place} was refused: {why}", "scenario", value)
