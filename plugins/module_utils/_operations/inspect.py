@@ -1,0 +1,68 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Pools with what is used of them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilization import BlockFigures, Tally, measure
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool, engine_pools
+
+NOTHING_USED: dict[str, t.Any] = {
+    "addresses": {"capacity": 0, "in_use": 0, "reserved": 0, "free": 0},
+    "blocks": {"possible": 0, "allocated": 0, "free": 0, "size": 0},
+    "nodes": [],
+}
+
+
+def pools_with_use(
+    pools: t.Sequence[StoredPool],
+    blocks: t.Iterable[Object],
+    reservations: Reservations,
+    *,
+    name: str | None = None,
+    cidr: str | None = None,
+) -> dict[str, t.Any]:
+    """The result of ``ippool_info``: ``pools`` in name order and ``strays``, the blocks in none of the pools.
+
+    ``name`` and ``cidr`` (compared as networks) choose pools; a name that does not exist chooses
+    none. Strays are listed when no pool was chosen. InvalidInput for a CIDR that does not parse.
+    """
+    wanted = None if cidr is None else parse_network(cidr)
+    tally = Tally(engine_pools(pools), reservations)
+    for block in blocks:
+        tally.add(measure(block["spec"], reservations))
+    use = {figures.pool.name: figures for figures in tally.pools()}
+    shown = []
+    for stored in pools:
+        figures = use.get(stored.name)
+        if name is not None and stored.name != name:
+            continue
+        if wanted is not None and (figures is None or figures.pool.cidr != wanted):
+            continue
+        # A pool whose CIDR does not parse takes part in nothing.
+        shown.append({**stored.shown(), "utilization": NOTHING_USED if figures is None else figures.shown()})
+    strays = [shown_figures(figures, None) for figures in tally.strays] if name is None and wanted is None else []
+    return {"pools": shown, "strays": strays}
+
+
+def shown_figures(figures: BlockFigures, pool: str | None) -> dict[str, t.Any]:
+    """One block in numbers, as modules return it."""
+    return {
+        "cidr": str(figures.cidr),
+        "pool": pool,
+        "node": figures.node or None,
+        "affinity": figures.affinity,
+        "size": figures.size,
+        "in_use": figures.in_use,
+        "free": figures.free,
+        "borrowed": figures.borrowed,
+    }

@@ -1,0 +1,207 @@
+#!/usr/bin/python
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ipam_block_info
+short_description: Show Calico IPAM blocks, their nodes, and who holds each address
+version_added: 0.1.0
+description:
+  - Returns the blocks that nodes have taken from IP pools, with their figures, added up per node, and with the holder
+    of every address that is not free.
+  - All conditions that are given must hold. O(address), O(pod) and O(handle) choose single addresses; RV(blocks) then
+    lists only those, in the blocks that have some.
+  - Large clusters have tens of thousands of addresses. Use O(query) or O(addresses=false) to keep the result small.
+author:
+  - calico_ops contributors (@calico-ops)
+extends_documentation_fragment:
+  - calico_ops.ipam._attributes
+  - calico_ops.ipam._attributes.info_module
+  - calico_ops.ipam._attributes.actiongroup_cluster
+  - calico_ops.ipam._connection
+options:
+  pool:
+    description: Blocks of this pool. The module fails when it does not exist.
+    type: str
+  node:
+    description: Blocks that this node owns, or in which it has an address.
+    type: str
+  cidr:
+    description: Blocks that overlap this address range.
+    type: str
+  address:
+    description: The block with this address.
+    type: str
+  pod:
+    description: Addresses of this pod, as V(namespace/name).
+    type: str
+  handle:
+    description: Addresses of this IPAM handle.
+    type: str
+  addresses:
+    description: Whether to list the holder of each address.
+    type: bool
+    default: true
+  query:
+    description:
+      - A JMESPath expression over a dictionary with the keys C(blocks) and C(nodes), as described under return values.
+      - The module returns RV(result) instead of RV(blocks) and RV(nodes).
+    type: str
+requirements:
+  - jmespath >= 1.0.1, for O(query)
+seealso:
+  - module: calico_ops.ipam.ippool_info
+"""
+
+EXAMPLES = r"""
+- name: Who holds addresses of a pool
+  calico_ops.ipam.ipam_block_info:
+    pool: default-ipv4-ippool
+
+- name: Pods that still have addresses of a pool
+  calico_ops.ipam.ipam_block_info:
+    pool: default-ipv4-ippool
+    query: "blocks[].addresses[?kind=='pod'][]"
+  register: left
+
+- name: Who has this address
+  calico_ops.ipam.ipam_block_info:
+    address: 198.51.100.7
+
+- name: Nodes with borrowed addresses in their blocks
+  calico_ops.ipam.ipam_block_info:
+    addresses: false
+    query: "nodes[?borrowed > `0`].node"
+"""
+
+RETURN = r"""
+blocks:
+  description: The blocks in order of address.
+  returned: when O(query) is not given
+  type: list
+  elements: dict
+  contains:
+    cidr:
+      description: Address range of the block.
+      returned: success
+      type: str
+      sample: 198.51.100.64/26
+    pool:
+      description: Name of the pool that the block lies in, or null.
+      returned: success
+      type: str
+    node:
+      description: The owner of the block, or null.
+      returned: success
+      type: str
+    affinity:
+      description: The owner with its type, as the block spells it, or null.
+      returned: success
+      type: str
+      sample: host:worker-1
+    size:
+      description: Number of addresses.
+      returned: success
+      type: int
+    in_use:
+      description: Addresses that are not free.
+      returned: success
+      type: int
+    free:
+      description: Addresses that can be given out.
+      returned: success
+      type: int
+    borrowed:
+      description: Addresses that another node than the owner holds.
+      returned: success
+      type: int
+    addresses:
+      description: Who holds each address that is not free.
+      returned: when O(addresses=true)
+      type: list
+      elements: dict
+      contains:
+        address:
+          description: The address.
+          returned: success
+          type: str
+        kind:
+          description: >-
+            What the holder is - V(pod), V(tunnel), V(loadbalancer), V(windows) (kept by a Windows node for itself),
+            V(vm), V(cooling) (released a moment ago) or V(unknown).
+          returned: success
+          type: str
+        namespace:
+          description: Namespace of the holder, or null.
+          returned: success
+          type: str
+        name:
+          description: Name of the pod, virtual machine or Service, type of the tunnel address, or null.
+          returned: success
+          type: str
+        pod:
+          description: Name of the pod, or null.
+          returned: success
+          type: str
+        node:
+          description: Node that the address is used on, or null.
+          returned: success
+          type: str
+        handle:
+          description: IPAM handle of the address, or null.
+          returned: success
+          type: str
+        borrowed:
+          description: Whether the node is another than the block's owner.
+          returned: success
+          type: bool
+nodes:
+  description: The blocks that were found, added up per owner. A null node stands for blocks without owner.
+  returned: when O(query) is not given
+  type: list
+  elements: dict
+  sample: [{node: worker-1, blocks: 1, addresses: 64, in_use: 9, free: 55, borrowed: 0}]
+result:
+  description: What O(query) selected.
+  returned: when O(query) is given
+  type: raw
+"""
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks import (
+    Query,
+    block_filter,
+    blocks_with_holders,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
+
+
+def operate(context: Context) -> dict[str, t.Any]:
+    params = context.params
+    query = None if params["query"] is None else Query(params["query"])
+    store = KubernetesStore(context.api)
+    pools = read_pools(context.api)
+    wanted = block_filter(params, pools)
+    found = blocks_with_holders(pools, store.raw_blocks(), store.reservations(), wanted, addresses=params["addresses"])
+    if query is not None:
+        return {"changed": False, "result": query.search(found)}
+    return {"changed": False, **found}
+
+
+def main() -> None:
+    texts = ("pool", "node", "cidr", "address", "pod", "handle", "query")
+    own = ArgumentSpec(
+        options={**{name: {"type": "str"} for name in texts}, "addresses": {"type": "bool", "default": True}}
+    )
+    run(own, operate)
+
+
+if __name__ == "__main__":
+    main()
