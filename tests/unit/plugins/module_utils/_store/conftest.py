@@ -1,0 +1,113 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A Kubernetes API just large enough for a store: names, resourceVersions, uids, label selectors."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+import pytest
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, Conflict, NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CALICO_V1
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.memory import MemoryStore
+
+
+class FakeApi:
+    """``before`` is called before every write, so that a test can act in between."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], dict[str, Object]] = {}
+        self.requests: list[str] = []
+        self.before: t.Callable[[str, str], None] | None = None
+        self._version = 100
+
+    def _of(self, resource: Resource) -> dict[str, Object]:
+        return self.objects.setdefault((resource.group, resource.plural), {})
+
+    def _one(self, resource: Resource, name: str) -> Object:
+        try:
+            return self._of(resource)[name]
+        except KeyError:
+            raise NotFound(f"{resource.plural} {name!r} not found", 404, "NotFound") from None
+
+    def _write(self, verb: str, resource: Resource, name: str) -> None:
+        self.requests.append(f"{verb} {resource.plural}")
+        if self.before is not None:
+            hook, self.before = self.before, None
+            hook(verb, name)
+
+    def _stamp(self, thing: Object) -> None:
+        self._version += 1
+        thing["metadata"]["resourceVersion"] = str(self._version)
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        return copy.deepcopy(self._one(resource, name))
+
+    def list(self, resource: Resource, namespace: str | None = None, *, label_selector: str | None = None,
+             field_selector: str | None = None) -> Listing:  # fmt: skip
+        wanted = dict(term.split("=") for term in label_selector.split(",")) if label_selector else {}
+        found = [
+            copy.deepcopy(thing)
+            for _name, thing in sorted(self._of(resource).items())
+            if wanted.items() <= (thing["metadata"].get("labels") or {}).items()
+        ]
+        return Listing(found, str(self._version))
+
+    def create(
+        self, resource: Resource, body: Object, namespace: str | None = None, *, dry_run: bool = False
+    ) -> Object:
+        name = body["metadata"]["name"]
+        self._write("create", resource, name)
+        if name in self._of(resource):
+            raise AlreadyExists(f"{resource.plural} {name!r} already exists", 409, "AlreadyExists")
+        thing = copy.deepcopy(body)
+        self._stamp(thing)
+        thing["metadata"]["uid"] = f"uid-{self._version}"
+        self._of(resource)[name] = thing
+        return copy.deepcopy(thing)
+
+    def replace(self, resource: Resource, body: Object, namespace: str | None = None, *,
+                subresource: str | None = None, dry_run: bool = False) -> Object:  # fmt: skip
+        name = body["metadata"]["name"]
+        self._write("replace", resource, name)
+        if self._one(resource, name)["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
+            raise Conflict("the object has been modified", 409, "Conflict")
+        thing = copy.deepcopy(body)
+        self._stamp(thing)
+        self._of(resource)[name] = thing
+        return copy.deepcopy(thing)
+
+    def delete(self, resource: Resource, name: str, namespace: str | None = None, *, uid: str | None = None,
+               resource_version: str | None = None, grace_seconds: int | None = None,
+               propagation: str | None = None, dry_run: bool = False) -> None:  # fmt: skip
+        self._write("delete", resource, name)
+        if uid is not None and self._one(resource, name)["metadata"]["uid"] != uid:
+            raise Conflict("the UID in the precondition does not match", 409, "Conflict")
+        self._one(resource, name)
+        del self._of(resource)[name]
+
+    def patch(self, *arguments: t.Any, **options: t.Any) -> Object:
+        raise NotImplementedError
+
+    def evict(self, *arguments: t.Any, **options: t.Any) -> None:
+        raise NotImplementedError
+
+    def watch(self, *arguments: t.Any, **options: t.Any) -> t.Iterator[t.Any]:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+@pytest.fixture(params=["memory", CALICO_V1, "projectcalico.org"])
+def store(request: pytest.FixtureRequest, api: FakeApi) -> t.Any:
+    """Every store that implements ``Datastore``: one contract, one set of tests."""
+    return MemoryStore() if request.param == "memory" else KubernetesStore(api, request.param)
