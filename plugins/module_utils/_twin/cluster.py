@@ -31,6 +31,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.loading impo
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.options import Answer, SubresourceCall
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.podtiming import PodTimings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.process import replace_file
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.recorder import Recorder
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import Scenario
@@ -84,7 +85,9 @@ class Twin:
         node_api, cni_api = LocalApi(self.server, CALICO_NODE), LocalApi(self.server, CALICO_CNI)
         self.store = KubernetesStore(LocalApi(self.server, KUBE_CONTROLLERS))
         self.cni = CalicoCni(KubernetesStore(cni_api), objects, clock)
-        self.behaviour = Behaviour(self.server, self.cni, timings)
+        self.behaviour = Behaviour(
+            self.server, self.cni, PodTimings(start=timings.pod_start, ready=timings.pod_ready, stop=timings.pod_stop)
+        )
         self.calico_nodes = CalicoNodes(
             node_api, objects, clock, self.scenario.calico_version, lambda node: self.tunnels.look_at(node)
         )
@@ -92,7 +95,6 @@ class Twin:
             node_api, KubernetesStore(node_api), objects, clock, self.calico_nodes.nodes, timings.tunnel
         )
         self.kube_controllers = KubeControllers(self.store, objects, clock, timings.leak_grace)
-        self.server.register_subresource("pods", "eviction", self._evict)
 
     def _evict(self, call: SubresourceCall) -> Answer:
         pod = self.objects.get(PODS, call.namespace, call.name)
@@ -118,6 +120,7 @@ class Twin:
 
     def _begin(self) -> None:
         self.behaviour.start()
+        self.server.register_subresource("pods", "eviction", self._evict)
         self.calico_nodes.start()
         self.tunnels.start()
         self.kube_controllers.start()
@@ -158,3 +161,8 @@ class Twin:
     def _keep_time(self) -> None:
         self._note_time()
         self._clock_timer = asyncio.get_running_loop().call_later(_CLOCK_PERIOD, self._keep_time)
+
+    def close(self) -> None:
+        """Note the time and let go of the files."""
+        self._note_time()
+        self.objects.close()
