@@ -201,11 +201,14 @@ def test_a_block_that_contradicts_itself_is_named(api: t.Any, change: dict[str, 
     ("group", "spec", "settings"),
     [
         (CALICO_V1, None, Settings(auto_allocate_blocks=False)),
-        (CALICO_V1, {"strictAffinity": True, "autoAllocateBlocks": True, "maxBlocksPerHost": 4, "ipCooldownSeconds": 30},
-         Settings(True, True, 4, "Enabled", 30)),
+        (
+            CALICO_V1,
+            {"strictAffinity": True, "autoAllocateBlocks": True, "maxBlocksPerHost": 4, "ipCooldownSeconds": 30},
+            Settings(True, True, 4, "Enabled", 30),
+        ),
         (CALICO_V3, {"kubeVirtVMAddressPersistence": "Disabled"}, Settings(vm_address_persistence="Disabled")),
     ],
-)  # fmt: skip
+)
 def test_settings(api: t.Any, group: str, spec: dict[str, t.Any] | None, settings: Settings) -> None:
     store = KubernetesStore(api, group)
     assert store.settings() == Settings()
