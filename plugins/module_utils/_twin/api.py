@@ -75,6 +75,8 @@ _PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public")
 _ANNOTATIONS_COUNT = frozenset({("apps", "deployments")})
 # Types whose /status may change labels and annotations.
 _STATUS_WITH_METADATA = frozenset({("", "pods"), ("", "nodes")})
+# The deployment controller notes the revision by way of the status; that counts as no change of the spec.
+_STATUS_WITH_ANNOTATIONS = frozenset({("apps", "deployments")})
 # Types that keep the status a client sends on create.
 _STATUS_ON_CREATE = frozenset({("", "nodes")})
 
@@ -411,7 +413,7 @@ class ApiServer:
         obj, warnings = self._admit(kind, arranged(kind, obj, metadata), old, options, subresource, patch)
         if resource == CUSTOM_RESOURCE_DEFINITIONS:
             obj = accepted(obj, self.clock.timestamp())
-        if _counts(kind, old, obj):
+        if subresource != "status" and _counts(kind, old, obj):
             metadata = dict(obj["metadata"])
             metadata["generation"] = (before.get("generation") or 0) + 1
             obj = arranged(kind, obj, metadata)
@@ -592,6 +594,8 @@ def _status_only(kind: Kind, old: Object, obj: Object, metadata: Object) -> tupl
     if (kind.resource.group, kind.resource.plural) in _STATUS_WITH_METADATA:
         for key in ("labels", "annotations"):
             kept[key] = metadata.get(key)
+    elif (kind.resource.group, kind.resource.plural) in _STATUS_WITH_ANNOTATIONS:
+        kept["annotations"] = metadata.get("annotations")
     merged = {key: value for key, value in old.items() if key != "status"}
     if obj.get("status") is not None:
         merged["status"] = obj["status"]
