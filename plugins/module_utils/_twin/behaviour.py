@@ -15,6 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.binding import register_bindings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.context import ControllerContext
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.cronjob import CronJobController
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.daemonset import DaemonSetController
@@ -49,6 +50,8 @@ class Behaviour:
 
     def __init__(self, server: ApiServer, cni: Cni, timings: PodTimings = DEFAULT_TIMINGS) -> None:
         ctx = self.context = ControllerContext(server)
+        register_evictions(server)
+        register_bindings(server)
         self._parts: list[Part] = [
             NamespaceController(ctx),
             NodeController(ctx),
@@ -66,8 +69,7 @@ class Behaviour:
         ]
 
     def start(self) -> None:
-        """Register the pod subresources, then wake every part."""
-        register_evictions(self.context.server)
+        """Wake every part."""
         self.context.events.start()
         for part in self._parts:
             part.start()

@@ -24,16 +24,32 @@ PREFIX = "ipam.calico-ops.io/twin-"
 BROKEN_TAG = "broken"
 
 
+Range = t.Tuple[float, float]
+
+
+class PodTimings(t.Protocol):
+    """Ranges to draw from. ``pod_ready`` is for pods with a readiness probe; others are ready when they run."""
+
+    @property
+    def pod_start(self) -> Range: ...
+
+    @property
+    def pod_ready(self) -> Range: ...
+
+    @property
+    def pod_stop(self) -> Range: ...
+
+
 @dataclass(frozen=True)
-class PodTimings:
-    """Ranges to draw from. ``ready`` is for pods with a readiness probe; others are ready when they run."""
+class UsualTimings:
+    """What takes about as long as in a quiet cluster with its images at hand."""
 
-    start: t.Tuple[float, float] = (1.0, 3.0)
-    ready: t.Tuple[float, float] = (1.0, 3.0)
-    stop: t.Tuple[float, float] = (0.5, 3.0)
+    pod_start: Range = (1.0, 3.0)
+    pod_ready: Range = (1.0, 3.0)
+    pod_stop: Range = (0.5, 3.0)
 
 
-DEFAULT_TIMINGS = PodTimings()
+DEFAULT_TIMINGS = UsualTimings()
 
 
 def annotated(pod: Object, name: str) -> float | None:
@@ -47,13 +63,13 @@ def annotated(pod: Object, name: str) -> float | None:
         return None
 
 
-def _draw(clock: VirtualClock, pod: Object, stage: str, bounds: tuple[float, float]) -> float:
+def _draw(clock: VirtualClock, pod: Object, stage: str, bounds: Range) -> float:
     return clock.random(f"{stage}/{pod['metadata']['uid']}").uniform(*bounds)
 
 
 def start_seconds(clock: VirtualClock, pod: Object, timings: PodTimings) -> float:
     wish = annotated(pod, "start-seconds")
-    return wish if wish is not None else _draw(clock, pod, "start", timings.start)
+    return wish if wish is not None else _draw(clock, pod, "start", timings.pod_start)
 
 
 def ready_seconds(clock: VirtualClock, pod: Object, timings: PodTimings) -> float:
@@ -65,13 +81,13 @@ def ready_seconds(clock: VirtualClock, pod: Object, timings: PodTimings) -> floa
     if not probes:
         return 0.0
     delay = max(float(each.get("initialDelaySeconds") or 0) for each in probes)
-    return delay + _draw(clock, pod, "ready", timings.ready)
+    return delay + _draw(clock, pod, "ready", timings.pod_ready)
 
 
 def stop_seconds(clock: VirtualClock, pod: Object, timings: PodTimings) -> float:
     """The time the containers need to end, without regard to the grace period; a preStop sleep comes on top."""
     wish = annotated(pod, "stop-seconds")
-    seconds = wish if wish is not None else _draw(clock, pod, "stop", timings.stop)
+    seconds = wish if wish is not None else _draw(clock, pod, "stop", timings.pod_stop)
     sleeps = [
         float((((each.get("lifecycle") or {}).get("preStop") or {}).get("sleep") or {}).get("seconds") or 0)
         for each in pod["spec"].get("containers") or ()

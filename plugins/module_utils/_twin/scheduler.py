@@ -21,7 +21,6 @@ from fractions import Fraction
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Conflict, NotFound
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import NODES, PODS
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.binding import register_bindings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.context import ControllerContext, Key
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.events import NORMAL, WARNING
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.informers import object_key
@@ -64,7 +63,6 @@ class Scheduler:
         self._repelling: dict[str, Object] = {}
 
     def start(self) -> None:
-        register_bindings(self._ctx.server)
         self._ctx.informers.on(PODS, self._on_pod)
         self._ctx.informers.on(NODES, self._on_node)
         for pod in self._ctx.objects.list(PODS):

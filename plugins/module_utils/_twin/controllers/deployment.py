@@ -66,7 +66,7 @@ class DeploymentController:
 
     def __init__(self, ctx: ControllerContext) -> None:
         self._ctx = ctx
-        self._queue: WorkQueue[Key] = WorkQueue(ctx.clock, "deployment", self._reconcile, (0.03, 0.08))
+        self._queue: WorkQueue[Key] = WorkQueue(ctx.clock, "deployment", self._reconcile, (0.04, 0.08))
 
     def start(self) -> None:
         informers = self._ctx.informers

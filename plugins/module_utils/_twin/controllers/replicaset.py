@@ -42,6 +42,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.selectors im
 
 # Pods one reconciliation creates or deletes at most.
 _BURST = 500
+# Together with the Deployment controller's delay: what shrinks has shrunk before something grows in its place.
+_DELAY = (0.05, 0.08)
 _COST = "controller.kubernetes.io/pod-deletion-cost"
 _COMPONENT = "replicaset-controller"
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
@@ -52,7 +54,7 @@ class ReplicaSetController:
 
     def __init__(self, ctx: ControllerContext) -> None:
         self._ctx = ctx
-        self._queue: WorkQueue[Key] = WorkQueue(ctx.clock, "replicaset", self._reconcile, (0.05, 0.1))
+        self._queue: WorkQueue[Key] = WorkQueue(ctx.clock, "replicaset", self._reconcile, _DELAY)
 
     def start(self) -> None:
         self._ctx.informers.on(REPLICA_SETS, self._on_replica_set)
