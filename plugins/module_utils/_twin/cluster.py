@@ -31,7 +31,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.loading impo
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.options import Answer, SubresourceCall
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.podtiming import PodTimings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.process import replace_file
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.recorder import Recorder
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import Scenario
@@ -85,9 +84,7 @@ class Twin:
         node_api, cni_api = LocalApi(self.server, CALICO_NODE), LocalApi(self.server, CALICO_CNI)
         self.store = KubernetesStore(LocalApi(self.server, KUBE_CONTROLLERS))
         self.cni = CalicoCni(KubernetesStore(cni_api), objects, clock)
-        self.behaviour = Behaviour(
-            self.server, self.cni, PodTimings(start=timings.pod_start, ready=timings.pod_ready, stop=timings.pod_stop)
-        )
+        self.behaviour = Behaviour(self.server, self.cni, timings)
         self.calico_nodes = CalicoNodes(
             node_api, objects, clock, self.scenario.calico_version, lambda node: self.tunnels.look_at(node)
         )
