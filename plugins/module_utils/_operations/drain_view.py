@@ -115,8 +115,10 @@ class View:
     first_seen: set[str] = field(default_factory=set)
     """uids of all pods that were there when the lists were first complete."""
     complete: bool = False
+    revision: int = 0
+    """Grows with every change of a workload or a budget."""
     _of: dict[Owner | None, dict[str, PodFacts]] = field(default_factory=dict)
-    _names: dict[tuple[str, str], str] = field(default_factory=dict)
+    _in: dict[str, dict[str, PodFacts]] = field(default_factory=dict)
     _sandbox: dict[str, str] = field(default_factory=dict)
 
     def apply(self, source: str, kind: str, thing: Object) -> None:
@@ -125,6 +127,7 @@ class View:
         if self.namespaces and namespace not in self.namespaces:
             return
         gone = kind == "DELETED"
+        self.revision += source not in ("pods", "events")
         if source == "pods":
             self._apply_pod(thing, gone)
         elif source == "budgets":
@@ -151,6 +154,7 @@ class View:
             self.workloads.pop(owner, None)
             return
         thing.setdefault("kind", owner.kind)
+        self.revision += 1
         self._apply_workload(owner, thing, False)
 
     def pods_of(self, owner: Owner | None) -> list[PodFacts]:
@@ -176,9 +180,7 @@ class View:
     def matched(self, budget: Budget) -> list[PodFacts]:
         """The pods a budget counts."""
         return [
-            pod
-            for pod in self.pods.values()
-            if pod.namespace == budget.namespace and matches_labels(budget.selector, pod.labels)
+            pod for pod in self._in.get(budget.namespace, {}).values() if matches_labels(budget.selector, pod.labels)
         ]
 
     def sandbox_failure(self, pod: PodFacts) -> str:
@@ -196,19 +198,16 @@ class View:
 
     def _apply_pod(self, thing: Object, gone: bool) -> None:
         uid = uid_of(thing)
-        metadata = metadata_of(thing)
-        key = (str(metadata["namespace"]), str(metadata["name"]))
         old = self.pods.pop(uid, None)
         if old is not None:
             self._of[old.owner].pop(uid, None)
+            self._in[old.namespace].pop(uid, None)
         if gone or is_finished(thing) or on_host_network(thing):
-            if self._names.get(key) == uid:
-                del self._names[key]
             return
         facts = self._facts(thing, uid, old)
         self.pods[uid] = facts
-        self._names[key] = uid
         self._of.setdefault(facts.owner, {})[uid] = facts
+        self._in.setdefault(facts.namespace, {})[uid] = facts
 
     def _facts(self, thing: Object, uid: str, old: PodFacts | None) -> PodFacts:
         metadata = metadata_of(thing)

@@ -1,0 +1,56 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Why a new pod got an address of a pool that should give none."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ApiError, NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import annotations_of, metadata_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, NAMESPACES
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PIN_PREFIX, PodFacts
+
+
+def why_in_pool(api: KubeApi, pool_name: str, pod: PodFacts) -> str:
+    """The likeliest cause, as the second half of a sentence (hazards.md D03, B15, B16)."""
+    try:
+        pool = api.get(IP_POOLS, pool_name)
+    except NotFound:
+        return "the pool has been deleted meanwhile, and another pool covers the address"
+    spec = pool.get("spec") or {}
+    if not spec.get("disabled"):
+        return f"the pool has been enabled again{_last_writer(pool)}"
+    pin = _pin(pod.pins)
+    if pin:
+        return f"its annotation {pin} pins it there; change it in the pod template"
+    try:
+        pin = _pin(annotations_of(api.get(NAMESPACES, pod.namespace)))
+    except ApiError:
+        pin = ""
+    if pin:
+        return f"the annotation {pin} of its namespace pins it there"
+    return (
+        f"the pool is disabled, so the CNI configuration of node {pod.node or 'unknown'} may name it (ipv4_pools, "
+        "ipv6_pools), or the pod was given its address before the pool was disabled"
+    )
+
+
+def _pin(annotations: t.Mapping[str, str]) -> str:
+    for name in ("ipv4pools", "ipv6pools", "ipAddrs", "ipAddrsNoIpam"):
+        if annotations.get(PIN_PREFIX + name):
+            return f"{PIN_PREFIX}{name}: {annotations[PIN_PREFIX + name]}"
+    return ""
+
+
+def _last_writer(thing: Object) -> str:
+    entries = [entry for entry in metadata_of(thing).get("managedFields") or () if entry.get("time")]
+    if not entries:
+        return ""
+    last = max(entries, key=lambda entry: str(entry["time"]))
+    return f" (last written by {last.get('manager') or 'someone unnamed'} at {last['time']})"
