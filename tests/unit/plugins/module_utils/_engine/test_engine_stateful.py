@@ -45,8 +45,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.memory import MemoryStore
 
 POOLS = {
-    "green": Pool("green", parse_network("10.0.0.0/28"), 30),
-    "red": Pool("red", parse_network("10.1.0.0/27"), 29, node_selector="rack == 'one'"),
+    "green": Pool("green", parse_network("10.0.0.0/29"), 31),
+    "red": Pool("red", parse_network("10.1.0.0/29"), 30, node_selector="rack == 'one'"),
 }
 ALL = [pool.cidr.address(ordinal) for pool in POOLS.values() for ordinal in range(pool.cidr.size)]
 HOSTS = {"a": {"rack": "one"}, "b": {"rack": "one"}, "c": {"rack": "two"}}
@@ -94,7 +94,7 @@ def machine(check: t.Callable[..., None], now: t.Any) -> type[RuleBasedStateMach
 
         # What can happen
 
-        @rule(host=hosts, handle=handles, count=st.integers(1, 9))
+        @rule(host=hosts, handle=handles, count=st.integers(1, 8))
         def assign_some(self, host: str, handle: str, count: int) -> None:
             self.forget_rested()
             usable = self.usable(host)
@@ -193,6 +193,6 @@ def test_engine_agrees_with_a_naive_model(machine: type[RuleBasedStateMachine]) 
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=30, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -71,6 +72,7 @@ def test_threads_never_share_an_address() -> None:
     pool = Pool("p", parse_network("10.0.0.0/26"), 29)
     store = MemoryStore([pool], {host: {} for host in hosts})
     found: list[str] = []
+    finished: list[str] = []
 
     def work(host: str, worker: int) -> None:
         for turn in range(12):
@@ -81,12 +83,19 @@ def test_threads_never_share_an_address() -> None:
                 release_by_handle(store, handle, now=now)
             else:
                 found.extend(str(address.address) for address in result.addresses)
+        finished.append(host)
 
     threads = [threading.Thread(target=work, args=(host, worker)) for host in hosts for worker in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # as many interleavings as the interpreter can give
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(finished) == len(threads)
     assert len(found) == len(set(found))
     stored = [block.value for block in store.list_blocks()]
     assert sum(block.in_use for block in stored) == len(found)
