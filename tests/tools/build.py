@@ -33,7 +33,18 @@ WANTED = (
     "roles/change_block_size/meta/argument_specs.yml",
     "playbooks/demo.yml",
 )
-FOREIGN = (".venv/", ".work/", ".ansible/", ".twin/", ".git/", ".github/", ".ci/", "benchmarks/", "__pycache__", ".sqlite")
+FOREIGN = (
+    ".venv/",
+    ".work/",
+    ".ansible/",
+    ".twin/",
+    ".git/",
+    ".github/",
+    ".ci/",
+    "benchmarks/",
+    "__pycache__",
+    ".sqlite",
+)
 
 
 def main() -> int:
@@ -50,16 +61,18 @@ def main() -> int:
         return 1
 
     home = WORK / "collections"
-    subprocess.run(
-        ["ansible-galaxy", "collection", "install", "--offline", "-p", str(home), str(artifact)], check=True
-    )
+    subprocess.run(["ansible-galaxy", "collection", "install", "--offline", "-p", str(home), str(artifact)], check=True)
     environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(home))
     for kind, name in (("module", "ippool"), ("module", "twin"), ("role", "change_block_size")):
         subprocess.run(
             ["ansible-doc", "-t", kind, f"calico_ops.ipam.{name}"],
-            check=True, env=environment, stdout=subprocess.DEVNULL,
+            check=True,
+            env=environment,
+            stdout=subprocess.DEVNULL,
         )
-    print(f"{artifact.name}: {len(names)} files, {artifact.stat().st_size / 1024:.0f} KiB, installs and documents itself")
+    print(
+        f"{artifact.name}: {len(names)} files, {artifact.stat().st_size / 1024:.0f} KiB, installs and documents itself"
+    )
     return 0
 
 

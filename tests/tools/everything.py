@@ -57,7 +57,9 @@ CHECKS = (
     ),
     Check(
         "docs",
-        ("antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self --disallow-unknown-collection-refs .",),
+        (
+            "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self --disallow-unknown-collection-refs .",
+        ),
     ),
     Check("build", (f"{PYTHON} tests/tools/build.py",)),
 )

@@ -29,7 +29,16 @@ def prepare() -> Path:
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
         wanted = [word for name in REQUIREMENTS for word in ("-r", str(ROOT / name))]
         subprocess.run(
-            [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-q", *wanted, "ansible-core>=2.18,<2.19"],
+            [
+                str(python),
+                "-m",
+                "pip",
+                "--disable-pip-version-check",
+                "install",
+                "-q",
+                *wanted,
+                "ansible-core>=2.18,<2.19",
+            ],
             check=True,
         )
         site = Path(sysconfig.get_path("purelib", vars={"base": str(VENV)}))
@@ -54,7 +63,14 @@ def main() -> int:
     )
     subprocess.run([str(python.parent / "ansible"), "--version"], env=environment, check=True)
     directory = ROOT / ".work" / "old-core"
-    play = [str(python.parent / "ansible-playbook"), "calico_ops.ipam.demo", "-e", f"demo_dir={directory}", "-e", "demo_speed=50"]
+    play = [
+        str(python.parent / "ansible-playbook"),
+        "calico_ops.ipam.demo",
+        "-e",
+        f"demo_dir={directory}",
+        "-e",
+        "demo_speed=50",
+    ]
     code = subprocess.run(play, env=environment).returncode
     subprocess.run([*play, "-e", "demo_state=stopped"], env=environment, stdout=subprocess.DEVNULL)
     return code

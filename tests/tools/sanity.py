@@ -26,21 +26,23 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TREE = ROOT / ".work" / "tree" / "ansible_collections" / "calico_ops" / "ipam"
 
-BOOTSTRAP = '''\
+BOOTSTRAP = """\
 import subprocess
 import sys
 
 subprocess.run([sys.executable, "-m", "ensurepip"], check=True)
 packages = [a for a in sys.argv[1:] if not a.startswith("-")]
 sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]).returncode)
-'''
+"""
 
 
 def copy_tree() -> None:
     """Copy what Git tracks or would track, then make the copy a repository."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, check=True, capture_output=True,
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
     ).stdout.decode()
     shutil.rmtree(TREE, ignore_errors=True)
     for name in filter(None, listing.split("\0")):

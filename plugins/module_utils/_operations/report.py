@@ -121,6 +121,8 @@ def render(pools: t.Sequence[Row], blocks: t.Sequence[Row]) -> list[str]:
         lines += ["", *block_lines(pool, [block for block in blocks if block["pool"] == pool["name"]])]
     strays = [block for block in blocks if not block["pool"]]
     if strays:
-        rows = [(block["cidr"], block["node"] or "(no owner)", f"{block['in_use']}/{block['size']}") for block in strays]
+        rows = [
+            (block["cidr"], block["node"] or "(no owner)", f"{block['in_use']}/{block['size']}") for block in strays
+        ]
         lines += ["", "BLOCKS outside every pool", *table(("BLOCK", "NODE", ">IN USE"), rows)]
     return lines

@@ -84,7 +84,13 @@ def test_every_module_is_in_the_action_group_documented_and_tested() -> None:
     assert set(runtime["action_groups"]["cluster"]) == modules
     for name in modules:
         text = (ROOT / "plugins" / "modules" / f"{name}.py").read_text(encoding="utf-8")
-        for part in ("DOCUMENTATION", "EXAMPLES", "RETURN", "calico_ops.ipam._connection", "calico_ops.ipam._attributes"):
+        for part in (
+            "DOCUMENTATION",
+            "EXAMPLES",
+            "RETURN",
+            "calico_ops.ipam._connection",
+            "calico_ops.ipam._attributes",
+        ):
             assert part in text, f"{name} lacks {part}"
         assert (ROOT / "tests" / "unit" / "plugins" / "modules" / f"test_{name}.py").exists(), name
 

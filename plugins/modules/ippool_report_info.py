@@ -1,0 +1,83 @@
+#!/usr/bin/python
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ippool_report_info
+short_description: Show tables of Calico IP pools, nodes and blocks on the terminal
+version_added: 0.1.0
+description:
+  - Reads pools and blocks and renders them as text - a table of the pools, a table of what each node holds of them, and
+    the blocks of each pool, one a line while they are few and as a map with one cell a block when they are many.
+  - An action plugin of the same name prints the lines as they are, so that the tables line up.
+author:
+  - calico_ops contributors (@calico-ops)
+extends_documentation_fragment:
+  - calico_ops.ipam._attributes
+  - calico_ops.ipam._attributes.info_module
+  - calico_ops.ipam._attributes.actiongroup_cluster
+  - calico_ops.ipam._connection
+options:
+  pool:
+    description: Show this pool only.
+    type: str
+seealso:
+  - module: calico_ops.ipam.ippool_info
+  - module: calico_ops.ipam.ipam_block_info
+"""
+
+EXAMPLES = r"""
+- name: Show all pools
+  calico_ops.ipam.ippool_report_info:
+
+- name: Show one pool
+  calico_ops.ipam.ippool_report_info:
+    pool: default-ipv4-ippool
+"""
+
+RETURN = r"""
+lines:
+  description: The report as lines of text.
+  returned: success
+  type: list
+  elements: str
+  sample: ["POOL  CIDR             BLOCK  ENCAPSULATION", "web   198.51.100.0/24  /26    IPIP Always"]
+"""
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks import (
+    block_filter,
+    blocks_with_holders,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import pools_with_use
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report import render
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
+
+FILTERS = ("pool", "node", "cidr", "address", "pod", "handle")
+
+
+def operate(context: Context) -> dict[str, t.Any]:
+    name = context.params["pool"]
+    store = KubernetesStore(context.api)
+    pools = read_pools(context.api)
+    wanted = block_filter({**dict.fromkeys(FILTERS), "pool": name}, pools)
+    # Both tables come from one reading, so that their figures agree.
+    raw, reservations = list(store.raw_blocks()), store.reservations()
+    use = pools_with_use(pools, raw, reservations, name=name)
+    blocks = blocks_with_holders(pools, raw, reservations, wanted, addresses=False)
+    return {"changed": False, "lines": render(use["pools"], blocks["blocks"])}
+
+
+def main() -> None:
+    run(ArgumentSpec(options={"pool": {"type": "str"}}), operate)
+
+
+if __name__ == "__main__":
+    main()
