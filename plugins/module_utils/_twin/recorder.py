@@ -273,8 +273,11 @@ class Recorder:
             item = self._objects.get(_WORKLOADS[owner[0]], owner[1], owner[2]) if owner[0] in _WORKLOADS else None
             if item is not None:
                 self._judge_workload(owner[0], item)
+        concerned = [pod.labels for pod in (previous, current) if pod is not None]
         for (_kind, budget_namespace, name), state in list(self._budgets.items()):
-            if budget_namespace == namespace and state.selector is not None:
+            if budget_namespace != namespace or state.selector is None:
+                continue
+            if any(state.selector.matches(labels) for labels in concerned):
                 budget = self._objects.get(POD_DISRUPTION_BUDGETS, namespace, name)
                 if budget is not None:
                     self._judge_budget(budget)
