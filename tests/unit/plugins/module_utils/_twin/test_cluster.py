@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -96,6 +99,27 @@ def test_two_runs_with_one_seed_are_the_same_and_another_seed_differs() -> None:
         twin.clock.advance(1000)
     assert addresses(first) == addresses(second)
     assert addresses(first) != addresses(other)
+
+
+def test_a_run_does_not_depend_on_the_order_of_hashes() -> None:
+    code = (
+        f"from {Twin.__module__} import Twin\n"
+        f"from {load.__module__} import load\n"
+        "twin = Twin(None, load('small'), speed=None)\n"
+        "twin.boot()\n"
+        "print([obj for kind in twin.server.served.all() for obj in twin.objects.list(kind.resource)])\n"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
 
 
 def test_disabling_the_pool_moves_tunnels_and_new_pods_only(small: Twin) -> None:
