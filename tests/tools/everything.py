@@ -44,7 +44,7 @@ CHECKS = (
     Check("unit", (pytest("tests/unit"),)),
     Check("contract", (pytest("tests/contract"),)),
     Check("old-core", (f"{PYTHON} tests/tools/old_core.py",)),
-    Check("types", (f"{PYTHON} tests/tools/types.py",)),
+    Check("types", (f"{PYTHON} tests/tools/typecheck.py",)),
     Check(
         "lint",
         (
@@ -58,7 +58,8 @@ CHECKS = (
     Check(
         "docs",
         (
-            "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self --disallow-unknown-collection-refs .",
+            "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self"
+            " --disallow-unknown-collection-refs .",
         ),
     ),
     Check("build", (f"{PYTHON} tests/tools/build.py",)),

@@ -32,7 +32,8 @@ import sys
 
 subprocess.run([sys.executable, "-m", "ensurepip"], check=True)
 packages = [a for a in sys.argv[1:] if not a.startswith("-")]
-sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]).returncode)
+command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
+sys.exit(subprocess.run(command).returncode)
 """
 
 
