@@ -58,6 +58,25 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
 Report = t.Callable[[object], None]
 
 
+def drain_pool(
+    api: KubeApi,
+    options: DrainOptions,
+    clock: Clock,
+    report: Report,
+    warn: t.Callable[[str], None],
+    *,
+    check_mode: bool,
+) -> DrainResult:
+    """Drain a pool by its name; with ``check_mode`` only say how. See ``disabled_pool`` and ``drain``."""
+    network = disabled_pool(api, options.pool, check_mode)
+    if network is None:
+        warn(f"there is no IPPool {options.pool!r}, so there is nothing to drain")
+        return DrainResult(changed=False, moved=0, total=0)
+    if check_mode:
+        return plan_drain(api, network, options, clock)
+    return drain(api, network, options, clock, report)
+
+
 def disabled_pool(api: KubeApi, name: str, check_mode: bool) -> Network | None:
     """The CIDR of a pool that may be drained; ``None`` when there is no such pool any more.
 
@@ -104,6 +123,7 @@ def plan_drain(api: KubeApi, network: Network, options: DrainOptions, clock: Clo
         workloads=tuple(treated),
         seconds=clock.monotonic() - started,
         steps=tuple(steps),
+        pods=tuple(pod.short for pod in run.view.in_pool()),
     )
 
 
@@ -188,6 +208,7 @@ class _Drain:
         self._run = run
         self._lines = ProgressLines(report, run.clock.monotonic)
         self._tasks: dict[Owner | None, Task] = {}
+        self._pods: tuple[str, ...] = ()
         self._started = run.clock.monotonic()
         self._deadline = self._started + run.options.timeout
         run.may_start = self._may_start
@@ -220,6 +241,7 @@ class _Drain:
             if notice.change.type == "SYNCED":
                 missing.discard(notice.source)
         self._run.view.finish_loading()
+        self._pods = tuple(pod.short for pod in self._run.view.in_pool())
 
     def _listen(self, watches: Watches) -> None:
         """Wait for the next event, or the next moment at which something is due, and take in all that is there."""
@@ -329,6 +351,7 @@ class _Drain:
             workloads=tuple(entry for task in tasks if task.acted for entry in _treated(task)),
             seconds=run.clock.monotonic() - self._started,
             steps=tuple(run.steps),
+            pods=self._pods,
         )
 
     def _left(self, task: Task) -> list[Left]:

@@ -19,6 +19,10 @@ SURGE = "surge"
 EVICT = "evict"
 
 
+# How many of the pods that are left the sentence of a failure names; all of them are in its details.
+SHOWN = 5
+
+
 @dataclass(frozen=True)
 class DrainOptions:
     """``max_parallel`` is in pods that are being replaced at the same time, ``timeout`` in seconds.
@@ -45,7 +49,7 @@ class Left:
         return {"namespace": self.namespace, "pod": self.pod, "owner": self.owner, "reason": self.reason}
 
     def __str__(self) -> str:
-        return f"{self.namespace}/{self.pod}: {self.reason}"
+        return f"{f'{self.namespace}/{self.pod}' if self.pod else self.owner}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class Treated:
 class DrainResult:
     """``moved`` of ``total`` pods; in check mode those that would be.
 
-    ``steps`` are sentences: what was, or would be, done in this order.
+    ``steps`` are sentences: what was, or would be, done in this order. ``pods`` are all those found in
+    the pool, as namespace/name.
     """
 
     changed: bool
@@ -74,6 +79,7 @@ class DrainResult:
     workloads: tuple[Treated, ...] = ()
     seconds: float = 0.0
     steps: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, t.Any]:
         return {
@@ -85,10 +91,31 @@ class DrainResult:
             "steps": list(self.steps),
         }
 
+    def as_module_result(self) -> dict[str, t.Any]:
+        """With the diff Ansible shows: the pods in the pool before and after."""
+        after = sorted(f"{entry.namespace}/{entry.pod}" for entry in self.left if entry.pod)
+        return {**self.as_dict(), "diff": {"before": _lines(self.pods), "after": _lines(after)}}
+
+    def require_complete(self, options: DrainOptions) -> None:
+        """Raises ``Refused``, naming the first of the pods that are left."""
+        if not self.left:
+            return
+        shown = "; ".join(str(entry) for entry in self.left[:SHOWN])
+        more = f"; and {len(self.left) - SHOWN} more" if len(self.left) > SHOWN else ""
+        raise Refused(
+            f"IPPool {options.pool!r} is not drained after {self.seconds:.0f} s, {self.moved} of {self.total} pods "
+            f"moved: {shown}{more}",
+            **self.as_dict(),
+        )
+
     def summary(self) -> str:
         """The last line of the progress."""
         text = f"moved {self.moved}/{self.total} in {self.seconds:.0f} s"
         return f"{text} · {len(self.left)} left" if self.left else text
+
+
+def _lines(names: t.Iterable[str]) -> str:
+    return "".join(f"{name}\n" for name in names)
 
 
 class DrainStopped(Refused):

@@ -1,0 +1,216 @@
+#!/usr/bin/python
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ippool_drain
+short_description: Move every pod out of a Calico IP pool
+version_added: 0.1.0
+description:
+  - Makes every pod that has an address in the pool give it up for one of another pool, and waits until each replacement
+    is ready and has an address elsewhere.
+  - The pool must be disabled first, since its pods would come back to it otherwise. Tunnel addresses of nodes leave a
+    disabled pool by themselves. There is nothing to do when the pool does not exist.
+  - Each workload goes the gentlest way that keeps to its PodDisruptionBudgets, see RV(workloads[].way). A rollout
+    restart is not restrained by budgets, so its numbers are compared with them beforehand. Nothing is forced, and no
+    workload of more than one replica loses its last ready pod.
+  - The cluster's name servers move first and alone, then workloads by namespace and name.
+  - Pods without a controller, static pods, and pods that no budget ever spares are left and reported in RV(left). Pods
+    of Jobs are left to finish.
+  - When it is interrupted, run it again. A rollout that is under way is waited for and not begun twice.
+author:
+  - calico_ops contributors (@calico-ops)
+extends_documentation_fragment:
+  - calico_ops.ipam._attributes
+  - calico_ops.ipam._attributes.actiongroup_cluster
+  - calico_ops.ipam._connection
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Tells for each workload which way its pods would go, and which pods would be left.
+      - The pool need not be disabled in check mode.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  pool:
+    description: Name of the pool.
+    type: str
+    required: true
+  max_parallel:
+    description:
+      - How many pods may be in the middle of being replaced at the same time, over all workloads.
+      - A rollout counts with what it adds and takes away at once. A Deployment whose own strategy goes beyond this
+        limit is restarted with a smaller surge and without taking pods away first.
+    type: int
+    default: 5
+  namespaces:
+    description:
+      - Move only the pods of these namespaces.
+      - All namespaces by default.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description:
+      - How many seconds the whole drain may take. Then it ends with a list of what is left and why.
+    type: int
+    default: 3600
+  on_blocked:
+    description: What to do when pods are left at the end.
+    type: str
+    choices:
+      fail: The module fails and names them.
+      report: The module succeeds and lists them in RV(left).
+    default: fail
+  progress_file:
+    description:
+      - File to append a line to for each event.
+      - Not needed on the control node, where the lines appear on the terminal as they come.
+    type: path
+seealso:
+  - module: calico_ops.ipam.ippool
+  - module: calico_ops.ipam.ippool_probe
+  - plugin: calico_ops.ipam.migrate_pool
+    plugin_type: role
+"""
+
+EXAMPLES = r"""
+- name: Move the pods out of a pool that was disabled before
+  calico_ops.ipam.ippool_drain:
+    pool: default-ipv4-ippool
+
+- name: See which way each workload would go and what would be left
+  calico_ops.ipam.ippool_drain:
+    pool: default-ipv4-ippool
+  check_mode: true
+  register: plan
+
+- name: Move two namespaces only, two pods at a time, and go on with whatever is left
+  calico_ops.ipam.ippool_drain:
+    pool: default-ipv4-ippool
+    namespaces: [shop, data]
+    max_parallel: 2
+    timeout: 1800
+    on_blocked: report
+"""
+
+RETURN = r"""
+moved:
+  description: Number of pods that have been replaced, or would be in check mode.
+  returned: success
+  type: int
+  sample: 40
+left:
+  description:
+    - Pods that still have an address of the pool, and replacements that are not ready, each with the reason.
+    - The pod is empty where the entry is about the workload as a whole.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of the pod.
+      returned: success
+      type: str
+    pod:
+      description: Name of the pod.
+      returned: success
+      type: str
+    owner:
+      description: Kind and name of the workload; empty for a pod without one.
+      returned: success
+      type: str
+      sample: Deployment shop/cart
+    reason:
+      description: Why it is left, and what to do.
+      returned: success
+      type: str
+workloads:
+  description: The workloads that were treated, or would be in check mode, in the order of their treatment.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    owner:
+      description: Kind and name of the workload.
+      returned: success
+      type: str
+      sample: Deployment shop/cart
+    way:
+      description:
+        - V(restart) is a rollout restart with the workload's own strategy.
+        - V(surge) is a rollout restart of a Deployment that adds pods before it takes any away. Its own strategy is
+          kept in the annotation C(ipam.calico-ops.io/original-strategy) and put back at the end.
+        - V(evict) is the Eviction API, pod by pod.
+      returned: success
+      type: str
+      sample: restart
+    pods:
+      description: Number of its pods that had an address of the pool.
+      returned: success
+      type: int
+steps:
+  description: What was done, or would be in check mode, in this order.
+  returned: success
+  type: list
+  elements: str
+seconds:
+  description: How long it took.
+  returned: success
+  type: float
+  sample: 35.2
+details:
+  description: The same values as above, as far as they are known, when the module fails.
+  returned: failure
+  type: dict
+"""
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions
+
+
+def operate(context: Context) -> dict[str, t.Any]:
+    params = context.params
+    options = DrainOptions(
+        pool=params["pool"],
+        max_parallel=params["max_parallel"],
+        namespaces=tuple(params["namespaces"]),
+        timeout=params["timeout"],
+    )
+    result = drain_pool(
+        context.api, options, SystemClock(), context.report, context.warn, check_mode=context.check_mode
+    )
+    if params["on_blocked"] == "fail" and not context.check_mode:
+        result.require_complete(options)
+    return result.as_module_result()
+
+
+def main() -> None:
+    run(
+        ArgumentSpec(
+            options={
+                "pool": {"type": "str", "required": True},
+                "max_parallel": {"type": "int", "default": 5},
+                "namespaces": {"type": "list", "elements": "str", "default": []},
+                "timeout": {"type": "int", "default": 3600},
+                "on_blocked": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
+                "progress_file": {"type": "path"},
+            }
+        ),
+        operate,
+    )
+
+
+if __name__ == "__main__":
+    main()
