@@ -208,6 +208,33 @@ def assign_ip(
     raise UpdateConflict(f"Block {cidr} kept changing: gave up after {RETRIES} attempts.", block=str(cidr))
 
 
+def ensure_block(
+    datastore: Datastore,
+    host: str,
+    reserved: HostReserved,
+    *,
+    now: Clock,
+    version: int = 4,
+    requested: t.Sequence[Network] = (),
+    windows: bool = True,
+) -> Network:
+    """Make a host own a block with room for what it reserves, full or not, and return its CIDR (§9.7).
+
+    Windows nodes do so at start. No block limit applies; NoFreeBlocks when none is left.
+    """
+    request = AssignRequest(
+        host,
+        requested_v4=requested if version == 4 else (),
+        requested_v6=requested if version == 6 else (),
+        host_reserved_v4=reserved if version == 4 else None,
+        host_reserved_v6=reserved if version == 6 else None,
+        windows=windows,
+    )
+    search = _prepare(datastore, request, version, now)
+    search.limit = search.owned + 1
+    return _next_block(search, min_free=0).value.cidr
+
+
 @dataclass
 class _Search:
     """The state of one family's assignment. ``own`` are rows not tried yet, ``owned`` counts towards the limit."""
@@ -327,11 +354,11 @@ def _fill(search: _Search) -> None:
     _borrow(search)
 
 
-def _next_block(search: _Search) -> Stored[Block]:
-    """A block of the host with a free address (§9.3)."""
+def _next_block(search: _Search, min_free: int = 1) -> Stored[Block]:
+    """A block of the host with that many free addresses (§9.3)."""
     while search.own:
         stored = _open_own_block(search, search.own.pop(0))
-        if stored is not None and free_count(stored.value, search.reservations) > 0:
+        if stored is not None and free_count(stored.value, search.reservations) >= min_free:
             return stored
     host = search.request.host
     if search.owned >= search.limit:
@@ -342,7 +369,7 @@ def _next_block(search: _Search) -> Stored[Block]:
     if not search.access.settings.auto_allocate_blocks:
         raise AllocationError(f"Host {host} has no free address left and autoAllocateBlocks is off.", host=host)
     stored = claim_candidate(
-        search.access, host, search.affinity_type, search.pools, search.reservations, search.reserved
+        search.access, host, search.affinity_type, search.pools, search.reservations, search.reserved, min_free
     )
     search.owned += 1
     return stored

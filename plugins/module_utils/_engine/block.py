@@ -330,7 +330,17 @@ def free_count(block: Block, reservations: t.Optional[Reservations] = None) -> i
 
 def next_revision(block: Block) -> Block:
     """The block with the sequence number every update must carry (§5.2)."""
-    return replace(block, sequence=block.sequence + 1)
+    return Block(
+        block.cidr,
+        block.affinity,
+        block.claim_time,
+        block.allocations,
+        block.unallocated,
+        block.attributes,
+        block.sequence + 1,
+        block.sequences,
+        block.deleted,
+    )
 
 
 def without_owner(block: Block) -> Block:

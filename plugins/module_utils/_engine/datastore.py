@@ -80,6 +80,10 @@ class Datastore(t.Protocol):
         """All blocks in name order, those being deleted (``deleted`` true) included."""
         ...
 
+    def blocks_in(self, network: Network) -> list[Stored[Block]]:
+        """The blocks that overlap ``network``, in name order, those being deleted included."""
+        ...
+
     def block_index(self) -> t.Mapping[Network, Stored[Block]]:
         """All blocks by CIDR, to look single ones up in; a store may answer with a live view."""
         ...
@@ -112,6 +116,10 @@ class Datastore(t.Protocol):
 
     def list_handles(self) -> list[Stored[Handle]]:
         """All handles in name order, those being deleted included."""
+        ...
+
+    def handles_in(self, network: Network) -> list[Stored[Handle]]:
+        """The handles that count in a block overlapping ``network``, in name order."""
         ...
 
     def create_handle(self, handle: Handle) -> Stored[Handle]: ...

@@ -42,6 +42,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
     AddressCooling,
+    BlockNotEmpty,
     ClaimConflict,
     IpamError,
     Refused,
@@ -195,11 +196,14 @@ def release_host_affinities(
     return AffinityRelease(tuple(released), tuple(kept), error)
 
 
-def release_pool_affinities(datastore: Datastore, network: Network, *, now: Clock) -> AffinityRelease:
+def release_pool_affinities(
+    datastore: Datastore, network: Network, *, now: Clock, must_be_empty: bool = False
+) -> AffinityRelease:
     """Take every block that starts inside ``network`` from its owner; blocks in use stay, ownerless (§13).
 
     Works for disabled and deleted pools. A row without a block is kept: see
-    ``rows_without_block``. Raises UpdateConflict when rows keep contradicting blocks.
+    ``rows_without_block``. ``must_be_empty`` is our addition: a block in use then keeps its
+    owner and is named among the kept. Raises UpdateConflict when rows keep contradicting blocks.
     """
     access = access_to(datastore, now)
     released: t.List[Network] = []
@@ -223,9 +227,11 @@ def release_pool_affinities(datastore: Datastore, network: Network, *, now: Cloc
                         affinity.host,
                         affinity.type,
                         affinity.cidr,
-                        must_be_empty=False,
+                        must_be_empty=must_be_empty,
                     )
                 )
+            except BlockNotEmpty as in_use:
+                kept.append((affinity.cidr, in_use.message))
             except NotFoundInStore as missing:
                 kept.append((affinity.cidr, missing.message))
                 seen.discard(affinity.cidr)
@@ -240,11 +246,12 @@ def release_pool_affinities(datastore: Datastore, network: Network, *, now: Cloc
 
 def rows_without_block(datastore: Datastore, network: Network) -> t.Tuple[Stored[Affinity], ...]:
     """Affinity rows inside a range whose block is missing; nothing in Calico ever removes them (§13)."""
-    found: t.List[Stored[Affinity]] = []
-    for row in datastore.list_affinities():
-        if network.overlaps(row.value.cidr) and not _exists(datastore, row.value.cidr):
-            found.append(row)
-    return tuple(found)
+    blocks = _block_cidrs(datastore, network)
+    return tuple(
+        row
+        for row in datastore.list_affinities()
+        if network.overlaps(row.value.cidr) and row.value.cidr not in blocks and not _exists(datastore, row.value.cidr)
+    )
 
 
 def delete_rows_without_block(datastore: Datastore, rows: t.Iterable[Stored[Affinity]]) -> AffinityRelease:
@@ -279,9 +286,9 @@ def delete_empty_blocks(datastore: Datastore, network: Network, *, now: Clock) -
     access = access_to(datastore, now)
     released: t.List[Network] = []
     kept: t.List[t.Tuple[Network, str]] = []
-    for listed in datastore.list_blocks(network.version):
+    for listed in datastore.blocks_in(network):
         cidr = listed.value.cidr
-        if not network.overlaps(cidr) or listed.value.affinity is not None:
+        if listed.value.affinity is not None:
             continue
         try:
             stored = access.load(cidr)
@@ -307,8 +314,13 @@ def forget_stale_counts(datastore: Datastore, network: Network) -> t.Tuple[str, 
     """
     _refuse_enabled_pool(datastore, network)
     touched: t.List[str] = []
-    for stored in datastore.list_handles():
-        stale = [c for c in stored.value.blocks if network.overlaps(c) and not _exists(datastore, c)]
+    known = _block_cidrs(datastore, network)
+    for stored in datastore.handles_in(network):
+        stale = [
+            cidr
+            for cidr in stored.value.blocks
+            if network.overlaps(cidr) and cidr not in known and not _exists(datastore, cidr)
+        ]
         if not stale:
             continue
         blocks = {cidr: count for cidr, count in stored.value.blocks.items() if cidr not in stale}
@@ -326,11 +338,11 @@ def forget_stale_counts(datastore: Datastore, network: Network) -> t.Tuple[str, 
 def prove_clean(datastore: Datastore, network: Network) -> Leftovers:
     """Everything still recorded inside a range, read afresh: a safe pool delete needs ``clean`` (ippool.md §5.4)."""
     return Leftovers(
-        tuple(s.value.cidr for s in datastore.list_blocks(network.version) if network.overlaps(s.value.cidr)),
+        tuple(stored.value.cidr for stored in datastore.blocks_in(network)),
         tuple(s.value for s in datastore.list_affinities() if network.overlaps(s.value.cidr)),
         tuple(
             (stored.value.id, cidr, count)
-            for stored in datastore.list_handles()
+            for stored in datastore.handles_in(network)
             for cidr, count in sorted(stored.value.blocks.items())
             if network.overlaps(cidr)
         ),
@@ -356,6 +368,11 @@ def _refuse_enabled_pool(datastore: Datastore, network: Network) -> None:
             )
 
 
+def _block_cidrs(datastore: Datastore, network: Network) -> t.Set[Network]:
+    """The blocks of a range as one listing shows them; whoever misses one looks again before acting on it."""
+    return {stored.value.cidr for stored in datastore.blocks_in(network) if not stored.value.deleted}
+
+
 def _exists(datastore: Datastore, cidr: Network) -> bool:
     try:
         datastore.get_block(cidr)
@@ -368,10 +385,8 @@ def _block_of(datastore: Datastore, pools: t.Sequence[Pool], address: Address) -
     pool = pool_of(pools, address)
     if pool is not None:
         return address.network(pool.block_size)
-    for stored in datastore.list_blocks(address.version):
-        if stored.value.cidr.contains(address):
-            return stored.value.cidr
-    return None
+    # In no pool: the block is whichever holds the address, of any size.
+    return next((stored.value.cidr for stored in datastore.blocks_in(address.network(address.bits))), None)
 
 
 def _release_in_block(access: Access, cidr: Network, release: t.Callable[[Block], Released]) -> t.Optional[Released]:

@@ -18,7 +18,12 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, Conflict, NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    AlreadyExists,
+    Conflict,
+    NotFound,
+    UnknownResource,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     BLOCK_AFFINITIES,
     CALICO_V1,
@@ -103,16 +108,17 @@ class KubernetesStore:
         found = [_stored(thing, wire.decode_block) for thing in self._list(self.blocks)]
         return [stored for stored in found if version is None or stored.value.cidr.version == version]
 
+    def blocks_in(self, network: Network) -> t.List[Stored[Block]]:
+        return [
+            _stored(thing, wire.decode_block) for thing in self.raw_blocks() if network.overlaps(wire.block_cidr(thing))
+        ]
+
     def block_index(self) -> t.Mapping[Network, Stored[Block]]:
         return {stored.value.cidr: stored for stored in self.list_blocks()}
 
     def raw_blocks(self) -> t.Iterator[Object]:
         """Every block as it is stored, page by page: for clusters whose blocks are too many to hold."""
-        if isinstance(self._api, _Paged):
-            for page in self._api.pages(self.blocks):
-                yield from page.items
-        else:
-            yield from self._list(self.blocks)
+        return self._stream(self.blocks)
 
     def create_block(self, block: Block) -> Stored[Block]:
         return self._create(self.blocks, block, wire.encode_block(block, self.blocks))
@@ -177,6 +183,10 @@ class KubernetesStore:
     def list_handles(self) -> t.List[Stored[Handle]]:
         return [_stored(thing, wire.decode_handle) for thing in self._list(self.handles)]
 
+    def handles_in(self, network: Network) -> t.List[Stored[Handle]]:
+        found = (_stored(thing, wire.decode_handle) for thing in self._stream(self.handles))
+        return [stored for stored in found if any(network.overlaps(cidr) for cidr in stored.value.blocks)]
+
     def create_handle(self, handle: Handle) -> Stored[Handle]:
         return self._create(self.handles, handle, wire.encode_handle(handle, self.handles))
 
@@ -204,7 +214,7 @@ class KubernetesStore:
     def reservations(self) -> Reservations:
         try:
             things = self._list(self.ip_reservations)
-        except NotFound:
+        except (NotFound, UnknownResource):
             return Reservations()  # Calico before v3.22 does not have the kind
         return parse_reservations(
             entry for thing in things for entry in (thing.get("spec") or {}).get("reservedCIDRs") or ()
@@ -213,7 +223,7 @@ class KubernetesStore:
     def settings(self) -> Settings:
         try:
             return wire.decode_settings(self._api.get(self.config, "default"), self.group)
-        except NotFound:
+        except (NotFound, UnknownResource):
             return Settings()
 
     def node_labels(self, node: str) -> t.Mapping[str, str]:
@@ -243,6 +253,13 @@ class KubernetesStore:
 
     def _list(self, resource: Resource, label_selector: t.Optional[str] = None) -> t.List[Object]:
         return self._api.list(resource, label_selector=label_selector).items
+
+    def _stream(self, resource: Resource) -> t.Iterator[Object]:
+        if isinstance(self._api, _Paged):
+            for page in self._api.pages(resource):
+                yield from page.items
+        else:
+            yield from self._list(resource)
 
     def _create(self, resource: Resource, value: T, body: Object) -> Stored[T]:
         try:

@@ -119,6 +119,9 @@ class MemoryStore:
             found = [s for s in self._blocks.values() if version is None or s.value.cidr.version == version]
         return sorted(found, key=lambda stored: block_name(stored.value.cidr))
 
+    def blocks_in(self, network: Network) -> t.List[Stored[Block]]:
+        return [stored for stored in self.list_blocks(network.version) if network.overlaps(stored.value.cidr)]
+
     def block_index(self) -> t.Mapping[Network, Stored[Block]]:
         return types.MappingProxyType(self._blocks)
 
@@ -181,6 +184,9 @@ class MemoryStore:
     def list_handles(self) -> t.List[Stored[Handle]]:
         with self._lock:
             return [self._handles[name] for name in sorted(self._handles)]
+
+    def handles_in(self, network: Network) -> t.List[Stored[Handle]]:
+        return [stored for stored in self.list_handles() if any(network.overlaps(c) for c in stored.value.blocks)]
 
     def create_handle(self, handle: Handle) -> Stored[Handle]:
         return self._create(self._handles, handle_name(handle.id), handle, "Handle")

@@ -41,6 +41,11 @@ def is_deleted(thing: Object) -> bool:
     return (thing.get("spec") or {}).get("deleted") in (True, "true")
 
 
+def block_cidr(thing: Object) -> Network:
+    """The CIDR of a block alone; its name cannot be turned back into one reliably (§2.1)."""
+    return _cidr(thing, _spec(thing).get("cidr"))
+
+
 def decode_block(thing: Object) -> Block:
     """A block; CorruptRecord, naming the object, when its parts contradict each other."""
     spec = _spec(thing)

@@ -172,6 +172,16 @@ def test_pool_affinities_of_other_ranges_stay(now: t.Any) -> None:
     assert len(store.list_affinities()) == 2
 
 
+def test_pool_affinities_can_spare_blocks_in_use(now: t.Any) -> None:
+    store = filled(now)
+    release_by_handle(store, "a4", now=now)
+    used, empty = blocks_of("a")[:2]
+    outcome = release_pool_affinities(store, POOL.cidr, now=now, must_be_empty=True)
+    assert outcome.released == (empty,)
+    assert [cidr for cidr, _reason in outcome.kept] == [used]
+    assert store.get_block(used).value.affinity == "host:a"
+
+
 def test_two_rows_for_one_block_need_more_than_one_pass(now: t.Any) -> None:
     store = filled(now, count=1)
     store.create_affinity(Affinity("b", "host", blocks_of("a")[0], "pending"))

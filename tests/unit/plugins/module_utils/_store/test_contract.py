@@ -148,3 +148,16 @@ def test_counting_handles(store: t.Any) -> None:
     with pytest.raises(NotFoundInStore):
         store.get_handle("h")
     assert decrement_handle(store, "h", other, 1) == "Handle h does not exist."
+
+
+def test_what_lies_in_a_range(store: t.Any) -> None:
+    wide = parse_network("10.77.4.0/24")
+    store.create_block(BLOCK)
+    store.create_block(new_block(parse_network("10.77.5.0/30"), 1))
+    store.create_handle(HANDLE)
+    store.create_handle(Handle("elsewhere", {parse_network("10.77.5.0/30"): 1}))
+    assert [stored.value.cidr for stored in store.blocks_in(wide)] == [CIDR]
+    assert [stored.value.cidr for stored in store.blocks_in(parse_network("10.77.4.9/32"))] == [CIDR]
+    assert [stored.value.id for stored in store.handles_in(wide)] == ["Net.ABC"]
+    assert store.handles_in(parse_network("fd00::/16"))[0].value == HANDLE
+    assert store.blocks_in(parse_network("fd00::/16")) == []
