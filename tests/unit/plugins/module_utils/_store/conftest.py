@@ -13,9 +13,15 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, Conflict, NotFound
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CALICO_V1
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CALICO_V1, CALICO_V3
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.memory import MemoryStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.crd import calico_crds, kind_from_crd
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.served import ServedKinds
 
 
 class FakeApi:
@@ -107,7 +113,19 @@ def api() -> FakeApi:
     return FakeApi()
 
 
-@pytest.fixture(params=["memory", CALICO_V1, "projectcalico.org"])
+def twin_store(installation: str, group: str) -> KubernetesStore:
+    """A store on the embedded cluster's API server, with Calico's CRDs and strict validation."""
+    served = ServedKinds()
+    for crd in calico_crds(installation):
+        served.serve(crd["metadata"]["name"], kind_from_crd(crd))
+    return KubernetesStore(LocalApi(ApiServer(ObjectStore(), VirtualClock(), served=served)), group)
+
+
+@pytest.fixture(params=["memory", "fake-v1", "fake-v3", "twin-v1", "twin-v3"])
 def store(request: pytest.FixtureRequest, api: FakeApi) -> t.Any:
     """Every store that implements ``Datastore``: one contract, one set of tests."""
-    return MemoryStore() if request.param == "memory" else KubernetesStore(api, request.param)
+    where, _dash, version = request.param.partition("-")
+    group = CALICO_V1 if version == "v1" else CALICO_V3
+    if where == "memory":
+        return MemoryStore()
+    return KubernetesStore(api, group) if where == "fake" else twin_store(version, group)

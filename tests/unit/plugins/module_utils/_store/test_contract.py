@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import replace
+from datetime import datetime, timezone
 
 import pytest
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import Affinity
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import access_to
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import Affinity, claim_block
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Attribute, assign, new_block
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
@@ -24,6 +26,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle imp
     Handle,
     decrement_handle,
     increment_handle,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import (
+    ips_by_handle,
+    prove_clean,
+    release_by_handle,
+    release_pool_affinities,
 )
 
 CIDR = parse_network("10.77.4.8/30")
@@ -93,7 +101,7 @@ def test_every_member_of_a_block_survives(store: t.Any) -> None:
         allocations=(0, 1, 2, 3),
         unallocated=(),
         attributes=(
-            Attribute("a", {"pod": "x"}, {"pod": "y"}, None, {"newMember": {"deep": [1]}}),
+            Attribute("a", {"pod": "x"}, {"pod": "y"}),
             Attribute(None, {}),
             Attribute(released_at="2026-08-20T11:02:40Z"),
             Attribute(),
@@ -161,3 +169,20 @@ def test_what_lies_in_a_range(store: t.Any) -> None:
     assert [stored.value.id for stored in store.handles_in(wide)] == ["Net.ABC"]
     assert store.handles_in(parse_network("fd00::/16"))[0].value == HANDLE
     assert store.blocks_in(parse_network("fd00::/16")) == []
+
+
+def test_a_host_takes_and_gives_back_addresses(store: t.Any) -> None:
+    def now() -> datetime:
+        return datetime(2026, 8, 20, 9, 14, 5, tzinfo=timezone.utc)
+
+    claimed = claim_block(access_to(store, now), "worker-7", "host", CIDR)
+    block, ordinals = assign(claimed.value, 3, "Net.ABC", {"pod": "cart"})
+    increment_handle(store, "Net.ABC", CIDR, 3)
+    access_to(store, now).write(claimed, block)
+    assert len(ordinals) == 3
+    assert ips_by_handle(store, "Net.ABC", now=now) == [CIDR.address(ordinal) for ordinal in ordinals]
+    release_pool_affinities(store, CIDR, now=now)
+    assert store.get_block(CIDR).value.affinity is None
+    assert store.list_affinities() == []
+    assert release_by_handle(store, "Net.ABC", now=now) == 3
+    assert prove_clean(store, CIDR).clean
