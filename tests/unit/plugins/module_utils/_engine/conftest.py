@@ -71,12 +71,26 @@ def check_store(store: MemoryStore, now: datetime, *, at_rest: bool = True, owne
 
 
 class RecordingStore(MemoryStore):
-    """Tells every write; ``fail_after`` ends the process, so to speak, after that many more writes."""
+    """Tells every write; ``fail_after`` ends the process, so to speak, after that many more writes.
+
+    ``race(number, action)`` lets somebody else act right before the write of that number.
+    """
 
     def __init__(self, *arguments: t.Any, **options: t.Any) -> None:
         super().__init__(*arguments, **options)
         self.writes: list[str] = []
         self.fail_after: int | None = None
+        self._races: dict[int, t.Callable[[], None]] = {}
+        self._attempts = 0
+
+    def race(self, number: int, action: t.Callable[[], None]) -> None:
+        self._races = {self._attempts + number: action}
+
+    def _before(self) -> None:
+        self._attempts += 1
+        action = self._races.pop(self._attempts, None)
+        if action is not None:
+            action()
 
     def _told(self, verb: str, kind: str, detail: str = "") -> None:
         self.writes.append(f"{kind} {verb}{detail}")
@@ -87,16 +101,19 @@ class RecordingStore(MemoryStore):
                 raise Crash
 
     def _create(self, records: t.Any, key: t.Any, value: t.Any, kind: str) -> t.Any:
+        self._before()
         stored = super()._create(records, key, value, kind)
         self._told("create", kind.lower())
         return stored
 
     def _update(self, records: t.Any, key: t.Any, stored: t.Any, value: t.Any, kind: str) -> t.Any:
+        self._before()
         written = super()._update(records, key, stored, value, kind)
         self._told("update", kind.lower(), f" {value.state}" if kind == "Affinity" else "")
         return written
 
     def _delete(self, records: t.Any, key: t.Any, stored: t.Any, kind: str) -> None:
+        self._before()
         super()._delete(records, key, stored, kind)
         self._told("delete", kind.lower())
 
