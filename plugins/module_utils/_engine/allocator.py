@@ -311,7 +311,7 @@ def _prepare(datastore: Datastore, request: AssignRequest, version: int, now: Cl
         longest_prefix(version, reserved),
     )
     for row in datastore.list_affinities(request.host, search.affinity_type, version):
-        if any(pool.cidr.contains(row.value.cidr) for pool in search.pools):
+        if any(pool.cidr.contains(row.value.cidr.first) for pool in search.pools):
             search.own.append(row)
         else:
             _give_back_unselected(search.access, row.value, pools, labels)

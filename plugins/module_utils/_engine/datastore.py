@@ -139,3 +139,14 @@ class Datastore(t.Protocol):
     def node_labels(self, node: str) -> t.Mapping[str, str]:
         """Labels pool selectors are matched against (spec ippool.md §8.5); NotFoundInStore without such a Node."""
         ...
+
+
+def retry_conflicts(operation: t.Callable[[], t.Any]) -> None:
+    """Run a whole read-and-write procedure again while it loses compare-and-swaps; the last loss is raised."""
+    for _attempt in range(RETRIES - 1):
+        try:
+            operation()
+        except UpdateConflict:
+            continue
+        return
+    operation()

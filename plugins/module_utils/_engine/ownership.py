@@ -21,10 +21,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import HostReserved
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
-    RETRIES,
     Datastore,
     NotFoundInStore,
     UpdateConflict,
+    retry_conflicts,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
     ClaimConflict,
@@ -62,7 +62,7 @@ def claim_affinity(
     failed: t.List[Network] = []
     for cidr in _blocks(datastore, network):
         try:
-            _retry(partial(claim_block, access, host, affinity_type, cidr, reserved))
+            retry_conflicts(partial(claim_block, access, host, affinity_type, cidr, reserved))
         except ClaimConflict:
             failed.append(cidr)
         except (UpdateConflict, NotFoundInStore):
@@ -83,7 +83,7 @@ def release_affinity(
     released: t.List[Network] = []
     for cidr in _blocks(datastore, network):
         try:
-            _retry(partial(release_block_affinity, access, host, HOST, cidr, must_be_empty=must_be_empty))
+            retry_conflicts(partial(release_block_affinity, access, host, HOST, cidr, must_be_empty=must_be_empty))
         except (ClaimConflict, NotFoundInStore):
             continue
         released.append(cidr)
@@ -109,13 +109,3 @@ def _blocks(datastore: Datastore, network: Network) -> t.Iterator[Network]:
             cidr=str(network),
         )
     return network.subnets(pool.block_size)
-
-
-def _retry(operation: t.Callable[[], t.Any]) -> None:
-    for _attempt in range(RETRIES - 1):
-        try:
-            operation()
-        except UpdateConflict:
-            continue
-        return
-    operation()

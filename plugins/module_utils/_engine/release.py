@@ -39,6 +39,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
     NotFoundInStore,
     Stored,
     UpdateConflict,
+    retry_conflicts,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
     AddressCooling,
@@ -185,7 +186,9 @@ def release_host_affinities(
     for row in datastore.list_affinities(host=host, affinity_type=affinity_type):
         cidr = row.value.cidr
         try:
-            _retry(partial(release_block_affinity, access, host, affinity_type, cidr, must_be_empty=must_be_empty))
+            retry_conflicts(
+                partial(release_block_affinity, access, host, affinity_type, cidr, must_be_empty=must_be_empty)
+            )
         except (ClaimConflict, NotFoundInStore) as gone:
             kept.append((cidr, gone.message))
         except IpamError as failure:
@@ -220,7 +223,7 @@ def release_pool_affinities(
                 continue
             seen.add(affinity.cidr)
             try:
-                _retry(
+                retry_conflicts(
                     partial(
                         release_block_affinity,
                         access,
@@ -429,12 +432,3 @@ def _give_back_unselected(access: Access, block: Block) -> None:
         release_block_affinity(access, owner[1], owner[0], block.cidr, must_be_empty=True)
     except IpamError:
         return
-
-
-def _retry(operation: t.Callable[[], None]) -> None:
-    for _attempt in range(RETRIES - 1):
-        try:
-            return operation()
-        except UpdateConflict:
-            continue
-    return operation()
