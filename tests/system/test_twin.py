@@ -95,10 +95,10 @@ def run_module(tmp_path: Path, *extra: str, **options: t.Any) -> dict[str, t.Any
         check=False,
         timeout=120,
     )
-    start = done.stdout.find("{")
-    if start < 0:
+    _before, arrow, result = done.stdout.rpartition(" => ")
+    if not arrow:
         raise AssertionError(done.stdout + done.stderr)
-    return t.cast("dict[str, t.Any]", json.loads(done.stdout[start:]))
+    return t.cast("dict[str, t.Any]", json.loads(result))
 
 
 def test_the_module_starts_and_stops_a_twin_that_outlives_it(tmp_path: Path) -> None:

@@ -19,22 +19,33 @@ from pathlib import Path
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import Tokens
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.behaviour import Behaviour
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.calico_node import CalicoNodes
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.cni import CalicoCni
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.kube_controllers import KubeControllers
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.tunnels import Tunnels
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.control import Control
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.eviction import evict
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.faults import FaultInjector
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.loading import load_scenario
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.options import Answer, SubresourceCall
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.pki import open_pki
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.process import replace_file
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.rbac import Authorizer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.recorder import Recorder
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import Scenario
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.serving import Serving
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.settling import unsettled
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.users import (
+    create_roles,
+    known_tokens,
+    register,
+    write_kubeconfigs,
+)
 
 CALICO_NODE = "system:serviceaccount:kube-system:calico-node"
 CALICO_CNI = "system:serviceaccount:kube-system:calico-cni-plugin"
@@ -78,6 +89,8 @@ class Twin:
         self.faults = FaultInjector()
         self._wire()
         self._clock_timer: asyncio.TimerHandle | None = None
+        self._http: Serving | None = None
+        self.kubeconfig_path: Path | None = None
 
     def _wire(self) -> None:
         timings, objects, clock = self.scenario.timings, self.objects, self.clock
@@ -158,6 +171,52 @@ class Twin:
     def _keep_time(self) -> None:
         self._note_time()
         self._clock_timer = asyncio.get_running_loop().call_later(_CLOCK_PERIOD, self._keep_time)
+
+    # -- over HTTPS ------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """Where the API is served."""
+        return f"https://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Boot, then serve on 127.0.0.1 and let time pass. ``port`` and ``kubeconfig_path`` are known afterwards.
+
+        Raises ``OSError`` when the port is taken.
+        """
+        if self.data_dir is None:
+            raise ValueError("A twin that serves needs a data directory.")
+        self.boot()
+        pki = open_pki(self.data_dir / "pki")
+        known = known_tokens(self.objects, reader=self.rbac)
+        tokens = Tokens()
+        register(tokens, known)
+        if self.rbac:
+            create_roles(LocalApi(self.server, "system:apiserver"))
+        self._http = Serving(
+            self.server,
+            pki,
+            tokens,
+            Authorizer(self.objects, enabled=self.rbac),
+            self.faults,
+            Control(self),
+            self.scenario.kubernetes_version,
+        )
+        await self._http.start(self.port)
+        self.port = self._http.port
+        self.kubeconfig_path = write_kubeconfigs(self.data_dir, self.url, pki, known)
+        self.clock.start()
+        self._keep_time()
+
+    async def stop(self) -> None:
+        """Serve no more, stop time, and fold everything into the data directory."""
+        if self._clock_timer is not None:
+            self._clock_timer.cancel()
+        if self._http is not None:
+            await self._http.stop()
+        self.clock.stop()
+        self.behaviour.stop()
+        self.close()
 
     def close(self) -> None:
         """Note the time and let go of the files."""

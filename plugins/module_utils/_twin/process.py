@@ -106,20 +106,28 @@ def hold_lock(data_dir: Path) -> t.Iterator[None]:
     """Own the data directory for as long as the block runs. Raises ``TwinError`` when it is owned already."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with open(data_dir / "twin.lock", "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TwinError(f"A twin runs in {data_dir} already; stop it first or take another directory.") from None
+        # Somebody who only asks whether a twin runs holds the lock for a moment.
+        if not any(_locked(file, fcntl.LOCK_EX, pause) for pause in (0.0, 0.05, 0.2)):
+            raise TwinError(f"A twin runs in {data_dir} already; stop it first or take another directory.")
         yield
+
+
+def _locked(file: t.IO[str], mode: int, pause: float = 0.0) -> bool:
+    time.sleep(pause)
+    try:
+        fcntl.flock(file, mode | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_running(data_dir: Path) -> bool:
     """Whether a living process holds the data directory."""
     try:
-        with hold_lock(data_dir) if (data_dir / "twin.lock").exists() else contextlib.nullcontext():
-            return False
-    except TwinError:
-        return True
+        with open(data_dir / "twin.lock", encoding="utf-8") as file:
+            return not _locked(file, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return False
 
 
 def running(data_dir: Path) -> Running | None:
@@ -303,9 +311,9 @@ def _lock_released(data_dir: Path, timeout: float) -> bool:
     released = threading.Event()
 
     def wait() -> None:
-        with open(data_dir / "twin.lock", "a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            released.set()
+        with open(data_dir / "twin.lock", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+        released.set()
 
     threading.Thread(target=wait, daemon=True).start()
     return released.wait(timeout)
