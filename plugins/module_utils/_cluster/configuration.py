@@ -24,6 +24,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.libraries
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 
 DEFAULT_KUBECONFIG = "~/.kube/config"
+POOL_CONNECTIONS = 16
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ def load_configuration(options: ConnectionOptions, libraries: Libraries) -> Load
     _lay_over(options, libraries, configuration)
     # Watches are silent for minutes; without keepalive a proxy or firewall drops them unnoticed.
     configuration.socket_options = _socket_options(libraries)
+    # A drain holds a watch for each kind it looks at, beside the calls it makes.
+    configuration.connection_pool_maxsize = POOL_CONNECTIONS
     return Loaded(configuration, source)
 
 

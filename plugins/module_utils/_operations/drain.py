@@ -57,6 +57,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
 
 Report = t.Callable[[object], None]
 
+# So many events are taken in before the steps have a look, however fast they come.
+MOST_AT_ONCE = 1000
+
 
 def drain_pool(
     api: KubeApi,
@@ -252,9 +255,11 @@ class _Drain:
         if due is not None:
             moments.append(now + due)
         notice = watches.next(max(0.0, min(moments) - now))
+        taken = 0
         while notice is not None:
             self._take(notice)
-            notice = watches.next(0)
+            taken += 1
+            notice = watches.next(0) if taken < MOST_AT_ONCE else None
         self._lines.flush()
 
     def _take(self, notice: Notice) -> None:

@@ -110,6 +110,8 @@ class DrainResult:
 
     def summary(self) -> str:
         """The last line of the progress."""
+        if self.total == 0:
+            return "no pod has an address in the pool"
         text = f"moved {self.moved}/{self.total} in {self.seconds:.0f} s"
         return f"{text} · {len(self.left)} left" if self.left else text
 
