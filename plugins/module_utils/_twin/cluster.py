@@ -38,6 +38,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.process impo
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.rbac import Authorizer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.recorder import Recorder
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import Scenario
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.schema import SchemaRegistry
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.serving import Serving
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.settling import unsettled
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.users import (
@@ -84,7 +85,7 @@ class Twin:
         stored_seed = self.objects.meta("seed")
         self.seed = int(stored_seed) if stored_seed else scenario.seed if seed is None else seed
         self.clock = VirtualClock(self._start_of_time(speed), speed, self.seed)
-        self.server = ApiServer(self.objects, self.clock)
+        self.server = ApiServer(self.objects, self.clock, schemas=SchemaRegistry(now=self.clock.timestamp))
         self.recorder = Recorder(self.objects, self.clock)
         self.faults = FaultInjector()
         self._wire()
