@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import Tokens
@@ -117,8 +118,19 @@ class Twin:
     # -- life ------------------------------------------------------------------------------
 
     def boot(self) -> None:
-        """Load the scenario into an empty data directory and let it come to rest; or take up an existing one."""
-        if self.objects.meta(_LOADED) is None and self.objects.revision == 1:
+        """Load the scenario into an empty data directory and let it come to rest; or take up an existing one.
+
+        Raises ``InvalidInput`` when the scenario cannot be loaded, or is not the one in the data directory.
+        """
+        stored = self.objects.meta(_LOADED)
+        if stored is not None and stored != self.scenario.name:
+            raise InvalidInput(
+                f"The data directory {self.data_dir} holds scenario {stored}, not {self.scenario.name}: "
+                "take another data directory, or delete this one to begin anew.",
+                "scenario",
+                self.scenario.name,
+            )
+        if stored is None and self.objects.revision == 1:
             with self.objects.bulk():
                 load_scenario(LocalApi(self.server, "system:admin"), self.scenario)
                 self.objects.set_meta("seed", str(self.seed))
@@ -183,7 +195,7 @@ class Twin:
     async def start(self) -> None:
         """Boot, then serve on 127.0.0.1 and let time pass. ``port`` and ``kubeconfig_path`` are known afterwards.
 
-        Raises ``OSError`` when the port is taken.
+        Raises ``InvalidInput`` like ``boot``, or when the port is taken.
         """
         if self.data_dir is None:
             raise ValueError("A twin that serves needs a data directory.")
@@ -203,7 +215,15 @@ class Twin:
             Control(self),
             self.scenario.kubernetes_version,
         )
-        await self._http.start(self.port)
+        try:
+            await self._http.start(self.port)
+        except OSError as error:
+            raise InvalidInput(
+                f"The twin cannot serve on 127.0.0.1, port {self.port}: {error.strerror or error}; "
+                "take another port, or 0 for a free one.",
+                "port",
+                self.port,
+            ) from None
         self.port = self._http.port
         self.kubeconfig_path = write_kubeconfigs(self.data_dir, self.url, pki, known)
         self.clock.start()

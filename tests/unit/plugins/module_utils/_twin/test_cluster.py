@@ -22,6 +22,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     PODS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.cluster import Twin
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import load
@@ -235,3 +236,9 @@ def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None:
     second.clock.advance(60)
     assert second.settle(60) == []
     assert addresses(second) == before
+
+
+def test_a_data_directory_keeps_its_scenario(tmp_path: Path) -> None:
+    booted(data_dir=tmp_path).close()
+    with pytest.raises(InvalidInput, match="holds scenario small, not tutorial"):
+        booted("tutorial", data_dir=tmp_path)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,15 @@ def test_what_the_child_says_instead_of_ready_is_the_error(tmp_path: Path) -> No
 def test_a_second_process_on_the_same_directory_is_refused(tmp_path: Path) -> None:
     with process.hold_lock(tmp_path), pytest.raises(process.TwinError, match="runs in .* already"):
         process.start(process.Options(str(tmp_path), "small"))
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(process.TwinError, match=f"port {port}: .*in use.*0 for a free one"):
+            process.start(process.Options(str(tmp_path), "small", port=port))
 
 
 def test_missing_packages_are_named(tmp_path: Path) -> None:
