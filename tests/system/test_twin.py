@@ -17,6 +17,7 @@ from playbook import BIN, environment
 from twin_fixture import TwinHandle, start_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CONFIG_MAPS, DEPLOYMENTS, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import process
@@ -81,6 +82,33 @@ def test_injected_faults_reach_the_client_and_not_the_controllers(small: TwinHan
     with pytest.raises(Exception, match="injected"):
         api.create(CONFIG_MAPS, config_map("one"), "shop")
     assert small.faults()[0]["hits"] >= 1
+
+
+def test_a_reader_may_look_and_not_touch(tmp_path: Path) -> None:
+    with start_twin(tmp_path, "small", rbac=True) as twin:
+        reader = connect(ConnectionOptions(kubeconfig=twin.kubeconfig + ".reader"))
+        assert reader.list(PODS, "shop").items
+        with pytest.raises(Forbidden, match='User "reader" cannot create resource "configmaps"'):
+            reader.create(CONFIG_MAPS, config_map("one"), "shop")
+        for kubeconfig in (twin.kubeconfig, twin.kubeconfig + ".certificate"):
+            admin = connect(ConnectionOptions(kubeconfig=kubeconfig))
+            admin.create(CONFIG_MAPS, config_map(f"by-{Path(kubeconfig).suffix[1:] or 'token'}"), "shop")
+
+
+def test_a_watch_sees_what_the_cluster_does(small: TwinHandle) -> None:
+    api = connect(ConnectionOptions(kubeconfig=small.kubeconfig))
+    listing = api.list(PODS, "shop", label_selector="app=web")
+    api.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 4}}, "shop")
+    seen = []
+    for event in api.watch(
+        PODS, "shop", resource_version=listing.resource_version, label_selector="app=web", timeout_seconds=30
+    ):
+        conditions = (event.object.get("status") or {}).get("conditions") or []
+        seen.append((event.type, any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)))
+        if seen[-1][1]:
+            break
+    assert seen[0] == ("ADDED", False)
+    assert seen[-1] == ("MODIFIED", True)
 
 
 def run_module(tmp_path: Path, *extra: str, **options: t.Any) -> dict[str, t.Any]:
