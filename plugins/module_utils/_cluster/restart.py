@@ -114,10 +114,14 @@ def desired_count(workload: Object) -> int:
 
 
 def restart_patch(workload: Object, now: datetime) -> Object:
-    """What ``kubectl rollout restart`` writes, as a compare-and-swap against the workload as we know it."""
+    """What ``kubectl rollout restart`` writes, as a compare-and-swap against the workload as we know it.
+
+    With fractions of a second: a second restart within the same one would otherwise change nothing.
+    """
+    moment = now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {
         "metadata": {"resourceVersion": metadata_of(workload)["resourceVersion"]},
-        "spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: timestamp(now)}}}},
+        "spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: moment}}}},
     }
 
 

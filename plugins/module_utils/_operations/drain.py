@@ -209,7 +209,7 @@ class _Drain:
 
     def __init__(self, run: Run, report: Report) -> None:
         self._run = run
-        self._lines = ProgressLines(report, run.clock.monotonic)
+        self._lines = ProgressLines(report, run.clock.monotonic, self._counts)
         self._tasks: dict[Owner | None, Task] = {}
         self._pods: tuple[str, ...] = ()
         self._started = run.clock.monotonic()
@@ -266,7 +266,7 @@ class _Drain:
         change = notice.change
         if change.type == "INTERRUPTED":
             words = change.error.message if change.error is not None else ""
-            self._lines.say(Progress(*self._counts(), f"the connection was interrupted and is tried again: {words}"))
+            self._lines.say(Progress(f"the connection was interrupted and is tried again: {words}"))
         if change.type not in ("ADDED", "MODIFIED", "DELETED"):
             return
         self._run.view.apply(notice.source, change.type, change.object)
@@ -303,10 +303,9 @@ class _Drain:
             for task in ordered:
                 if step(run, task):
                     again = True
-                    self._tell(task, self._counts())
-        counts = self._counts()
+                    self._tell(task)
         for task in ordered:
-            self._tell(task, counts)
+            self._tell(task)
         if run.clock.monotonic() >= self._deadline:
             return False
         return any(not task.done and not task.hopeless or task.active for task in self._tasks.values())
@@ -332,14 +331,14 @@ class _Drain:
             return f"waiting for its turn (max_parallel {self._run.options.max_parallel})"
         return ""
 
-    def _tell(self, task: Task, counts: tuple[int, int]) -> None:
+    def _tell(self, task: Task) -> None:
         if task.owner is None:
             return
         # Who merely stands in the queue is not news.
         queued = task.note.startswith(("waiting for its turn", "waiting for the cluster's name"))
         if task.active or (task.note and not queued):
             done = moved(self._run, task)
-            self._lines.say(Progress(*counts, task.note, task.owner, done, len(task.pods)))
+            self._lines.say(Progress(task.note, task.owner, done, len(task.pods)))
 
     def _counts(self) -> tuple[int, int]:
         tasks = self._tasks.values()

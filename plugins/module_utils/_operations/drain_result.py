@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
@@ -132,12 +132,12 @@ class DrainStopped(Refused):
 class Progress:
     """One line on the terminal; ``owner`` is what it is about, ``None`` for the drain as a whole."""
 
-    moved: int
-    total: int
     text: str
     owner: Owner | None = None
     owner_moved: int = 0
     owner_total: int = 0
+    moved: int = 0
+    total: int = 0
 
     def __str__(self) -> str:
         parts = [f"moved {self.moved}/{self.total}"]
@@ -152,11 +152,13 @@ class Progress:
 class ProgressLines:
     """Passes progress on, at most one line a second for each object; the newest line wins.
 
-    ``now`` is a monotonic clock in seconds.
+    ``now`` is a monotonic clock in seconds, ``counts`` gives how many of how many pods are moved when
+    a line is shown, so that the figures never go back in time.
     """
 
     report: t.Callable[[object], None]
     now: t.Callable[[], float]
+    counts: t.Callable[[], tuple[int, int]]
     interval: float = 1.0
     _last: dict[Owner | None, tuple[float, str]] = field(default_factory=dict)
     _waiting: dict[Owner | None, Progress] = field(default_factory=dict)
@@ -186,7 +188,8 @@ class ProgressLines:
     def _show(self, line: Progress) -> None:
         self._waiting.pop(line.owner, None)
         self._last[line.owner] = (self.now(), _words(line))
-        self.report(line)
+        moved, total = self.counts()
+        self.report(replace(line, moved=moved, total=total))
 
 
 def _words(line: Progress) -> str:

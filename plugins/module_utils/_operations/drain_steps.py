@@ -28,7 +28,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     TooManyRequests,
     Unreachable,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import condition
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import condition, uid_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import (
     desired_count,
     is_rolling,
@@ -147,8 +148,10 @@ def moved(run: Run, task: Task) -> int:
     gone = sum(1 for uid in task.pods if uid not in view.pods or not view.pods[uid].in_pool)
     if task.choice.way in (WAIT, NEVER):
         return gone
-    ready = sum(pod.ready for pod in view.pods_of(task.owner))
-    return max(0, gone - max(0, wanted(run, task) - ready))
+    pods = view.pods_of(task.owner)
+    # A pod on its way out is missed as well, but it is not one of those that are gone.
+    missed = wanted(run, task) - sum(pod.ready or (pod.in_pool and pod.terminating) for pod in pods)
+    return max(0, gone - max(0, missed))
 
 
 def step(run: Run, task: Task) -> bool:
@@ -184,21 +187,23 @@ def _step_rollout(run: Run, task: Task, here: list[PodFacts]) -> bool:
         task.note = _rollout_words(run, task, workload)
         return False
     if any(not pod.terminating for pod in here):
-        return _start_rollout(run, task, owner, workload)
+        return _start_rollout(run, task, owner, workload, here)
     if original_strategy(workload) is not None:
         task.active = True
         return _write(run, task, owner, restore_patch(workload), f"put the strategy of {owner.label} back")
     return _finish(run, task, here)
 
 
-def _start_rollout(run: Run, task: Task, owner: Owner, workload: Object) -> bool:
+def _start_rollout(run: Run, task: Task, owner: Owner, workload: Object, here: list[PodFacts]) -> bool:
     task.active = False
-    if task.restarts >= MOST_RESTARTS:
-        task.failed = f"its pods still have addresses of the pool after {task.restarts} restarts"
-        return False
     task.note = run.may_start(task) or rollout_gate(run.view, owner, task.choice)
     if task.note:
         return False
+    if not any(_still_here(run, pod) for pod in here if not pod.terminating):
+        return True
+    if task.restarts >= MOST_RESTARTS:
+        task.failed = f"its pods still have addresses of the pool after {task.restarts} restarts"
+        return True
     now = run.clock.now()
     if task.choice.way == SURGE and original_strategy(workload) is None:
         patch = surge_patch(workload, task.choice.bounds.surge, now)
@@ -210,8 +215,23 @@ def _start_rollout(run: Run, task: Task, owner: Owner, workload: Object) -> bool
         return False
     task.restarts += 1
     task.active = True
-    task.note = words.partition(" ")[0] + "ing: " + task.choice.reason
+    added = task.choice.bounds.surge if task.choice.way == SURGE else 0
+    task.note = f"restarting{f', adding {added} before taking any' if added else ''}: {task.choice.reason}"
     return True
+
+
+def _still_here(run: Run, pod: PodFacts) -> bool:
+    """Read the pod itself: watches of two kinds have no common order, so a rollout may be seen to be complete
+    before its last old pod is seen to go, and must not be begun again for that."""
+    try:
+        thing = run.api.get(PODS, pod.name, pod.namespace)
+    except NotFound:
+        thing = {"metadata": {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid}}
+        run.view.apply("pods", "DELETED", thing)
+        return False
+    run.view.apply("pods", "MODIFIED", thing)
+    now = run.view.pods.get(pod.uid)
+    return uid_of(thing) == pod.uid and now is not None and now.in_pool and not now.terminating
 
 
 def _finish(run: Run, task: Task, here: list[PodFacts]) -> bool:

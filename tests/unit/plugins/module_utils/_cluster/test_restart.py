@@ -106,7 +106,9 @@ class TestPatches:
         assert restart_patch(deployment(), NOW) == {
             "metadata": {"resourceVersion": "77"},
             "spec": {
-                "template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-08-20T09:30:05Z"}}}
+                "template": {
+                    "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-08-20T09:30:05.000999Z"}}
+                }
             },
         }
 
