@@ -13,9 +13,14 @@ import contextlib
 import ssl
 import typing as t
 
-from aiohttp import web
+try:
+    from aiohttp import web
+except ImportError:  # process.py says what to install before it comes to this
+    pass
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import authenticate
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import Tokens, authenticate
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.exchange import (
     Reply,
     Request,
@@ -25,8 +30,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.exchange imp
     text_reply,
     warning_header,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.faults import FaultInjector
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.listing import filter_of
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import HistoryGone, encode
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import Event, HistoryGone, encode
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.pki import Pki
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.rbac import Authorizer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.requestinfo import parse_request
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.routes import Routes, WatchRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import Fault, too_old, unknown_path
@@ -34,47 +42,57 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.transitions 
 
 
 class Serving:
-    def __init__(self, api, pki, tokens, authorizer, faults, control, version):
+    """One HTTPS server on loopback."""
+
+    def __init__(
+        self,
+        api: ApiServer,
+        pki: Pki,
+        tokens: Tokens,
+        authorizer: Authorizer,
+        faults: FaultInjector,
+        control: t.Any,
+        version: str,
+    ) -> None:
         self.api, self.pki, self.tokens, self.authorizer = api, pki, tokens, authorizer
         self.faults, self.control, self.version = faults, control, version
         self.routes = Routes(api)
         self.port = 0
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.5)
 
-    async def start(self, port):
+    async def start(self, port: int) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.pki.server_certificate, self.pki.server_key)
         context.load_verify_locations(self.pki.ca_file)
         context.verify_mode = ssl.CERT_OPTIONAL
-        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.5)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context)
-        await site.start()
-        self.port = site._server.sockets[0].getsockname()[1]
+        await web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context).start()
+        self.port = self._runner.addresses[0][1]
 
-    async def stop(self):
+    async def stop(self) -> None:
         await self._runner.cleanup()
 
-    async def _handle(self, raw):
+    async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         query = dict(raw.query)
         headers = {k.lower(): v for k, v in raw.headers.items()}
         request = Request(raw.method, parse_request(raw.method, raw.path, query), query, headers, await raw.read())
         try:
-            reply = await self._answer(raw, request)
+            reply: Reply | web.StreamResponse = await self._answer(raw, request)
         except Fault as fault:
             reply = fault_reply(fault)
-        if isinstance(reply, (web.StreamResponse,)):
+        if isinstance(reply, web.StreamResponse):
             return reply
         return self._send(request, reply)
 
     @staticmethod
-    def _send(request, reply):
+    def _send(request: Request, reply: Reply) -> web.Response:
         body, headers = final_headers(request, reply)
         response = web.Response(status=reply.code, body=body, headers=headers)
         for text in reply.warnings:
             response.headers.add("Warning", warning_header(text))
         return response
 
-    async def _answer(self, raw, request):
+    async def _answer(self, raw: web.BaseRequest, request: Request) -> Reply | web.StreamResponse:
         peer = raw.transport.get_extra_info("peercert") if raw.transport else None
         user = authenticate(self.tokens, request.headers.get("authorization"), peer)
         info = request.info
@@ -82,7 +100,7 @@ class Serving:
         self.authorizer.check(user, info)
         path = info.path
         if path.startswith("/twin/v1/"):
-            return await self.control.handle(request)
+            return t.cast(Reply, await self.control.handle(request))
         injected = self.faults.take(info.verb, info.group, info.resource, info.subresource, info.namespace, info.name)
         if injected:
             if injected.delay_seconds:
@@ -90,7 +108,7 @@ class Serving:
             if injected.fault is not None:
                 raise injected.fault
             if injected.drop == "before":
-                raw.transport.abort()
+                _cut(raw)
                 return text_reply(500, "")
             if injected.expire:
                 info.effects["expire"] = True
@@ -106,17 +124,17 @@ class Serving:
         if isinstance(answer, WatchRequest):
             return await self._watch(raw, answer)
         if injected and injected.drop == "after":
-            raw.transport.abort()
+            _cut(raw)
         return answer
 
-    def _discovery(self, path):
+    def _discovery(self, path: str) -> Reply:
         served = self.api.served
         parts = [p for p in path.split("/") if p]
-        groups = {}
+        groups: dict[str, list[str]] = {}
         for group, version in served.group_versions():
             groups.setdefault(group, []).append(version)
 
-        def group_doc(group):
+        def group_doc(group: str) -> Object:
             versions = [{"groupVersion": f"{group}/{v}", "version": v} for v in groups[group]]
             return {"name": group, "versions": versions, "preferredVersion": versions[0]}
 
@@ -133,9 +151,9 @@ class Serving:
         if parts[0] == "apis" and len(parts) == 3:
             group, version = parts[1], parts[2]
         if version and version in groups.get(group, []):
-            resources = []
+            resources: list[Object] = []
             for kind in served.of_version(group, version):
-                entry = {
+                entry: Object = {
                     "name": kind.resource.plural,
                     "singularName": kind.singular,
                     "namespaced": kind.resource.namespaced,
@@ -159,18 +177,20 @@ class Serving:
             )
         raise unknown_path()
 
-    async def _watch(self, raw, wanted):
-        response = web.StreamResponse(headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"})
+    async def _watch(self, raw: web.BaseRequest, wanted: WatchRequest) -> web.StreamResponse:
+        response = web.StreamResponse(
+            headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+        )
         response.enable_chunked_encoding()
         await response.prepare(raw)
-        queue = asyncio.Queue()
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
         chosen = filter_of(wanted.kind, wanted.options)
         resource = wanted.kind.resource
 
-        def line(kind, obj):
+        def line(kind: str, obj: Object) -> bytes:
             return encode({"type": kind, "object": wanted.renderer.one(wanted.kind, obj)}) + b"\n"
 
-        def push(event):
+        def push(event: Event) -> None:
             seen = visible(event, wanted.namespace, chosen)
             if seen is not None:
                 queue.put_nowait(line(*seen))
@@ -205,3 +225,8 @@ class Serving:
         finally:
             unsubscribe()
         return response
+
+
+def _cut(raw: web.BaseRequest) -> None:
+    if raw.transport is not None:
+        raw.transport.abort()
