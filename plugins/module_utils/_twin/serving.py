@@ -13,10 +13,8 @@ import contextlib
 import ssl
 import typing as t
 
-try:
+with contextlib.suppress(ImportError):  # process.py says what to install before it comes to this
     from aiohttp import web
-except ImportError:  # process.py says what to install before it comes to this
-    pass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
