@@ -89,7 +89,8 @@ def require_packages() -> None:
 
 def absolute_scenario(scenario: str) -> str:
     """A scenario's name as it is, its path made absolute: the process works in another directory."""
-    return scenario if scenario in names() else str(Path(scenario).expanduser().absolute())
+    path = Path(scenario).expanduser()
+    return str(path.absolute()) if scenario not in names() and path.exists() else scenario
 
 
 def check(options: Options) -> None:
