@@ -19,7 +19,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     DEPLOYMENTS,
     IP_POOLS,
     NODES,
+    POD_DISRUPTION_BUDGETS,
     PODS,
+    STATEFUL_SETS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
@@ -92,6 +94,28 @@ def test_the_tutorial_comes_up_complete() -> None:
     held = {str(pool.name): pool for pool in twin.store.pools()}
     assert held[POOL].block_size == 26
     assert sum(stored.value.in_use for stored in twin.store.list_blocks()) == len(found) + len(tunnels(twin))
+
+
+def test_the_record_agrees_with_the_controllers_about_a_cluster_at_rest() -> None:
+    twin = booted("tutorial")
+    record = twin.recorder.record()
+    budgets = {(each["namespace"], each["name"]): each for each in record["budgets"]}
+    for budget in twin.objects.list(POD_DISRUPTION_BUDGETS):
+        mine = budgets.pop((budget["metadata"]["namespace"], budget["metadata"]["name"]))
+        status = budget["status"]
+        assert mine["desiredHealthy"] == status["desiredHealthy"], budget["metadata"]["name"]
+        assert mine["currentHealthy"] == status["currentHealthy"], budget["metadata"]["name"]
+    assert not budgets
+    workloads = {(each["kind"], each["namespace"], each["name"]): each for each in record["workloads"]}
+    for resource, key in (
+        (DEPLOYMENTS, "readyReplicas"),
+        (STATEFUL_SETS, "readyReplicas"),
+        (DAEMON_SETS, "numberReady"),
+    ):
+        for item in twin.objects.list(resource):
+            mine = workloads.pop((resource.kind, item["metadata"]["namespace"], item["metadata"]["name"]))
+            assert mine["ready"] == mine["replicas"] == mine["minReady"] == item["status"][key]
+    assert not workloads
 
 
 def test_two_runs_with_one_seed_are_the_same_and_another_seed_differs() -> None:
