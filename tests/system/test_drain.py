@@ -232,7 +232,7 @@ class TestObstacles:
 
         with pytest.raises(DrainStopped) as caught:
             lab.drain("again", report=enable, max_parallel=1)
-        assert caught.value.message.startswith("the drain stopped because the new pod again/aaa-")
+        assert caught.value.message.startswith("The drain stopped because the new pod again/aaa-")
         assert "got an address of IPPool 'old': the pool has been enabled again" in caught.value.message
         assert lab.revision("again", "zzz") == "1"
         lab.allow("new")
@@ -259,7 +259,7 @@ class TestPool:
         warnings: list[str] = []
         result = drain_pool(lab.api, DrainOptions("gone"), SystemClock(), print, warnings.append, check_mode=False)
         assert not result.changed
-        assert warnings == ["there is no IPPool 'gone', so there is nothing to drain"]
+        assert warnings == ["There is no IPPool 'gone', so there is nothing to drain."]
 
 
 class TestAccidents:

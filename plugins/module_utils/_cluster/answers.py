@@ -53,23 +53,23 @@ def error_from_answer(
     """
     body = _status_body(data)
     text = " ".join(data[: 4 * _LONGEST_TEXT].decode("utf-8", "replace").split())[:_LONGEST_TEXT]
-    message = str(body.get("message") or text or f"the server at {server} answered {status} without a message")
+    message = str(body.get("message") or text or f"The server at {server} answered {status} without a message.")
     reason = str(body.get("reason") or "")
     retry_after = _retry_after(body, retry_after_header)
     kind = _CLASSES.get(status, ServerError if status >= 500 else ApiError)
     if status == 401:
         message = (
-            f"the server at {server} does not accept the credentials from {source} (401 {message}): "
-            "the token or client certificate is wrong or has expired"
+            f"The server at {server} does not accept the credentials from {source} (401 {message}): "
+            "the token or client certificate is wrong or has expired."
         )
     elif status == 403 and re.search(r"\bcannot \S+ resource\b", message):
-        message = f"{message}: grant that right, or use other credentials than those from {source}"
+        message = f"{message}: grant that right, or use other credentials than those from {source}."
     elif status == 404 and (not body or message == _NO_SUCH_PATH):
         kind, message = UnknownResource, _unknown(resource, server)
     elif status == 409 and reason == "AlreadyExists":
         kind = AlreadyExists
     elif status >= 500:
-        message = f"the server at {server} answered {status}: {message}"
+        message = f"The server at {server} answered {status}: {message.rstrip('.')}."
     return kind(message, status, reason, body, retry_after)
 
 
@@ -77,7 +77,7 @@ def error_from_event(body: t.Mapping[str, t.Any], server: str) -> ApiError:
     """The exception for an ERROR event in a watch, whose object is a Status."""
     status = int(body.get("code") or 500)
     kind = _CLASSES.get(status, ServerError)
-    message = str(body.get("message") or f"the server at {server} ended a watch with {status}")
+    message = str(body.get("message") or f"The server at {server} ended a watch with {status}.")
     return kind(message, status, str(body.get("reason") or ""), dict(body), _retry_after(body, None))
 
 
@@ -100,11 +100,11 @@ def _retry_after(body: t.Mapping[str, t.Any], header: str | None) -> float | Non
 
 def _unknown(resource: Resource | None, server: str) -> str:
     if resource is None:
-        return f"the server at {server} does not know the requested path: it is not a Kubernetes API server"
+        return f"The server at {server} does not know the requested path: it is not a Kubernetes API server."
     if resource.group in (CALICO_V1, CALICO_V3):
         return (
-            f"the server has no {resource.plural}.{resource.group}: "
-            "Calico's CRDs are not installed or this is not a Calico cluster"
+            f"The server has no {resource.plural}.{resource.group}: "
+            "Calico's CRDs are not installed or this is not a Calico cluster."
         )
     name = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
-    return f"the server has no {name} in version {resource.version}: this cluster does not serve that resource type"
+    return f"The server has no {name} in version {resource.version}: this cluster does not serve that resource type."

@@ -93,7 +93,7 @@ class HttpApi:
                     raise
                 continue
             return Listing(items, version)
-        raise ServerError(f"the list of {resource.plural} could not be completed", 500)
+        raise ServerError(f"The list of {resource.plural} could not be completed.", 500)
 
     def pages(
         self,
@@ -250,8 +250,8 @@ class HttpApi:
             decoded = None
         if not isinstance(decoded, dict):
             raise ServerError(
-                f"the server at {self.server} answered {method} {path.partition('?')[0]} with something other than "
-                "a JSON object: it is not a Kubernetes API server, or a proxy answered in its place",
+                f"The server at {self.server} answered {method} {path.partition('?')[0]} with something other than "
+                "a JSON object: it is not a Kubernetes API server, or a proxy answered in its place.",
                 502,
             )
         return decoded

@@ -50,7 +50,7 @@ def load_configuration(options: ConnectionOptions, libraries: Libraries) -> Load
 def _load_source(options: ConnectionOptions, libraries: Libraries, configuration: t.Any) -> str:
     kubeconfig = options.kubeconfig
     if isinstance(kubeconfig, t.Mapping):
-        with _explained(dict(kubeconfig), "kubeconfig (given as a dictionary)", options.context, libraries):
+        with _explained(dict(kubeconfig), "The kubeconfig given as a dictionary", options.context, libraries):
             libraries.config.load_kube_config_from_dict(
                 dict(kubeconfig),
                 context=options.context,
@@ -69,8 +69,8 @@ def _load_source(options: ConnectionOptions, libraries: Libraries, configuration
         libraries.config.load_incluster_config(client_configuration=configuration)
     except libraries.config.ConfigException as error:
         raise BadConfiguration(
-            f"no way to a cluster is configured: there is no kubeconfig at {os.pathsep.join(default)} and this is not "
-            "a pod with a service account; set kubeconfig, or host and api_key (or K8S_AUTH_KUBECONFIG, K8S_AUTH_HOST)"
+            f"No way to a cluster is configured: there is no kubeconfig at {os.pathsep.join(default)} and this is not "
+            "a pod with a service account; set kubeconfig, or host and api_key (or K8S_AUTH_KUBECONFIG, K8S_AUTH_HOST)."
         ) from error
     return "the pod's service account"
 
@@ -83,8 +83,8 @@ def _paths(kubeconfig: str | t.Sequence[str]) -> list[str]:
 def _load_files(paths: list[str], context: str | None, libraries: Libraries, configuration: t.Any) -> str:
     joined = os.pathsep.join(paths)
     if not any(os.path.exists(path) for path in paths):
-        raise BadConfiguration(f"kubeconfig {joined} does not exist: give the path of an existing kubeconfig file")
-    with _explained(paths, f"kubeconfig {joined}", context, libraries):
+        raise BadConfiguration(f"The kubeconfig {joined} does not exist: give the path of an existing kubeconfig file.")
+    with _explained(paths, f"The kubeconfig {joined}", context, libraries):
         libraries.config.load_kube_config(
             config_file=joined,
             context=context,
@@ -103,9 +103,9 @@ def _explained(
         try:
             yield
         except libraries.yaml.YAMLError as error:
-            raise BadConfiguration(f"{name} is not valid YAML: {_yaml_problem(error)}") from error
+            raise BadConfiguration(f"{name} is not valid YAML: {_yaml_problem(error)}.") from error
         except OSError as error:
-            raise BadConfiguration(f"{name} cannot be read: {error.strerror or error}") from error
+            raise BadConfiguration(f"{name} cannot be read: {error.strerror or error}.") from error
         except (
             libraries.config.ConfigException,
             AttributeError,
@@ -116,7 +116,7 @@ def _explained(
             raise BadConfiguration(_diagnosis(content, name, context, libraries, error)) from error
     if records:
         # The package logs a failed exec plugin and goes on as nobody; the user would see a puzzling 403.
-        raise BadConfiguration(f"{name}: the credential plugin gave no credentials: {' '.join(records[-1].split())}")
+        raise BadConfiguration(f"{name}: the credential plugin gave no credentials: {' '.join(records[-1].split())}.")
 
 
 @contextlib.contextmanager
@@ -155,23 +155,23 @@ def _diagnosis(
                     documents.append(libraries.yaml.safe_load(stream))
     for document in documents:
         if not isinstance(document, dict):
-            return f"{name} is not a kubeconfig: it holds {_what(document)} where clusters, contexts and users belong"
+            return f"{name} is not a kubeconfig: it holds {_what(document)} where clusters, contexts and users belong."
     contexts = _names(documents, "contexts")
     if not contexts:
-        return f"{name} is not a kubeconfig: it has no contexts"
+        return f"{name} is not a kubeconfig: it has no contexts."
     listed = ", ".join(sorted(contexts))
     wanted = context
     if wanted is None:
         current = [document.get("current-context") for document in documents if document.get("current-context")]
         if not current:
-            return f"{name} has no current-context: set the option context to one of {listed}"
+            return f"{name} has no current-context: set the option context to one of {listed}."
         wanted = str(current[-1])
     if wanted not in contexts:
-        return f"{name} has no context {wanted!r}: it has {listed}"
+        return f"{name} has no context {wanted!r}: it has {listed}."
     cluster = (contexts[wanted].get("context") or {}).get("cluster")
     if cluster not in _names(documents, "clusters"):
-        return f"{name}: context {wanted!r} names the cluster {cluster!r}, which is not among its clusters"
-    return f"{name} cannot be used: {' '.join(str(error).split())}"
+        return f"{name}: context {wanted!r} names the cluster {cluster!r}, which is not among its clusters."
+    return f"{name} cannot be used: {' '.join(str(error).split())}."
 
 
 def _what(document: t.Any) -> str:
@@ -196,14 +196,14 @@ def _lay_over(options: ConnectionOptions, libraries: Libraries, configuration: t
         configuration.host = options.host.rstrip("/")
     if not str(configuration.host).startswith(("https://", "http://")):
         raise BadConfiguration(
-            f"host {configuration.host!r} is not a URL: write it like https://192.0.2.10:6443, with the scheme"
+            f"The host {configuration.host!r} is not a URL: write it like https://192.0.2.10:6443, with the scheme."
         )
     for option, attribute in (("ca_cert", "ssl_ca_cert"), ("client_cert", "cert_file"), ("client_key", "key_file")):
         path = getattr(options, option)
         if path:
             expanded = os.path.expanduser(path)
             if not os.path.isfile(expanded):
-                raise BadConfiguration(f"{option} {path} does not exist: give the path of a PEM file")
+                raise BadConfiguration(f"The {option} {path} does not exist: give the path of a PEM file.")
             setattr(configuration, attribute, expanded)
     if options.validate_certs is not None:
         configuration.verify_ssl = options.validate_certs

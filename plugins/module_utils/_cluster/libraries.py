@@ -43,7 +43,7 @@ def load_libraries() -> Libraries:
     major = version.split(".", 1)[0]
     if not major.isdigit() or int(major) < OLDEST_KUBERNETES:
         raise MissingLibrary(
-            f"the Python package {REQUIREMENT} is needed {PURPOSE}, and {kubernetes.__file__} is version {version}",
+            f"The Python package {REQUIREMENT} is needed {PURPOSE}, and {kubernetes.__file__} is version {version}.",
             REQUIREMENT,
         )
     return Libraries(

@@ -68,7 +68,7 @@ class Transport:
         try:
             self._pool = libraries.rest_client(self._configuration).pool_manager
         except (OSError, ValueError, libraries.urllib3.exceptions.HTTPError) as error:
-            raise BadConfiguration(f"the connection settings from {self.source} cannot be used: {error}") from error
+            raise BadConfiguration(f"The connection settings from {self.source} cannot be used: {error}.") from error
 
     @property
     def server(self) -> str:
@@ -153,7 +153,7 @@ class Transport:
             raise self.lost(error) from error
         except OSError as error:
             # A certificate or key file that went away, or is not what it says.
-            raise BadConfiguration(f"the connection settings from {self.source} cannot be used: {error}") from error
+            raise BadConfiguration(f"The connection settings from {self.source} cannot be used: {error}.") from error
 
     def _headers(self, request: Request) -> dict[str, str] | t.Any:
         headers = self._libraries.urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": USER_AGENT})
@@ -205,22 +205,23 @@ def _explain(error: Exception, server: str, libraries: Libraries) -> str:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (
-                f"the certificate of {server} is not trusted ({cause.verify_message}): "
-                "give the certificate authority of the cluster as ca_cert, or another host name"
+                f"The certificate of {server} is not trusted ({cause.verify_message}): "
+                "give the certificate authority of the cluster as ca_cert, or another host name."
             )
     if any(isinstance(cause, (ssl.SSLError, errors.SSLError)) for cause in causes):
         return (
-            f"no TLS connection to {server} ({_last_words(causes)}): check the port, and the client certificate if any"
+            f"No TLS connection to {server} ({_last_words(causes)}): check the port, and the client certificate if any."
         )
     if any(isinstance(cause, errors.ProxyError) for cause in causes):
-        return f"{server} cannot be reached through the proxy ({_last_words(causes)}): check proxy and no_proxy"
+        words = _last_words(causes)
+        return f"The server at {server} cannot be reached through the proxy ({words}): check proxy and no_proxy."
     if any(isinstance(cause, errors.NameResolutionError) for cause in causes):
-        return f"the host name of {server} cannot be resolved: check host or the kubeconfig's server, and the DNS"
+        return f"The host name of {server} cannot be resolved: check host or the kubeconfig's server, and the DNS."
     if any(isinstance(cause, errors.ReadTimeoutError) for cause in causes):
-        return f"the server at {server} did not answer in time: it is overloaded, or the connection is cut"
+        return f"The server at {server} did not answer in time: it is overloaded, or the connection is cut."
     return (
-        f"no Kubernetes API server answers at {server} ({_last_words(causes)}): "
-        "check that the cluster runs and that host, or the server in the kubeconfig, is right"
+        f"No Kubernetes API server answers at {server} ({_last_words(causes)}): "
+        "check that the cluster runs and that host, or the server in the kubeconfig, is right."
     )
 
 
@@ -238,6 +239,9 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def _last_words(causes: t.Sequence[BaseException]) -> str:
     """The system's own words, which are the innermost; library exceptions carry object addresses and URLs."""
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError) and cause.reason:
+            return cause.reason.replace("_", " ").lower()
     for cause in reversed(causes):
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror.lower()

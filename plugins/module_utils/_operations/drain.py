@@ -73,7 +73,7 @@ def drain_pool(
     """Drain a pool by its name; with ``check_mode`` only say how. See ``disabled_pool`` and ``drain``."""
     network = disabled_pool(api, options.pool, check_mode)
     if network is None:
-        warn(f"there is no IPPool {options.pool!r}, so there is nothing to drain")
+        warn(f"There is no IPPool {options.pool!r}, so there is nothing to drain.")
         return DrainResult(changed=False, moved=0, total=0)
     if check_mode:
         return plan_drain(api, network, options, clock)
@@ -94,7 +94,7 @@ def disabled_pool(api: KubeApi, name: str, check_mode: bool) -> Network | None:
     if not spec.get("disabled") and not metadata_of(pool).get("deletionTimestamp") and not check_mode:
         raise Refused(
             f"IPPool {name!r} is enabled, so restarted pods would get addresses of it again: disable it first "
-            "(calico_ops.ipam.ippool with disabled: true)",
+            "(calico_ops.ipam.ippool with disabled: true).",
             pool=name,
         )
     return parse_network(spec.get("cidr"), strict=False)
@@ -239,7 +239,7 @@ class _Drain:
         while missing:
             notice = watches.next(max(0.0, self._deadline - self._run.clock.monotonic()))
             if notice is None:
-                raise Unreachable(f"the cluster could not be read within {self._run.options.timeout:g} s")
+                raise Unreachable(f"The cluster could not be read within {self._run.options.timeout:g} s.")
             self._take(notice)
             if notice.change.type == "SYNCED":
                 missing.discard(notice.source)
@@ -287,8 +287,8 @@ class _Drain:
         cause = why_in_pool(self._run.api, self._run.options.pool, pod)
         self._lines.flush(everything=True)
         raise DrainStopped(
-            f"the drain stopped because the new pod {pod.short} got an address of IPPool "
-            f"{self._run.options.pool!r}: {cause}",
+            f"The drain stopped because the new pod {pod.short} got an address of IPPool "
+            f"{self._run.options.pool!r}: {cause}.",
             self._result(),
         )
 

@@ -104,7 +104,7 @@ class DrainResult:
         more = f"; and {len(self.left) - SHOWN} more" if len(self.left) > SHOWN else ""
         raise Refused(
             f"IPPool {options.pool!r} is not drained after {self.seconds:.0f} s, {self.moved} of {self.total} pods "
-            f"moved: {shown}{more}",
+            f"moved: {shown}{more}.",
             **self.as_dict(),
         )
 

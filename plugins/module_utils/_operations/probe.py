@@ -111,9 +111,9 @@ def probe(api: KubeApi, options: ProbeOptions, clock: Clock) -> list[ProbedAddre
         if not any(network.contains(parse_address(address)) for address in addresses(pod)):
             address = ", ".join(addresses(pod))
             raise Refused(
-                f"the probe on node {node} got {address}, which is {_whose(addresses(pod)[0], pools)}, and not of "
+                f"The probe on node {node} got {address}, which is {_whose(addresses(pod)[0], pools)}, and not of "
                 f"IPPool {options.pool!r}: check that the pool is enabled, selects the node and the namespace, and "
-                "that no other pool is chosen before it",
+                "that no other pool is chosen before it.",
                 node=node,
                 address=address,
             )
@@ -128,7 +128,9 @@ def _check(api: KubeApi, options: ProbeOptions) -> list[StoredPool]:
         unknown = [name for name in options.nodes if name not in known]
         if unknown:
             raise InvalidInput(
-                f"nodes: the cluster has no node {unknown[0]!r}; it has {', '.join(sorted(known))}", "nodes", unknown[0]
+                f"nodes: the cluster has no node {unknown[0]!r}; it has {', '.join(sorted(known))}.",
+                "nodes",
+                unknown[0],
             )
     return pools
 
@@ -221,8 +223,8 @@ def _wait_for_service_account(api: KubeApi, namespace: str, timeout: float, cloc
             notice = watches.next(max(0.0, deadline - clock.monotonic()))
             if notice is None:
                 raise Refused(
-                    f"namespace {namespace} got no default service account within {timeout:g} s: "
-                    "check the cluster's controller manager"
+                    f"Namespace {namespace} got no default service account within {timeout:g} s: "
+                    "check the cluster's controller manager."
                 )
             if notice.change.type == "ADDED" and metadata_of(notice.change.object).get("name") == "default":
                 return
@@ -260,8 +262,8 @@ def _no_address(
     for pod in waiting:
         node = (pod.get("spec") or {}).get("nodeName") or "no node"
         reasons.append(f"{node}: {words.get(uid_of(pod)) or trouble(pod) or 'no event says why'}")
-    text = "; ".join(reasons) or f"{', '.join(missing)} did not appear"
-    return f"a new pod got no address within {options.timeout:g} s, so IPPool {options.pool!r} is not proven: {text}"
+    text = ("; ".join(reasons) or f"{', '.join(missing)} did not appear").rstrip(".")
+    return f"A new pod got no address within {options.timeout:g} s, so IPPool {options.pool!r} is not proven: {text}."
 
 
 def _clean_up(api: KubeApi, options: ProbeOptions, clock: Clock) -> None:

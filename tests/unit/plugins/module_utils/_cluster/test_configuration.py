@@ -134,7 +134,7 @@ class TestMistakes:
         path = write(tmp_path / "config", content)
         with pytest.raises(BadConfiguration) as caught:
             connect(ConnectionOptions(kubeconfig=path))
-        assert caught.value.message.startswith(f"kubeconfig {path} {expected}")
+        assert caught.value.message.startswith(f"The kubeconfig {path} {expected}")
 
     def test_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(BadConfiguration, match="nowhere does not exist: give the path"):
@@ -146,7 +146,7 @@ class TestMistakes:
 
     def test_unknown_context_lists_the_contexts(self, tmp_path: Path) -> None:
         path = write(tmp_path / "config", kubeconfig("https://192.0.2.1:6443"))
-        with pytest.raises(BadConfiguration, match=r"has no context 'prod': it has one$"):
+        with pytest.raises(BadConfiguration, match=r"has no context 'prod': it has one\.$"):
             connect(ConnectionOptions(kubeconfig=path, context="prod"))
 
     def test_no_current_context(self) -> None:
@@ -172,7 +172,7 @@ class TestMistakes:
     def test_nothing_configured(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
         monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-        with pytest.raises(BadConfiguration, match="no way to a cluster is configured"):
+        with pytest.raises(BadConfiguration, match="No way to a cluster is configured"):
             connect(ConnectionOptions())
 
     def test_failing_exec_plugin(self, tmp_path: Path) -> None:
