@@ -65,10 +65,7 @@ class Transport:
         loaded = load_configuration(options, libraries)
         self._configuration = loaded.configuration
         self.source = loaded.source
-        try:
-            self._pool = libraries.rest_client(self._configuration).pool_manager
-        except (OSError, ValueError, libraries.urllib3.exceptions.HTTPError) as error:
-            raise BadConfiguration(f"The connection settings from {self.source} cannot be used: {error}.") from error
+        self._pool = self._connect()
 
     @property
     def server(self) -> str:
@@ -115,13 +112,26 @@ class Transport:
         """What a failed exchange means for the user."""
         return Unreachable(_explain(error, self.server, self._libraries), maybe_done=sent)
 
+    def _connect(self) -> t.Any:
+        if not self._configuration.verify_ssl:
+            # Asked for by the user; a warning with every request says nothing new.
+            self._libraries.urllib3.disable_warnings(self._libraries.urllib3.exceptions.InsecureRequestWarning)
+        try:
+            return self._libraries.rest_client(self._configuration).pool_manager
+        except (OSError, ValueError, self._libraries.urllib3.exceptions.HTTPError) as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> BadConfiguration:
+        return BadConfiguration(f"The connection settings from {self.source} cannot be used: {error}.")
+
     def _attempts(self, error: Exception) -> int:
         # A server that never answered is more likely a wrong address than a short outage.
         return ATTEMPTS if self._answered or not isinstance(error, Unreachable) else 2
 
     def _exchange(self, request: Request, read_timeout: float | None = None) -> t.Any:
+        used = self._configuration
         answer = self._once(request, read_timeout)
-        if answer.status == 401 and self._reload():
+        if answer.status == 401 and self._reload(used):
             answer.release_conn()
             answer = self._once(request, read_timeout)
         self._answered = True
@@ -153,7 +163,7 @@ class Transport:
             raise self.lost(error) from error
         except OSError as error:
             # A certificate or key file that went away, or is not what it says.
-            raise BadConfiguration(f"The connection settings from {self.source} cannot be used: {error}.") from error
+            raise self._unusable(error) from error
 
     def _headers(self, request: Request) -> dict[str, str] | t.Any:
         headers = self._libraries.urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": USER_AGENT})
@@ -161,25 +171,36 @@ class Transport:
             headers["Content-Type"] = request.content_type
         with self._lock:
             # Asking for the key runs the package's refresh hook: expired exec and service account tokens are renewed.
-            for setting in self._configuration.auth_settings().values():
-                if setting.get("in") == "header" and setting.get("value"):
-                    headers[setting["key"]] = setting["value"]
+            try:
+                settings = list(self._configuration.auth_settings().values())
+            except (self._libraries.config.ConfigException, OSError) as error:
+                raise self._unusable(error) from error
+        for setting in settings:
+            if setting.get("in") == "header" and setting.get("value"):
+                headers[setting["key"]] = setting["value"]
         if self._options.impersonate_user:
             headers["Impersonate-User"] = self._options.impersonate_user
         for group in self._options.impersonate_groups or ():
             headers.add("Impersonate-Group", group)
         return headers
 
-    def _reload(self) -> bool:
-        """Read the credentials again, once they were refused; false when that gave the same ones."""
+    def _reload(self, used: t.Any) -> bool:
+        """Read the credentials again, once those ``used`` were refused; false when that gave the same ones."""
         with self._lock:
-            before = dict(self._configuration.api_key)
+            if self._configuration is not used:
+                return True  # Another thread was faster.
             fresh = load_configuration(self._options, self._libraries).configuration
-            if fresh.api_key == before:
+            before, after = _credentials(self._configuration), _credentials(fresh)
+            if before == after:
                 return False
-            self._configuration.api_key = fresh.api_key
-            self._configuration.refresh_api_key_hook = fresh.refresh_api_key_hook
+            self._configuration = fresh
+            if before[1:] != after[1:]:
+                self._pool = self._connect()
             return True
+
+
+def _credentials(configuration: t.Any) -> tuple[t.Any, ...]:
+    return dict(configuration.api_key), configuration.cert_file, configuration.key_file
 
 
 def _may_repeat(request: Request, error: ApiError | Unreachable) -> bool:

@@ -316,6 +316,8 @@ class _Drain:
         active = [other for other in self._tasks.values() if other.active and other is not task]
         if not task.dns and any(other.dns for other in active):
             return "waiting for the cluster's name servers to move first"
+        if active and sum(other.choice.cost for other in active) + task.choice.cost > self._run.options.max_parallel:
+            return f"waiting for its turn (max_parallel {self._run.options.max_parallel})"
         for other in active:
             for pod in view.pods_of(other.owner):
                 failure = view.sandbox_failure(pod) if pod.uid not in view.first_seen else ""
@@ -327,8 +329,6 @@ class _Drain:
                 shared = mine & {budget.label for budget in view.budgets_of(view.pods_of(other.owner))}
                 if shared and other.owner is not None and other.choice.bounds.unavailable:
                     return f"waiting for {other.owner.short}, which shares budget {min(shared)}"
-        if active and sum(other.choice.cost for other in active) + task.choice.cost > self._run.options.max_parallel:
-            return f"waiting for its turn (max_parallel {self._run.options.max_parallel})"
         return ""
 
     def _tell(self, task: Task) -> None:

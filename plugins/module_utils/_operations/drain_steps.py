@@ -164,7 +164,7 @@ def step(run: Run, task: Task) -> bool:
         task.done = not here
         task.note = task.choice.blocked or "left to finish"
         return False
-    if not task.active:
+    if not task.active and task.choice.blocked:
         rechoose(run, task)
     if task.failed:
         task.note = task.failed
@@ -196,7 +196,12 @@ def _step_rollout(run: Run, task: Task, here: list[PodFacts]) -> bool:
 
 def _start_rollout(run: Run, task: Task, owner: Owner, workload: Object, here: list[PodFacts]) -> bool:
     task.active = False
-    task.note = run.may_start(task) or rollout_gate(run.view, owner, task.choice)
+    task.note = run.may_start(task)
+    if task.note:
+        return False
+    if rechoose(run, task):
+        return True
+    task.note = rollout_gate(run.view, owner, task.choice)
     if task.note:
         return False
     if not any(_still_here(run, pod) for pod in here if not pod.terminating):
@@ -275,6 +280,8 @@ def _step_evictions(run: Run, task: Task, here: list[PodFacts]) -> bool:
         task.note = run.may_start(task)
         if task.note:
             return False
+        if rechoose(run, task):
+            return True
     for pod in candidates:
         task.note = eviction_gate(run.view, pod, goal, ready)
         if not task.note:

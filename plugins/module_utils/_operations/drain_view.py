@@ -111,7 +111,8 @@ class View:
     pods: dict[str, PodFacts] = field(default_factory=dict)
     """By uid."""
     workloads: dict[Owner, Object] = field(default_factory=dict)
-    budgets: dict[tuple[str, str], Budget] = field(default_factory=dict)
+    budgets: dict[str, dict[str, Budget]] = field(default_factory=dict)
+    """By namespace and name."""
     first_seen: set[str] = field(default_factory=set)
     """uids of all pods that were there when the lists were first complete."""
     complete: bool = False
@@ -131,11 +132,12 @@ class View:
         if source == "pods":
             self._apply_pod(thing, gone)
         elif source == "budgets":
-            budget_key = (namespace, str(metadata_of(thing)["name"]))
+            here = self.budgets.setdefault(namespace, {})
+            name = str(metadata_of(thing)["name"])
             if gone:
-                self.budgets.pop(budget_key, None)
+                here.pop(name, None)
             else:
-                self.budgets[budget_key] = parse_budget(thing)
+                here[name] = parse_budget(thing)
         elif source == "events":
             involved = thing.get("involvedObject") or {}
             if not gone:
@@ -167,15 +169,13 @@ class View:
 
     def budgets_of(self, pods: t.Iterable[PodFacts]) -> list[Budget]:
         """The budgets that match at least one of the pods."""
-        samples = {(pod.namespace, tuple(sorted(pod.labels.items()))): pod for pod in pods}
-        return [
-            budget
-            for _key, budget in sorted(self.budgets.items())
-            if any(
-                pod.namespace == budget.namespace and matches_labels(budget.selector, pod.labels)
-                for pod in samples.values()
-            )
-        ]
+        labels = {(pod.namespace, tuple(sorted(pod.labels.items()))) for pod in pods}
+        found: dict[str, Budget] = {}
+        for namespace, pairs in labels:
+            for budget in self.budgets.get(namespace, {}).values():
+                if matches_labels(budget.selector, dict(pairs)):
+                    found[budget.label] = budget
+        return [found[label] for label in sorted(found)]
 
     def matched(self, budget: Budget) -> list[PodFacts]:
         """The pods a budget counts."""
