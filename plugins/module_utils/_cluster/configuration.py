@@ -91,7 +91,7 @@ def _load_files(paths: list[str], context: str | None, libraries: Libraries, con
             client_configuration=configuration,
             persist_config=False,
         )
-    return f"kubeconfig {joined}" + (f", context {context}" if context else "")
+    return f"the kubeconfig {joined}" + (f", context {context}" if context else "")
 
 
 @contextlib.contextmanager
