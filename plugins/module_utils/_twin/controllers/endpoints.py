@@ -162,7 +162,7 @@ class EndpointsController:
                 endpoint["zone"] = zone
             endpoints.append(endpoint)
         chunks = [endpoints[start : start + _PER_SLICE] for start in range(0, len(endpoints), _PER_SLICE)] or [[]]
-        ports = _ports(service, pods)
+        ports = [{"name": "", **each} for each in _ports(service, pods)]
         mine = [
             each
             for each in ctx.controlled(ENDPOINT_SLICES, service)
