@@ -23,7 +23,7 @@ description:
 requirements:
   - aiohttp
   - cryptography
-  - cel-python
+  - common-expression-language
   - PyYAML
 extends_documentation_fragment:
   - calico_ops.ipam._attributes

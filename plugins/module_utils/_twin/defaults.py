@@ -319,29 +319,7 @@ def _crd(obj: Object, old: Object | None, context: DefaultContext) -> Object:
 
         return replaced(given, "names", names)
 
-    obj = replaced(obj, "spec", spec)
-    if old is not None:
-        return obj
-    return {**obj, "status": established(obj, context.now())}
-
-
-def established(crd: Object, when: str) -> Object:
-    """The status of a definition that is accepted and served."""
-    spec = crd.get("spec") or {}
-    reasons = (
-        ("NamesAccepted", "NoConflicts", "no conflicts found"),
-        ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-    )
-    return {
-        "conditions": [
-            {"lastTransitionTime": when, "message": message, "reason": reason, "status": "True", "type": name}
-            for name, reason, message in reasons
-        ],
-        "acceptedNames": spec.get("names") or {},
-        "storedVersions": [
-            each["name"] for each in spec.get("versions") or () if isinstance(each, dict) and each.get("storage")
-        ],
-    }
+    return replaced(obj, "spec", spec)
 
 
 _BUDGET: Object = {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}

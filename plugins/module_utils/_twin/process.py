@@ -36,7 +36,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import load, names
 
 MODULE = "ansible_collections.calico_ops.ipam.plugins.module_utils._twin"
-_PACKAGES = {"aiohttp": "aiohttp", "cryptography": "cryptography", "celpy": "cel-python", "yaml": "PyYAML"}
+_PACKAGES = {
+    "aiohttp": "aiohttp",
+    "cryptography": "cryptography",
+    "cel": "common-expression-language",
+    "yaml": "PyYAML",
+}
 
 
 class TwinError(IpamError):

@@ -106,14 +106,14 @@ def test_missing_packages_are_named(tmp_path: Path) -> None:
     code = (
         "import sys, importlib.util as u\n"
         "find = u.find_spec\n"
-        "u.find_spec = lambda name, *rest: None if name in ('aiohttp', 'celpy') else find(name, *rest)\n"
+        "u.find_spec = lambda name, *rest: None if name in ('aiohttp', 'cel') else find(name, *rest)\n"
         f"from {process.MODULE} import __main__ as program\n"
         f"sys.exit(program.main(['--data-dir', {str(tmp_path)!r}]))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert "aiohttp, cel-python" in line and "requirements-twin.txt" in line
+    assert "aiohttp, common-expression-language" in line and "requirements-twin.txt" in line
 
 
 def test_the_help_starts_without_the_packages_of_the_twin() -> None:
