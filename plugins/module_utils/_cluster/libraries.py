@@ -11,11 +11,12 @@ Importing ``kubernetes`` takes 150 to 300 ms, so it happens when a connection is
 
 from __future__ import annotations
 
+import importlib
+import traceback
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import MissingLibrary
-from ansible_collections.calico_ops.ipam.plugins.module_utils._deps import load
 
 OLDEST_KUBERNETES = 31
 REQUIREMENT = f"kubernetes >= {OLDEST_KUBERNETES}.0.0"
@@ -38,7 +39,7 @@ class Libraries:
 
 def load_libraries() -> Libraries:
     """Import what a connection needs; raises ``MissingLibrary`` when it is not there or too old."""
-    kubernetes = load("kubernetes", REQUIREMENT, PURPOSE)
+    kubernetes = _load("kubernetes")
     version = str(getattr(kubernetes, "__version__", "0"))
     major = version.split(".", 1)[0]
     if not major.isdigit() or int(major) < OLDEST_KUBERNETES:
@@ -47,9 +48,17 @@ def load_libraries() -> Libraries:
             REQUIREMENT,
         )
     return Libraries(
-        config=load("kubernetes.config", REQUIREMENT, PURPOSE),
-        configuration=load("kubernetes.client", REQUIREMENT, PURPOSE).Configuration,
-        rest_client=load("kubernetes.client.rest", REQUIREMENT, PURPOSE).RESTClientObject,
-        urllib3=load("urllib3", REQUIREMENT, PURPOSE),
-        yaml=load("yaml", REQUIREMENT, PURPOSE),
+        config=_load("kubernetes.config"),
+        configuration=_load("kubernetes.client").Configuration,
+        rest_client=_load("kubernetes.client.rest").RESTClientObject,
+        urllib3=_load("urllib3"),
+        yaml=_load("yaml"),
     )
+
+
+def _load(name: str) -> t.Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        words = f"The Python package {REQUIREMENT} is needed {PURPOSE}, and it cannot be imported."
+        raise MissingLibrary(words, REQUIREMENT, traceback.format_exc()) from None

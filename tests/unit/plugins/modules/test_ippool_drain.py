@@ -17,7 +17,7 @@ from twin_fixture import TwinHandle, start_twin
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, PODS
-from ansible_collections.calico_ops.ipam.plugins.modules import ippool_drain, ippool_probe
+from ansible_collections.calico_ops.ipam.plugins.modules import ippool_drain
 
 from .module_runner import ModuleFailed, failure, run_module
 
@@ -84,16 +84,6 @@ def test_the_life_of_a_drain(twin: TwinHandle, tmp_path: Path) -> None:
 def test_a_pool_that_is_gone(twin: TwinHandle) -> None:
     result = run_module(ippool_drain.main, kubeconfig=twin.kubeconfig, pool="gone")
     assert (result["changed"], result["left"], result["workloads"]) == (False, [], [])
-
-
-def test_probe(twin: TwinHandle) -> None:
-    plan = run_module(ippool_probe.main, check=True, kubeconfig=twin.kubeconfig, pool="new")
-    assert plan["addresses"] == []
-    assert len(plan["steps"]) == 3
-    result = run_module(ippool_probe.main, kubeconfig=twin.kubeconfig, pool="new", nodes=["node-1"])
-    assert not result["changed"]
-    assert [(entry["node"], entry["pool"]) for entry in result["addresses"]] == [("node-1", "new")]
-    assert failure(ippool_probe.main, kubeconfig=twin.kubeconfig, pool="x").startswith("There is no IPPool 'x'")
 
 
 def test_no_cluster() -> None:
