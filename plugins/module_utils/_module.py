@@ -14,6 +14,7 @@ an ``IpamError`` to fail, whose message is the sentence the user reads.
 
 from __future__ import annotations
 
+import os
 import typing as t
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,13 +101,20 @@ def progress_sink(path: str | None) -> t.Iterator[Report]:
         yield lambda event: None
         return
     try:
-        stream = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+        stream = open(path, "a", encoding="utf-8", buffering=1, opener=_open_at_once)  # noqa: SIM115
     except OSError as error:
         raise InvalidInput(
             f"progress_file: {path} cannot be written ({error.strerror})", field="progress_file", value=path
         ) from None
     with stream:
         yield lambda event: print(event, file=stream, flush=True)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting: a named pipe whose reader has died must be an error and not a module that hangs."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def plain(value: t.Any) -> t.Any:

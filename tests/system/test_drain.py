@@ -23,7 +23,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     STATEFUL_SETS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import ORIGINAL_STRATEGY
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain, drain_pool, plan_drain
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import (
@@ -238,6 +238,16 @@ class TestObstacles:
         lab.allow("new")
         assert lab.drain("again").left == ()
 
+    def test_a_workload_tied_to_the_pool_is_left_alone(self, lab: Lab) -> None:
+        tied = workload("tied", 2)
+        tied["spec"]["template"]["metadata"]["annotations"] = {"cni.projectcalico.org/ipv4pools": '["old"]'}
+        lab.begin("ties", (DEPLOYMENTS, tied), (DEPLOYMENTS, workload("web", 1)))
+        result = lab.drain("ties")
+        assert result.moved == 1
+        assert {entry.owner for entry in result.left} == {"Deployment ties/tied"}
+        assert lab.revision("ties", "tied") == "1"
+        lab.unharmed()
+
     def test_other_namespaces_are_let_alone(self, lab: Lab) -> None:
         lab.begin("mine", (DEPLOYMENTS, workload("web", 1)))
         lab.begin("theirs", (DEPLOYMENTS, workload("web", 1)), keep="mine")
@@ -260,6 +270,15 @@ class TestPool:
         result = drain_pool(lab.api, DrainOptions("gone"), SystemClock(), print, warnings.append, check_mode=False)
         assert not result.changed
         assert warnings == ["There is no IPPool 'gone', so there is nothing to drain."]
+
+    def test_mistakes(self, lab: Lab) -> None:
+        def run(**options: t.Any) -> None:
+            drain_pool(lab.api, DrainOptions("old", **options), SystemClock(), print, print, check_mode=True)
+
+        with pytest.raises(InvalidInput, match=r"^max_parallel is 0, it must be at least 1\.$"):
+            run(max_parallel=0)
+        with pytest.raises(InvalidInput, match=r"^namespaces: there is no namespace 'moon'\.$"):
+            run(namespaces=("moon",))
 
 
 class TestAccidents:

@@ -13,6 +13,7 @@ import queue
 import random
 import socket
 import threading
+import time
 import typing as t
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
 
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 8.0
+CLOSE_SECONDS = 5.0
 
 
 class Connection(t.Protocol):
@@ -290,8 +292,9 @@ class Watches:
         """End all lists and wait for their threads."""
         for follower in self._followers:
             follower.close()
+        deadline = time.monotonic() + CLOSE_SECONDS
         for thread in self._threads:
-            thread.join(timeout=5.0)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def _pump(self, source: str, follower: Follower, optional: bool) -> None:
         try:

@@ -19,15 +19,19 @@ import typing as t
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound, Unreachable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import metadata_of, uid_of
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, REPLICA_SETS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    IP_POOLS,
+    NAMESPACES,
+    REPLICA_SETS,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import is_rolling, original_strategy
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.watch import Notice, Watches
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner, Owners
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_cause import why_in_pool
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import NEVER, WAIT
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import KEEPS_ADDRESS, NEVER, WAIT
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import (
     EVICT,
     SURGE,
@@ -71,6 +75,7 @@ def drain_pool(
     check_mode: bool,
 ) -> DrainResult:
     """Drain a pool by its name; with ``check_mode`` only say how. See ``disabled_pool`` and ``drain``."""
+    _check(api, options)
     network = disabled_pool(api, options.pool, check_mode)
     if network is None:
         warn(f"There is no IPPool {options.pool!r}, so there is nothing to drain.")
@@ -78,6 +83,17 @@ def drain_pool(
     if check_mode:
         return plan_drain(api, network, options, clock)
     return drain(api, network, options, clock, report)
+
+
+def _check(api: KubeApi, options: DrainOptions) -> None:
+    for name, number in (("max_parallel", options.max_parallel), ("timeout", options.timeout)):
+        if number < 1:
+            raise InvalidInput(f"{name} is {number:g}, it must be at least 1.", name, number)
+    for namespace in options.namespaces:
+        try:
+            api.get(NAMESPACES, namespace)
+        except NotFound:
+            raise InvalidInput(f"namespaces: there is no namespace {namespace!r}.", "namespaces", namespace) from None
 
 
 def disabled_pool(api: KubeApi, name: str, check_mode: bool) -> Network | None:
@@ -143,7 +159,7 @@ def _start(api: KubeApi, network: Network, options: DrainOptions, clock: Clock) 
     namespaces = frozenset(options.namespaces)
     owners = Owners(api)
     owners.learn(REPLICA_SETS, scope(namespaces))
-    return Run(api, View(owners, network, namespaces), options, clock)
+    return Run(api, View(owners, options.pool, network, namespaces), options, clock)
 
 
 def _tasks(run: Run, known: dict[Owner | None, Task]) -> dict[Owner | None, Task]:
@@ -281,10 +297,9 @@ class _Drain:
         pod = view.pods.get(uid_of(thing))
         if pod is None or not pod.in_pool or pod.terminating or pod.uid in view.first_seen:
             return
-        if pod.owner is not None and pod.owner.kind == "Node":
-            # The mirror of a static pod is written anew while the pod itself never stopped.
+        if pod.owner is not None and pod.owner.kind in KEEPS_ADDRESS:
             return
-        cause = why_in_pool(self._run.api, self._run.options.pool, pod)
+        cause = why_in_pool(self._run.api, self._run.options.pool, view.network, pod)
         self._lines.flush(everything=True)
         raise DrainStopped(
             f"The drain stopped because the new pod {pod.short} got an address of IPPool "

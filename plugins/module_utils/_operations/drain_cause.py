@@ -8,16 +8,16 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ApiError, NotFound
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import annotations_of, metadata_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, NAMESPACES
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PIN_PREFIX, PodFacts
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pins import pin
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts
 
 
-def why_in_pool(api: KubeApi, pool_name: str, pod: PodFacts) -> str:
+def why_in_pool(api: KubeApi, pool_name: str, network: Network, pod: PodFacts) -> str:
     """The likeliest cause, as the second half of a sentence (hazards.md D03, B15, B16)."""
     try:
         pool = api.get(IP_POOLS, pool_name)
@@ -26,26 +26,19 @@ def why_in_pool(api: KubeApi, pool_name: str, pod: PodFacts) -> str:
     spec = pool.get("spec") or {}
     if not spec.get("disabled"):
         return f"the pool has been enabled again{_last_writer(pool)}"
-    pin = _pin(pod.pins)
-    if pin:
-        return f"its annotation {pin} pins it there; change it in the pod template"
+    tie = pin(pod.pins, pool_name, network)
+    if tie:
+        return f"its annotation {tie} ties it to the pool; change it in the pod template"
     try:
-        pin = _pin(annotations_of(api.get(NAMESPACES, pod.namespace)))
+        tie = pin(annotations_of(api.get(NAMESPACES, pod.namespace)), pool_name, network)
     except ApiError:
-        pin = ""
-    if pin:
-        return f"the annotation {pin} of its namespace pins it there"
+        tie = ""
+    if tie:
+        return f"the annotation {tie} of its namespace ties it to the pool"
     return (
         f"the pool is disabled, so the CNI configuration of node {pod.node or 'unknown'} may name it (ipv4_pools, "
         "ipv6_pools), or the pod was given its address before the pool was disabled"
     )
-
-
-def _pin(annotations: t.Mapping[str, str]) -> str:
-    for name in ("ipv4pools", "ipv6pools", "ipAddrs", "ipAddrsNoIpam"):
-        if annotations.get(PIN_PREFIX + name):
-            return f"{PIN_PREFIX}{name}: {annotations[PIN_PREFIX + name]}"
-    return ""
 
 
 def _last_writer(thing: Object) -> str:

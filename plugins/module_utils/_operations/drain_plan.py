@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.budgets import Budget
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import annotations_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import (
     Bounds,
     daemon_set_bounds,
@@ -28,8 +29,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart i
     stateful_set_bounds,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import FINITE, ROLLED, Owner
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pins import pin
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import EVICT, RESTART, SURGE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts, View
+
+# A new pod of these may have its predecessor's address without anything being wrong: the mirror of a static
+# pod is written anew while the pod itself never stopped, and a virtual machine's address is its own (B18).
+KEEPS_ADDRESS = ("Node", "VirtualMachineInstance")
 
 WAIT = "wait"
 NEVER = "never"
@@ -72,15 +78,40 @@ def choose(view: View, owner: Owner | None, max_parallel: int, obstacle: Obstacl
             blocked="it is a static pod, which the API cannot move: restart it on its node "
             "(move its manifest out of the kubelet's directory and back)",
         )
+    if owner.kind == "VirtualMachineInstance":
+        return Choice(
+            NEVER,
+            "a virtual machine keeps its address",
+            blocked="it is a virtual machine, which keeps its address over restarts: stop it, and release its address",
+        )
     if owner.kind in FINITE:
         return Choice(WAIT, "it runs to an end of its own", Bounds(0, 0))
     workload = view.workloads.get(owner)
+    tie = _tie(view, owner, workload)
+    if tie:
+        return Choice(
+            NEVER,
+            "its pods are tied to the pool",
+            blocked=f"the annotation {tie} ties its pods to the pool, so that new ones would get no address: change it",
+        )
     budgets = view.budgets_of(view.pods_of(owner))
     if owner.kind not in ROLLED or workload is None:
         return _evict(view, owner, budgets, 1, f"a {owner.kind} has no rollout of its own")
     if owner.kind == "Deployment":
         return _deployment(view, owner, workload, budgets, max_parallel, obstacle)
     return _set(view, owner, workload, budgets, max_parallel)
+
+
+def _tie(view: View, owner: Owner, workload: Object | None) -> str:
+    """The annotation that ties new pods to the pool: in the template (else on the pods), or on the namespace."""
+    own: t.Mapping[str, str] = {}
+    template = ((workload or {}).get("spec") or {}).get("template")
+    if template is not None:
+        own = annotations_of(template)
+    else:
+        for pod in view.pods_of(owner):
+            own = {**own, **pod.pins}
+    return pin({**view.namespace_pins.get(owner.namespace, {}), **own}, view.pool, view.network)
 
 
 def _deployment(

@@ -160,12 +160,12 @@ def step(run: Run, task: Task) -> bool:
     if task.done:
         task.done = not here
         return False
+    if not task.active and task.choice.blocked:
+        rechoose(run, task)
     if task.choice.way in (WAIT, NEVER):
         task.done = not here
         task.note = task.choice.blocked or "left to finish"
         return False
-    if not task.active and task.choice.blocked:
-        rechoose(run, task)
     if task.failed:
         task.note = task.failed
         return False

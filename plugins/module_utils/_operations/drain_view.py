@@ -38,6 +38,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     DAEMON_SETS,
     DEPLOYMENTS,
     EVENTS,
+    NAMESPACES,
     POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICATION_CONTROLLERS,
@@ -46,8 +47,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner, Owners
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
-
-PIN_PREFIX = "cni.projectcalico.org/"
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pins import PREFIX
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ SOURCES = (
     Source("DaemonSet", DAEMON_SETS),
     Source("ReplicationController", REPLICATION_CONTROLLERS, optional=True),
     Source("budgets", POD_DISRUPTION_BUDGETS),
+    Source("namespaces", NAMESPACES, optional=True),
     Source("events", EVENTS, "reason=FailedCreatePodSandBox", optional=True),
 )
 
@@ -106,6 +107,7 @@ class View:
     """Pods, workloads, budgets and sandbox failures of the namespaces concerned."""
 
     owners: Owners
+    pool: str
     network: Network
     namespaces: frozenset[str] = frozenset()
     pods: dict[str, PodFacts] = field(default_factory=dict)
@@ -113,6 +115,8 @@ class View:
     workloads: dict[Owner, Object] = field(default_factory=dict)
     budgets: dict[str, dict[str, Budget]] = field(default_factory=dict)
     """By namespace and name."""
+    namespace_pins: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Calico's annotations of each namespace, which hold for its pods unless they have their own."""
     first_seen: set[str] = field(default_factory=set)
     """uids of all pods that were there when the lists were first complete."""
     complete: bool = False
@@ -124,7 +128,8 @@ class View:
 
     def apply(self, source: str, kind: str, thing: Object) -> None:
         """Take in one change (ADDED, MODIFIED or DELETED) of one of the ``SOURCES``."""
-        namespace = str(metadata_of(thing).get("namespace") or "")
+        metadata = metadata_of(thing)
+        namespace = str(metadata["name"] if source == "namespaces" else metadata.get("namespace") or "")
         if self.namespaces and namespace not in self.namespaces:
             return
         gone = kind == "DELETED"
@@ -133,17 +138,19 @@ class View:
             self._apply_pod(thing, gone)
         elif source == "budgets":
             here = self.budgets.setdefault(namespace, {})
-            name = str(metadata_of(thing)["name"])
+            name = str(metadata["name"])
             if gone:
                 here.pop(name, None)
             else:
                 here[name] = parse_budget(thing)
+        elif source == "namespaces":
+            self.namespace_pins[namespace] = _pins(thing)
         elif source == "events":
             involved = thing.get("involvedObject") or {}
             if not gone:
                 self._sandbox[str(involved.get("uid") or "")] = " ".join(str(thing.get("message") or "").split())
         else:
-            self._apply_workload(Owner(namespace, str(metadata_of(thing)["name"]), source), thing, gone)
+            self._apply_workload(Owner(namespace, str(metadata["name"]), source), thing, gone)
 
     def finish_loading(self) -> None:
         """All lists are in: pods that turn up from now on are new."""
@@ -224,7 +231,7 @@ class View:
             running=(thing.get("status") or {}).get("phase") == "Running",
             terminating=is_terminating(thing),
             labels=labels_of(thing),
-            pins={name: value for name, value in annotations_of(thing).items() if name.startswith(PIN_PREFIX)},
+            pins=_pins(thing),
             node=str((thing.get("spec") or {}).get("nodeName") or ""),
             trouble=trouble(thing),
             deleted_at=str(metadata.get("deletionTimestamp") or ""),
@@ -254,6 +261,10 @@ def load_view(api: KubeApi, view: View) -> None:
 def scope(namespaces: t.Collection[str]) -> str | None:
     """The namespace to ask for; ``None`` is all of them, and several are filtered here."""
     return next(iter(namespaces)) if len(namespaces) == 1 else None
+
+
+def _pins(thing: Object) -> dict[str, str]:
+    return {name: value for name, value in annotations_of(thing).items() if name.startswith(PREFIX)}
 
 
 def _version(thing: Object) -> int:

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import typing as t
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import progress_sink
 from ansible_collections.calico_ops.ipam.plugins.plugin_utils import _progress
 
@@ -49,6 +52,15 @@ def test_a_module_that_never_writes(screen: Screen) -> None:
     with _progress._displayed("host: "):
         pass
     assert screen.lines == []
+
+
+def test_a_pipe_that_nobody_reads_is_an_error(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        pytest.raises(InvalidInput, match="progress_file: .* cannot be written"),
+        progress_sink(str(tmp_path / "pipe")),
+    ):
+        pass
 
 
 class Action:

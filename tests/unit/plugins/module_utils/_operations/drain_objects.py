@@ -108,7 +108,7 @@ def budget(name: str, spec: Object, *, expected: int, healthy: int, desired: int
 
 def view_of(*things: Object) -> View:
     """A complete view of the things; ReplicaSets are only there to be resolved."""
-    view = View(Owners(Shelf(*things)), POOL)  # type: ignore[arg-type]
+    view = View(Owners(Shelf(*things)), "old", POOL)  # type: ignore[arg-type]
     for thing in things:
         source = {"Pod": "pods", "PodDisruptionBudget": "budgets"}.get(thing["kind"], thing["kind"])
         if source != "ReplicaSet":

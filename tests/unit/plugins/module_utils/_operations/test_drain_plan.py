@@ -163,9 +163,48 @@ class TestOthers:
         assert static.way == "never"
         assert static.blocked.startswith("it is a static pod")
 
+    def test_virtual_machines_are_left(self) -> None:
+        owner = Owner("shop", "vm", "VirtualMachineInstance")
+        view = view_of(pod("virt-launcher-vm-1", owner=ref(owner.kind, "vm", "kubevirt.io/v1")))
+        choice = choose(view, owner, 5, clear)
+        assert choice.way == "never"
+        assert choice.blocked.startswith("it is a virtual machine, which keeps its address")
+
     def test_jobs_are_waited_for(self) -> None:
         view = view_of(pod("job-1", owner=ref("Job", "job", "batch/v1")))
         assert choose(view, view.in_pool()[0].owner, 5, clear).way == "wait"
+
+
+class TestTies:
+    PIN = "cni.projectcalico.org/ipv4pools"
+
+    def blocked(self, template: Object | None = None, namespace: Object | None = None) -> str:
+        things = web(3)
+        things[-1]["spec"]["template"]["metadata"] = {"annotations": template or {}}
+        view = view_of(*things)
+        view.apply("namespaces", "ADDED", {"metadata": {"name": "shop", "annotations": namespace or {}}})
+        return choose(view, WEB, 5, clear).blocked
+
+    @pytest.mark.parametrize("value", ['["old"]', '["192.168.0.0/16"]', '["192.168.4.0/24"]'])
+    def test_a_template_tied_to_the_pool(self, value: str) -> None:
+        assert self.blocked({self.PIN: value}) == (
+            f"the annotation {self.PIN}: {value} ties its pods to the pool, "
+            "so that new ones would get no address: change it"
+        )
+
+    @pytest.mark.parametrize("value", ["[]", '["old", "new"]', '["new"]', "old", '{"a": 1}', '["10.0.0.0/16"]'])
+    def test_other_pools_and_nonsense_do_not_tie(self, value: str) -> None:
+        assert self.blocked({self.PIN: value}) == ""
+
+    @pytest.mark.parametrize("name", ["ipAddrs", "ipAddrsNoIpam"])
+    def test_a_fixed_address(self, name: str) -> None:
+        annotation = f"cni.projectcalico.org/{name}"
+        assert self.blocked({annotation: '["192.168.7.7"]'}).startswith(f"the annotation {annotation}: ")
+        assert self.blocked({annotation: '["10.0.0.7"]'}) == ""
+
+    def test_the_namespace_ties_unless_the_template_says_otherwise(self) -> None:
+        assert self.blocked(namespace={self.PIN: '["old"]'}) != ""
+        assert self.blocked({self.PIN: '["new"]'}, {self.PIN: '["old"]'}) == ""
 
 
 class TestView:
