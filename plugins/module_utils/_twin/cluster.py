@@ -86,7 +86,7 @@ class Twin:
         stored_seed = self.objects.meta("seed")
         self.seed = int(stored_seed) if stored_seed else scenario.seed if seed is None else seed
         self.clock = VirtualClock(self._start_of_time(speed), speed, self.seed)
-        self.server = ApiServer(self.objects, self.clock, schemas=SchemaRegistry(now=self.clock.timestamp))
+        self.server = ApiServer(self.objects, self.clock, schemas=SchemaRegistry(self.objects))
         self.recorder = Recorder(self.objects, self.clock)
         self.faults = FaultInjector()
         self._wire()

@@ -27,11 +27,13 @@ _RBAC = "rbac.authorization.k8s.io"
 
 @dataclass(frozen=True)
 class DefaultContext:
-    """What some defaults need from outside: the time, an address for a service, the value of a priority class."""
+    """What some defaults need from outside: an address for a service, the value of a priority class.
 
-    now: t.Callable[[], str]
+    ``priority_of`` answers None for a class that does not exist.
+    """
+
     cluster_ip: t.Callable[[Object], str]
-    priority_of: t.Callable[[str], t.Optional[int]] = lambda name: None
+    priority_of: t.Callable[[str], t.Optional[int]]
 
 
 Default = t.Callable[[Object, t.Optional[Object], DefaultContext], Object]

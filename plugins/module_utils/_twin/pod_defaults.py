@@ -15,6 +15,8 @@ import typing as t
 import zlib
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import forbidden
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _MIRROR = "kubernetes.io/config.mirror"
@@ -138,7 +140,10 @@ def _volume(volume: Object) -> Object:
 
 
 def pod(obj: Object, priority_of: t.Callable[[str], int | None]) -> Object:
-    """Everything a pod has after create (spec kubernetes-api-behaviour.md §10)."""
+    """Everything a pod has after create (spec kubernetes-api-behaviour.md §10).
+
+    Raises ``Fault`` 403 for a priority class that does not exist.
+    """
     spec = with_defaults(obj.get("spec") or {}, {"enableServiceLinks": True})
     spec = mapped(spec, "containers", _requests_from_limits)
     spec = mapped(spec, "initContainers", _requests_from_limits)
@@ -148,7 +153,11 @@ def pod(obj: Object, priority_of: t.Callable[[str], int | None]) -> Object:
         spec = _token(spec, obj["metadata"])
     spec = pod_spec(spec)
     spec = _tolerations(spec)
-    return {**obj, "spec": _priority(spec, priority_of), "status": {"phase": "Pending", "qosClass": qos_class(spec)}}
+    return {
+        **obj,
+        "spec": _priority(spec, obj["metadata"], priority_of),
+        "status": {"phase": "Pending", "qosClass": qos_class(spec)},
+    }
 
 
 def _requests_from_limits(container: Object) -> Object:
@@ -197,14 +206,12 @@ def _tolerates(toleration: Object, key: str) -> bool:
     return toleration.get("key") in (None, "", key) and toleration.get("effect") in (None, "", "NoExecute")
 
 
-def _priority(spec: Object, priority_of: t.Callable[[str], int | None]) -> Object:
-    if "priority" not in spec:
-        name = spec.get("priorityClassName") or ""
-        value = PRIORITIES.get(name)
-        if value is None and name:
-            value = priority_of(name)
-        spec = {**spec, "priority": value or 0}
-    return with_defaults(spec, {"preemptionPolicy": "PreemptLowerPriority"})
+def _priority(spec: Object, metadata: Object, priority_of: t.Callable[[str], int | None]) -> Object:
+    name = spec.get("priorityClassName") or ""
+    value: int | None = PRIORITIES.get(name, 0 if not name else priority_of(name))
+    if value is None:
+        raise forbidden(PODS, str(metadata.get("name") or ""), f"no PriorityClass with name {name} was found")
+    return with_defaults(spec, {"priority": value, "preemptionPolicy": "PreemptLowerPriority"})
 
 
 def qos_class(spec: Object) -> str:

@@ -16,7 +16,8 @@ import json
 import re
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import SERVICES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import structural
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.builtin import (
     decode,
@@ -34,28 +35,42 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.field_errors
     rules_not_checked,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.kinds import Kind
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.resources import PRIORITY_CLASSES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import Cause, Fault, invalid
 
 _Place = t.Tuple[str, str, str]
 
 
+class Stored(t.Protocol):
+    """The part of the object store that defaults look things up in."""
+
+    def get(self, resource: Resource, namespace: str | None, name: str) -> Object | None: ...
+
+    def list(self, resource: Resource, namespace: str | None = None) -> t.List[Object]: ...
+
+
 class SchemaRegistry:
     """What the API server knows about the shape of objects.
 
-    ``now`` gives the timestamp for conditions the server sets itself, ``cluster_ip`` the
-    address of a new service (its object goes in, text comes out).
+    ``objects`` is asked for what some defaults depend on: addresses of services and values
+    of priority classes. ``service_range`` is where cluster addresses come from.
     """
 
-    def __init__(
-        self,
-        *,
-        now: t.Callable[[], str] = lambda: "1970-01-01T00:00:00Z",
-        cluster_ip: t.Callable[[Object], str] | None = None,
-    ) -> None:
-        self._context = DefaultContext(now=now, cluster_ip=cluster_ip or ClusterAddresses().allocate)
+    def __init__(self, objects: Stored | None = None, *, service_range: str = "10.96.0.0/12") -> None:
+        self._stored = objects
+        addresses = ClusterAddresses(service_range, self._cluster_ips)
+        self._context = DefaultContext(cluster_ip=addresses.allocate, priority_of=self._priority_of)
         self._custom: dict[_Place, CustomKind] = {}
         self._nodes: dict[_Place, structural.Node] = {}
         self._places: dict[str, list[_Place]] = {}
+
+    def _cluster_ips(self) -> list[str]:
+        services = self._stored.list(SERVICES) if self._stored is not None else []
+        return [str(each["spec"].get("clusterIP")) for each in services]
+
+    def _priority_of(self, name: str) -> int | None:
+        found = self._stored.get(PRIORITY_CLASSES, None, name) if self._stored is not None else None
+        return None if found is None else int(found.get("value") or 0)
 
     # ---- custom resource definitions
 
