@@ -52,6 +52,7 @@ _FIRST_SANDBOX_RETRY = 5.0
 _LAST_SANDBOX_RETRY = 60.0
 _CNI_DELETE_RETRY = 5.0
 _PULL_BACK_OFF = 10.0
+_CRASH_BACK_OFF = 10.0
 _LONGEST_BACK_OFF = 300.0
 _COMPONENT = "kubelet"
 
@@ -130,10 +131,10 @@ class Kubelets:
         self._started.add(pod["metadata"]["uid"])
         if (pod.get("status") or {}).get("podIP") and not is_finished(pod):
             self._networked.add(pod["metadata"]["uid"])
-        if is_finished(pod):
-            self._later(pod, 0.1, self._release_finished)
-        elif is_terminating(pod):
+        if is_terminating(pod):
             self._begin_stop(pod)
+        elif is_finished(pod):
+            self._later(pod, 0.1, self._release_finished)
         elif phase(pod) == "Running":
             if not is_ready(pod):
                 self._later(pod, ready_seconds(self._ctx.clock, pod, self._timings), self._become_ready)
@@ -281,11 +282,14 @@ class Kubelets:
         policy = pod["spec"].get("restartPolicy", "Always")
         now = self._ctx.clock.timestamp()
         if policy == "Always" or (policy == "OnFailure" and code):
-            wait = min(_LONGEST_BACK_OFF, _PULL_BACK_OFF * 2.0 ** restarts(pod))
+            # The first restart comes at once, the others wait ever longer.
+            count = restarts(pod)
+            wait = min(_LONGEST_BACK_OFF, _CRASH_BACK_OFF * 2.0 ** (count - 1)) if count else 0.0
             written = self._write(pod, podstatus.restarting(pod, now, code, wait))
             if written is not None:
-                self._tell(pod, WARNING, "BackOff", f"Back-off restarting failed container in pod {_name(pod)}")
-                self._later(written, wait, self._run)
+                if wait:
+                    self._tell(pod, WARNING, "BackOff", f"Back-off restarting failed container in pod {_name(pod)}")
+                self._later(written, wait or self._jitter.uniform(0.2, 0.8), self._run)
             return
         written = self._write(pod, podstatus.ended(pod, now, code))
         if written is not None:
@@ -390,6 +394,10 @@ class Kubelets:
         except ApiError as error:
             self._tell(pod, WARNING, "FailedMirrorPod", f"Failed creating a mirror pod: {error.message}")
             return
+        # Its creation was taken for that of an ordinary pod, to be started from the beginning.
+        handle = self._timers.pop(made["metadata"]["uid"], None)
+        if handle is not None:
+            handle.cancel()
         now = self._ctx.clock.timestamp()
         self._write(made, podstatus.running({**made, "status": pod.get("status") or {}}, now, ready=True))
 

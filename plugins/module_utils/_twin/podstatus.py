@@ -45,7 +45,7 @@ def _statuses(pod: Object, state: t.Callable[[Object, Object], Object], *, ready
     made: list[Object] = []
     for container in containers(pod):
         former = before.get(container["name"], {})
-        restarts = int(former.get("restartCount") or 0)
+        restarts = int(former.get("restartCount") or 0) + (1 if started and _has_ended(former) else 0)
         status: Object = {
             "name": container["name"],
             "state": state(container, former),
@@ -61,6 +61,12 @@ def _statuses(pod: Object, state: t.Callable[[Object, Object], Object], *, ready
             status["containerID"] = container_id(pod, container["name"], restarts)
         made.append(status)
     return made
+
+
+def _has_ended(former: Object) -> bool:
+    """Whether the container ran before and waits for its restart."""
+    state = former.get("state") or {}
+    return "terminated" in state or (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
 
 
 def _finished_init(pod: Object, now: str) -> list[Object]:
@@ -199,29 +205,22 @@ def running(pod: Object, now: str, *, ready: bool) -> Object:
 
 
 def restarting(pod: Object, now: str, exit_code: int, back_off: float) -> Object:
-    """The containers ended and wait for their restart: CrashLoopBackOff."""
-    reason = "Completed" if exit_code == 0 else "Error"
+    """The containers ended and will be restarted: at once, or after ``back_off`` seconds of CrashLoopBackOff."""
     made: list[Object] = []
-    for status in running(pod, now, ready=False)["containerStatuses"]:
-        ended: Object = {
+    for status in (pod.get("status") or {}).get("containerStatuses") or ():
+        end: Object = {
             "exitCode": exit_code,
-            "reason": reason,
-            "startedAt": ((status["state"].get("running") or {}).get("startedAt")) or now,
+            "reason": "Completed" if exit_code == 0 else "Error",
+            "startedAt": ((status.get("state") or {}).get("running") or {}).get("startedAt") or now,
             "finishedAt": now,
             "containerID": status.get("containerID", ""),
         }
-        name = f"{pod['metadata']['name']}_{pod['metadata']['namespace']}({pod['metadata']['uid']})"
-        message = f"back-off {back_off:.0f}s restarting failed container={status['name']} pod={name}"
-        made.append(
-            {
-                **status,
-                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": message}},
-                "lastState": {"terminated": ended},
-                "restartCount": status["restartCount"] + 1,
-                "ready": False,
-                "started": False,
-            }
-        )
+        state: Object = {"terminated": end}
+        if back_off:
+            name = f"{pod['metadata']['name']}_{pod['metadata']['namespace']}({pod['metadata']['uid']})"
+            message = f"back-off {back_off:.0f}s restarting failed container={status['name']} pod={name}"
+            state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
+        made.append({**status, "state": state, "lastState": {"terminated": end}, "ready": False, "started": False})
     return {
         **(pod.get("status") or {}),
         "phase": "Running",

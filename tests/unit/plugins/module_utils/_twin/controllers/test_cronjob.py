@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Invalid
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CRON_JOBS, JOBS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.podstate import condition_is
 
@@ -73,8 +74,6 @@ def test_time_zone(cluster, make_template):
 
 
 def test_an_unreadable_schedule_only_warns(cluster, make_template):
-    from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Invalid
-
     try:
         create(cluster, make_template, "61 * * * *")
     except Invalid:

@@ -74,7 +74,7 @@ class Cluster:
     def __init__(self, path=None, nodes=3, seed=1, start=None):
         self.objects = ObjectStore(path)
         self.clock = VirtualClock(start, seed=seed)
-        self.server = ApiServer(self.objects, self.clock, schemas=SchemaRegistry(now=self.clock.timestamp))
+        self.server = ApiServer(self.objects, self.clock, schemas=SchemaRegistry(self.objects))
         self.api = LocalApi(self.server, "admin")
         self.cni = CountingCni()
         if self.objects.get(NAMESPACES, None, NAMESPACE) is None:
