@@ -14,7 +14,7 @@ description:
     of every address that is not free.
   - All conditions that are given must hold. O(address), O(pod) and O(handle) choose single addresses; RV(blocks) then
     lists only those, in the blocks that have some.
-  - Large clusters have tens of thousands of addresses. Use O(query) or O(addresses=false) to keep the result small.
+  - Large clusters have tens of thousands of addresses. Use O(query) to keep the result small.
 author:
   - calico_ops contributors (@calico-ops)
 extends_documentation_fragment:
@@ -42,9 +42,11 @@ options:
     description: Addresses of this IPAM handle.
     type: str
   addresses:
-    description: Whether to list the holder of each address.
+    description:
+      - Whether to list the holder of each address.
+      - By default they are listed when the O(query) names C(addresses), and without a O(query) when blocks are chosen
+        by any of the other options; a list of all addresses of a large cluster has to be asked for.
     type: bool
-    default: true
   query:
     description:
       - A JMESPath expression over a dictionary with the keys C(blocks) and C(nodes), as described under return values.
@@ -73,7 +75,6 @@ EXAMPLES = r"""
 
 - name: Nodes with borrowed addresses in their blocks
   calico_ops.ipam.ipam_block_info:
-    addresses: false
     query: "nodes[?borrowed > `0`].node"
 """
 
@@ -120,7 +121,7 @@ blocks:
       type: int
     addresses:
       description: Who holds each address that is not free.
-      returned: when O(addresses=true)
+      returned: as O(addresses) says
       type: list
       elements: dict
       contains:
@@ -178,6 +179,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks
     Query,
     block_filter,
     blocks_with_holders,
+    no_cycle_search,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
@@ -189,17 +191,19 @@ def operate(context: Context) -> dict[str, t.Any]:
     store = KubernetesStore(context.api)
     pools = read_pools(context.api)
     wanted = block_filter(params, pools)
-    found = blocks_with_holders(pools, store.raw_blocks(), store.reservations(), wanted, addresses=params["addresses"])
-    if query is not None:
-        return {"changed": False, "result": query.search(found)}
+    addresses = params["addresses"]
+    if addresses is None:
+        addresses = query.mentions("addresses") if query is not None else wanted.chosen
+    with no_cycle_search():
+        found = blocks_with_holders(pools, store.raw_blocks(), store.reservations(), wanted, addresses=addresses)
+        if query is not None:
+            return {"changed": False, "result": query.search(found)}
     return {"changed": False, **found}
 
 
 def main() -> None:
     texts = ("pool", "node", "cidr", "address", "pod", "handle", "query")
-    own = ArgumentSpec(
-        options={**{name: {"type": "str"} for name in texts}, "addresses": {"type": "bool", "default": True}}
-    )
+    own = ArgumentSpec(options={**{name: {"type": "str"} for name in texts}, "addresses": {"type": "bool"}})
     run(own, operate)
 
 

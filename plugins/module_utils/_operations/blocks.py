@@ -12,6 +12,8 @@ kept of a block is small, and a query keeps the answer small.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import typing as t
 from dataclasses import dataclass
 
@@ -55,6 +57,11 @@ class BlockFilter:
     address: Address | None = None
     pod: tuple[str, str] | None = None
     handle: str | None = None
+
+    @property
+    def chosen(self) -> bool:
+        """Whether there is any condition."""
+        return self != BlockFilter()
 
     @property
     def by_address(self) -> bool:
@@ -162,6 +169,18 @@ def shown_holder(entry: AddressHolder) -> dict[str, t.Any]:
     }
 
 
+@contextlib.contextmanager
+def no_cycle_search() -> t.Iterator[None]:
+    """Hold Python's search for reference cycles while a large tree is built: there are none, and it costs a third."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 class Query:
     """A JMESPath expression, checked before anything is read."""
 
@@ -179,6 +198,16 @@ class Query:
             return self._compiled.search(data)
         except self._jmespath.exceptions.JMESPathError as error:
             raise self._invalid(error) from None
+
+    def mentions(self, field: str) -> bool:
+        """Whether the expression names a field, anywhere."""
+        waiting = [self._compiled.parsed]
+        while waiting:
+            node = waiting.pop()
+            if node["type"] in ("field", "key_val_pair") and node.get("value") == field:
+                return True
+            waiting.extend(child for child in node["children"] if isinstance(child, dict))
+        return False
 
     def _invalid(self, error: Exception) -> InvalidInput:
         position = getattr(error, "lex_position", getattr(error, "lexer_position", None))

@@ -280,9 +280,10 @@ def _require_same(request: JournalRequest, journal: Journal | None) -> None:
     if journal is None or request.same_as(journal):
         return
     asked = _sentence(request.procedure, request.pool, request.target, request.block_size)
+    config_map = f"{request.namespace}/{config_map_name(request.pool)}"
     raise Refused(
-        f"{journal.sentence()}, begun {journal.started}, is not finished, so {asked} cannot begin: run the first one "
-        f"again to finish it (its journal is ConfigMap {request.namespace}/{config_map_name(request.pool)})."
+        f"{_capital(journal.sentence())}, begun {journal.started}, is not finished, so {asked} cannot begin: "
+        f"run the first one again to finish it (its journal is ConfigMap {config_map})."
     )
 
 
@@ -303,6 +304,10 @@ def _sentence(procedure: str, pool: str, target: t.Mapping[str, t.Any], block_si
     if procedure == RESIZE:
         return f"the change of IPPool {pool!r} to blockSize {block_size} by way of {place}"
     return f"the move of IPPool {pool!r} to {place}"
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _config_map(name: str, namespace: str, journal: Journal) -> Object:

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""What the cluster's own configuration says about pod and Service ranges and about IPAM.
+
+Sources and their order: spec ippool.md §7.3 (which IPAM) and §7.4 (pod range).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._deps import load_yaml
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
+
+# Manifests hold tokens such as __CNI_MTU__ where JSON wants a value.
+_BARE_TOKEN = re.compile(r"(:\s*)__[A-Za-z0-9_]+__")
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Networks together with the place that named them."""
+
+    networks: tuple[Network, ...]
+    source: str
+
+
+def pod_ranges(view: ClusterView) -> t.Iterator[Ranges]:
+    """Every source that names the cluster's pod range, the most trustworthy first."""
+    yield from _from_text(
+        _kubeadm(view).get("podSubnet"), "networking.podSubnet of ConfigMap kube-system/kubeadm-config"
+    )
+    yield from _from_text(
+        _yaml(view, ("kube-system", "kube-proxy"), "config.conf").get("clusterCIDR"),
+        "clusterCIDR of ConfigMap kube-system/kube-proxy",
+    )
+    yield from _from_text(
+        _flag(view, "kube-controller-manager", "--cluster-cidr"), "--cluster-cidr of kube-controller-manager"
+    )
+    yield from _from_text(",".join(view.openshift_cidrs), "clusterNetwork of Network cluster")
+
+
+def service_ranges(view: ClusterView) -> t.Iterator[Ranges]:
+    """Every source that names the cluster's Service range."""
+    yield from _from_text(",".join(view.service_cidrs), "the ServiceCIDR objects")
+    yield from _from_text(
+        _kubeadm(view).get("serviceSubnet"), "networking.serviceSubnet of ConfigMap kube-system/kubeadm-config"
+    )
+    yield from _from_text(
+        _flag(view, "kube-apiserver", "--service-cluster-ip-range"), "--service-cluster-ip-range of kube-apiserver"
+    )
+
+
+@dataclass(frozen=True)
+class CniConfig:
+    """One CNI configuration found in the cluster. ``calico`` is its calico plugin, None without one."""
+
+    source: str
+    calico: t.Mapping[str, t.Any] | None
+
+    @property
+    def ipam(self) -> t.Mapping[str, t.Any]:
+        part = (self.calico or {}).get("ipam")
+        return part if isinstance(part, dict) else {}
+
+
+def cni_configs(view: ClusterView) -> t.Iterator[CniConfig]:
+    """The CNI configurations kept in ConfigMaps; those that do not parse are left out."""
+    for (namespace, name), key in (
+        (("calico-system", "cni-config"), "config"),
+        (("kube-system", "calico-config"), "cni_network_config"),
+        (("kube-system", "canal-config"), "cni_network_config"),
+    ):
+        text = view.config_maps.get((namespace, name), {}).get(key)
+        if not text:
+            continue
+        try:
+            config = json.loads(_BARE_TOKEN.sub(r"\g<1>0", text))
+        except ValueError:
+            continue
+        plugins = config.get("plugins") or [config] if isinstance(config, dict) else []
+        calico = next((plugin for plugin in plugins if plugin.get("type") == "calico"), None)
+        yield CniConfig(f"{key} of ConfigMap {namespace}/{name}", calico)
+
+
+def _kubeadm(view: ClusterView) -> dict[str, t.Any]:
+    networking = _yaml(view, ("kube-system", "kubeadm-config"), "ClusterConfiguration").get("networking")
+    return networking if isinstance(networking, dict) else {}
+
+
+def _yaml(view: ClusterView, config_map: tuple[str, str], key: str) -> dict[str, t.Any]:
+    text = view.config_maps.get(config_map, {}).get(key)
+    if not text:
+        return {}
+    yaml = load_yaml()
+    try:
+        parsed = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _flag(view: ClusterView, component: str, flag: str) -> str:
+    """The value of a command line flag of a control plane component that runs as a pod."""
+    for pod in view.pods:
+        if (pod["metadata"].get("labels") or {}).get("component") != component:
+            continue
+        for container in pod["spec"].get("containers") or []:
+            words = [*(container.get("command") or []), *(container.get("args") or [])]
+            for position, word in enumerate(words):
+                if word.startswith(flag + "="):
+                    return str(word.partition("=")[2])
+                if word == flag and position + 1 < len(words):
+                    return str(words[position + 1])
+    return ""
+
+
+def _from_text(text: t.Any, source: str) -> t.Iterator[Ranges]:
+    networks = []
+    for part in str(text or "").split(","):
+        try:
+            networks.append(parse_network(part.strip(), strict=False))
+        except InvalidInput:
+            continue
+    if networks:
+        yield Ranges(tuple(networks), source)
+
+
+def pod_annotations(thing: Object) -> dict[str, str]:
+    """The annotations of a pod, namespace or pod template."""
+    return dict((thing.get("metadata") or {}).get("annotations") or {})

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""What the pods and nodes of a cluster want of a pool."""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import controller_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import (
+    daemon_set_bounds,
+    deployment_bounds,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.capacity import (
+    DEFAULT_MAX_PODS,
+    WINDOWS_RESERVED_PER_BLOCK,
+    Assessment,
+    Demand,
+    assess,
+    supply_of,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import SelectorError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView, Workload
+
+
+def assessment_of(pool: Pool, now: Situation) -> Assessment:
+    """Hold what the pool has against what its nodes and the pods that are to move want."""
+    view = now.view
+    reserved = WINDOWS_RESERVED_PER_BLOCK if any(is_windows(node) for node in selected_nodes(pool, view)) else 0
+    return assess(
+        supply_of(pool.cidr, pool.block_size, view.reservations, reserved),
+        demand_of(pool, now),
+        max_blocks_per_host=int(view.settings.get("maxBlocksPerHost") or 0),
+        strict_affinity=bool(view.settings.get("strictAffinity")),
+    )
+
+
+def demand_of(pool: Pool, now: Situation) -> Demand:
+    """Nodes that the pool selects, and the pods that have an address of its IP version in a pool to be drained."""
+    nodes = selected_nodes(pool, now.view)
+    pods = [pod for pod in now.source_pods() if any(a.version == pool.version for a in pod_addresses(pod))]
+    per_node = Counter(pod["spec"].get("nodeName") for pod in pods)
+    return Demand(
+        nodes=len(nodes),
+        max_pods=max((_max_pods(node) for node in nodes), default=DEFAULT_MAX_PODS),
+        pods=len(pods),
+        surge=surge_of(pods, now.view),
+        tunnels=1 if _has_tunnel(pool) else 0,
+        busiest_node_pods=max(per_node.values(), default=0),
+    )
+
+
+def selected_nodes(pool: Pool, view: ClusterView) -> list[Object]:
+    """The nodes a pool selects; none while its selector does not parse."""
+    try:
+        return [node for node in view.nodes if selects_node(pool, node["metadata"].get("labels") or {})]
+    except SelectorError:
+        return []
+
+
+def is_windows(node: Object) -> bool:
+    info = (node.get("status") or {}).get("nodeInfo") or {}
+    labels = node["metadata"].get("labels") or {}
+    return "windows" in (info.get("operatingSystem"), labels.get("kubernetes.io/os"))
+
+
+def surge_of(pods: t.Iterable[Object], view: ClusterView) -> int:
+    """How many pods more there are at worst while all workloads of ``pods`` roll at once."""
+    surge = 0
+    for workload in owners_of(pods, view):
+        if workload.kind == "Deployment":
+            surge += deployment_bounds(workload.thing).surge
+        elif workload.kind == "DaemonSet":
+            surge += daemon_set_bounds(workload.thing).surge
+    return surge
+
+
+def owners_of(pods: t.Iterable[Object], view: ClusterView) -> list[Workload]:
+    """The workloads at the top of the chain of owners, each once, sorted."""
+    found = {owner.key: owner for owner in (owner_of(pod, view) for pod in pods) if owner is not None}
+    return [found[key] for key in sorted(found)]
+
+
+def owner_of(pod: Object, view: ClusterView) -> Workload | None:
+    """The workload that a person would name for a pod; None for bare pods and kinds that we do not know."""
+    owner = None
+    thing = pod
+    for _level in range(3):
+        above = controller_of(thing)
+        found = view.workload(above.kind, pod["metadata"]["namespace"], above.name) if above is not None else None
+        if found is None:
+            break
+        owner, thing = found, found.thing
+    return owner
+
+
+def _max_pods(node: Object) -> int:
+    text = str(((node.get("status") or {}).get("capacity") or {}).get("pods") or "")
+    return int(text) if text.isdigit() else DEFAULT_MAX_PODS
+
+
+def _has_tunnel(pool: Pool) -> bool:
+    return "Tunnel" in pool.allowed_uses and (pool.ipip_mode != "Never" or pool.vxlan_mode != "Never")

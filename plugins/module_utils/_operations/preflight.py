@@ -1,0 +1,118 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""The preflight: a registry of small checks over one view of the cluster.
+
+Each check is a function from a ``Situation`` to problems; ``run_checks`` turns them into
+findings: which hazard, how bad, and whether the user waived it by name. The hazards are
+those of spec hazards.md.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation
+
+BLOCKER = "blocker"
+WARNING = "warning"
+NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing a check found: how bad, one sentence, the objects concerned, what to do.
+
+    ``waivable`` is false for a blocker that cannot be waived although others of its check can.
+    """
+
+    severity: str
+    message: str
+    remedy: str = ""
+    objects: tuple[str, ...] = ()
+    waivable: bool = True
+
+
+Examine = t.Callable[[Situation], t.Iterable[Problem]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """``id`` is stable: users name it in waivers.
+
+    ``waivable``: whether a user may let a blocker pass. ``when_resumed``: whether the check
+    still means what it says once the procedure has begun; if not, what it finds then is
+    a note.
+    """
+
+    id: str
+    title: str
+    hazards: tuple[str, ...]
+    examine: Examine
+    waivable: bool = True
+    when_resumed: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    check: Check
+    problem: Problem
+    waived: bool = False
+
+    def as_result(self) -> dict[str, t.Any]:
+        return {
+            "id": self.check.id,
+            "severity": self.problem.severity,
+            "message": self.problem.message,
+            "objects": list(self.problem.objects),
+            "remedy": self.problem.remedy,
+            "waivable": self.check.waivable and self.problem.waivable,
+            "waived": self.waived,
+            "hazards": list(self.check.hazards),
+        }
+
+
+def run_checks(
+    checks: t.Sequence[Check], situation: Situation, *, known: t.Sequence[Check] | None = None
+) -> list[Finding]:
+    """Every finding, in the order of the registry. ``known`` are all checks that a waiver may name.
+
+    InvalidInput for a waiver that names no check, or one that cannot be waived.
+    """
+    waivers = check_waivers(checks if known is None else known, situation.request.waivers)
+    findings = []
+    for check in checks:
+        for problem in check.examine(situation):
+            if situation.resumed and not check.when_resumed:
+                problem = replace(problem, severity=NOTE)
+            waived = problem.severity == BLOCKER and problem.waivable and check.id in waivers
+            findings.append(Finding(check, problem, waived))
+    return findings
+
+
+def blockers(findings: t.Iterable[Finding]) -> int:
+    """Blockers that nobody waived."""
+    return sum(1 for finding in findings if finding.problem.severity == BLOCKER and not finding.waived)
+
+
+def check_waivers(checks: t.Sequence[Check], waivers: t.Iterable[str]) -> frozenset[str]:
+    by_id = {check.id: check for check in checks}
+    for waiver in waivers:
+        check = by_id.get(waiver)
+        if check is None:
+            known = ", ".join(sorted(check.id for check in checks if check.waivable))
+            raise InvalidInput(
+                f"waivers: there is no check {waiver!r}; those that can be waived are {known}.",
+                field="waivers",
+                value=waiver,
+            )
+        if not check.waivable:
+            raise InvalidInput(
+                f"waivers: the check {waiver!r} ({check.title}) cannot be waived.", field="waivers", value=waiver
+            )
+    return frozenset(waivers)

@@ -1,0 +1,162 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Checks of the cluster itself: may its pools be changed at all, and by us."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import unsupported_reason
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import SelectorError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import cni_configs
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
+    BLOCKER,
+    NOTE,
+    WARNING,
+    Check,
+    Problem,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
+
+CALICO_IPAM = "calico-ipam"
+
+
+def calico_ipam_in_use(now: Situation) -> t.Iterator[Problem]:
+    """B19, by the sources of spec ippool.md §7.3 in their order."""
+    found = [(source, name) for source, name in _ipam_sources(now.view) if name]
+    others = [(source, name) for source, name in found if name != CALICO_IPAM]
+    if others:
+        source, name = others[0]
+        yield Problem(
+            BLOCKER,
+            f"Pods get their addresses from {name}, not from Calico's IP pools ({source}): a change of pools would "
+            "move nothing.",
+            "Switch the cluster to Calico IPAM first.",
+            (source,),
+        )
+    elif not found and not now.view.blocks:
+        yield Problem(
+            WARNING,
+            "No configuration in the cluster says that pods get their addresses from Calico IPAM, and there is no "
+            "IPAM block.",
+            "Look at the CNI configuration on a node: ipam.type of the calico plugin must be calico-ipam.",
+        )
+
+
+def _ipam_sources(view: ClusterView) -> t.Iterator[tuple[str, str]]:
+    cni = view.operator_spec.get("cni") or {}
+    if cni:
+        kind, ipam = cni.get("type") or "Calico", (cni.get("ipam") or {}).get("type") or "Calico"
+        name = CALICO_IPAM if (kind, ipam) == ("Calico", "Calico") else f"{ipam} IPAM of the CNI plugin {kind}"
+        yield "Installation default, spec.cni", name
+    for config in cni_configs(view):
+        if config.calico is None:
+            yield config.source, "a CNI plugin other than calico"
+        else:
+            yield config.source, str(config.ipam.get("type") or "")
+    if view.calico_node_env.get("USE_POD_CIDR", "").lower() == "true":
+        yield "USE_POD_CIDR of DaemonSet calico-node", "host-local with the nodes' podCIDR"
+
+
+def orchestrator_supported(now: Situation) -> t.Iterator[Problem]:
+    if now.view.installation.openshift:
+        ranges = ", ".join(now.view.openshift_cidrs) or "unknown"
+        yield Problem(
+            BLOCKER,
+            f"The cluster is OpenShift, whose pod range ({ranges}) cannot be changed after its installation.",
+            "Pools of an OpenShift cluster must stay as they were installed.",
+        )
+
+
+def datastore_ready(now: Situation) -> t.Iterator[Problem]:
+    if not now.view.installation.datastore_ready:
+        yield Problem(
+            BLOCKER,
+            "ClusterInformation default says datastoreReady: false: Calico's datastore is locked, so no new pod gets "
+            "an address.",
+            "Finish or undo the datastore migration that locked it.",
+            ("ClusterInformation default",),
+        )
+
+
+def installation_supported(now: Situation) -> t.Iterator[Problem]:
+    found = now.view.installation
+    reason = unsupported_reason(found)
+    # The two others are said by their own checks.
+    if reason is None or (found.mode == "crd_v1" and not found.operator_pools):
+        return
+    yield Problem(BLOCKER, reason, "Use the way of changing pools that this installation has.", found.operator_pools)
+
+
+def rights_sufficient(now: Situation) -> t.Iterator[Problem]:
+    if now.view.unreadable:
+        what = ", ".join(now.view.unreadable)
+        yield Problem(
+            BLOCKER,
+            f"The user may not read {what}, so the checks that need it are blind.",
+            "Give the user the rights to get and list them.",
+            tuple(now.view.unreadable),
+        )
+
+
+def windows_nodes(now: Situation) -> t.Iterator[Problem]:
+    """B29: Windows nodes need a node by node rebuild, which no step of ours does."""
+    for pool in now.leaving():
+        windows = [
+            node["metadata"]["name"]
+            for node in now.view.nodes
+            if is_windows(node) and (pool.pool is None or _selects(pool.pool, node))
+        ]
+        if windows:
+            yield Problem(
+                BLOCKER,
+                f"{len(windows)} Windows nodes may hold addresses of pool {pool.name!r}, and their host network must "
+                "be rebuilt by hand for another range.",
+                "Exclude them with the pool's nodeSelector, or plan their rebuild and waive this check.",
+                tuple(windows),
+            )
+
+
+def _selects(pool: t.Any, node: t.Mapping[str, t.Any]) -> bool:
+    try:
+        return selects_node(pool, node["metadata"].get("labels") or {})
+    except SelectorError:
+        return True
+
+
+def strict_affinity_pair(now: Situation) -> t.Iterator[Problem]:
+    """B03."""
+    limit = now.view.settings.get("maxBlocksPerHost") or 0
+    if limit and not now.view.settings.get("strictAffinity"):
+        yield Problem(
+            NOTE,
+            f"maxBlocksPerHost is {limit} while strictAffinity is off: a node at its limit gets an error and never "
+            "borrows.",
+            "Set maxBlocksPerHost to 0, or strictAffinity to true.",
+            ("IPAMConfig default",),
+        )
+
+
+CHECKS = (
+    Check("calico-ipam-in-use", "pods get addresses from Calico IPAM", ("B19",), calico_ipam_in_use, False, True),
+    Check("orchestrator-supported", "the orchestrator allows it", ("B24",), orchestrator_supported, False, True),
+    Check("datastore-ready", "Calico's datastore is not locked", ("B36",), datastore_ready, False, True),
+    Check(
+        "installation-supported",
+        "this release knows the installation",
+        ("B08", "B20"),
+        installation_supported,
+        False,
+        True,
+    ),
+    Check("rights-sufficient", "everything can be read", (), rights_sufficient, True, True),
+    Check("windows-nodes", "no Windows node is concerned", ("B29",), windows_nodes),
+    Check("ipam-settings", "the IPAM settings agree with each other", ("B03",), strict_affinity_pair),
+)

@@ -1,0 +1,156 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Checks of the IPAM data: is what is stored in order, is nothing in the way."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import RECREATE, RESIZE
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
+    BLOCKER,
+    WARNING,
+    Check,
+    Problem,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation, Wanted
+
+# Objects listed with one finding.
+LISTED = 20
+
+
+def leftover_blocks(now: Situation) -> t.Iterator[Problem]:
+    """B06, B07, A15 and V25: blocks or affinities of another size where a pool is to be created."""
+    for pool in _to_create(now):
+        if pool.pool is None:
+            continue
+        cidr, size = pool.pool.cidr, pool.pool.block_size
+        blocks = [block for block in now.view.blocks if block.cidr.overlaps(cidr) and block.cidr.prefix != size]
+        rows = [row for row in now.view.affinities if row.cidr.overlaps(cidr) and row.cidr.prefix != size]
+        if blocks:
+            used = sum(block.in_use for block in blocks)
+            yield Problem(
+                BLOCKER,
+                f"{len(blocks)} blocks of another size than /{size} lie in {cidr} of {pool.role} {pool.name!r}, with "
+                f"{used} addresses in use: Calico refuses the pool as long as they are there.",
+                "Find their holders with ipam_block_info and move them, or choose another CIDR.",
+                _listed(f"IPAMBlock {block.cidr}" for block in blocks),
+            )
+        if rows:
+            yield Problem(
+                BLOCKER,
+                f"{len(rows)} block affinities of another size than /{size} lie in {cidr} of {pool.role} {pool.name!r}:"
+                " the nodes would make blocks of the old size again.",
+                "Delete them when no block belongs to them any more, or choose another CIDR.",
+                _listed(f"BlockAffinity {row.host} {row.cidr}" for row in rows),
+            )
+
+
+def _to_create(now: Situation) -> list[Wanted]:
+    # The pool with its new size is created after its own blocks are gone, so only then are those leftovers.
+    resizing = now.request.procedure == RESIZE and now.phase != RECREATE
+    return [pool for pool in now.wanted if pool.is_new and not (resizing and pool is not now.target)]
+
+
+def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
+    """B32, and the block sizes of B06."""
+    view = now.view
+    ranges = [pool.pool.cidr for pool in now.leaving() if pool.pool is not None]
+    blocks = sorted((b for b in view.blocks if _inside(b.cidr, ranges)), key=lambda b: _order(b.cidr))
+    overlapping = [f"IPAMBlock {second.cidr} over {first.cidr}" for first, second in _overlaps(blocks)]
+    if overlapping:
+        yield Problem(
+            BLOCKER,
+            f"{len(overlapping)} blocks overlap others, so one address may be given to two pods.",
+            "Repair the IPAM data first; a migration would spread the damage.",
+            _listed(overlapping),
+        )
+    for pool in engine_pools(view.pools):
+        if not any(pool.cidr.overlaps(network) for network in ranges):
+            continue
+        wrong = [b for b in blocks if b.cidr.overlaps(pool.cidr) and b.cidr.prefix != pool.block_size]
+        if wrong:
+            yield Problem(
+                BLOCKER,
+                f"{len(wrong)} blocks in pool {pool.name!r} are not /{pool.block_size} as the pool says, so its block "
+                "size was edited in place or an earlier change was not finished.",
+                "Repair the IPAM data first.",
+                _listed(f"IPAMBlock {block.cidr}" for block in wrong),
+            )
+    rows = [row for row in view.affinities if _inside(row.cidr, ranges)]
+    confirmed: dict[Network, list[str]] = {}
+    for row in rows:
+        if row.confirmed:
+            confirmed.setdefault(row.cidr, []).append(row.host)
+    twice = {cidr: hosts for cidr, hosts in confirmed.items() if len(hosts) > 1}
+    if twice:
+        yield Problem(
+            BLOCKER,
+            f"{len(twice)} blocks are claimed by more than one node.",
+            "Repair the IPAM data first.",
+            _listed(f"{cidr} by {', '.join(sorted(hosts))}" for cidr, hosts in twice.items()),
+        )
+    owners = {block.cidr: block.owner for block in blocks}
+    foreign = [
+        f"BlockAffinity {row.host} {row.cidr} ({owners[row.cidr] or 'no owner'})"
+        for row in rows
+        if row.confirmed and row.cidr in owners and owners[row.cidr] != f"{row.kind}:{row.host}"
+    ]
+    if foreign:
+        yield Problem(
+            BLOCKER,
+            f"{len(foreign)} confirmed block affinities name another node than the block itself does.",
+            "Repair the IPAM data first.",
+            _listed(foreign),
+        )
+    orphans = [f"BlockAffinity {row.host} {row.cidr}" for row in rows if row.cidr not in owners]
+    if orphans:
+        yield Problem(
+            WARNING,
+            f"{len(orphans)} block affinities have no block; they are deleted together with the pool.",
+            "Nothing to do for this procedure.",
+            _listed(orphans),
+        )
+
+
+def _inside(cidr: Network, ranges: t.Iterable[Network]) -> bool:
+    return any(network.overlaps(cidr) for network in ranges)
+
+
+def _order(cidr: Network) -> tuple[int, int, int]:
+    return (cidr.version, cidr.value, cidr.prefix)
+
+
+def _overlaps(blocks: t.Sequence[t.Any]) -> t.Iterator[tuple[t.Any, t.Any]]:
+    """Pairs of blocks one of which covers the other; ``blocks`` are in order of address, large ones first."""
+    outer = None
+    for block in blocks:
+        if outer is not None and outer.cidr.overlaps(block.cidr):
+            yield outer, block
+        else:
+            outer = block
+
+
+def _listed(names: t.Iterable[str]) -> tuple[str, ...]:
+    everything = tuple(names)
+    more = len(everything) - LISTED
+    return everything if more <= 0 else (*everything[:LISTED], f"and {more} more")
+
+
+CHECKS = (
+    Check(
+        "leftover-blocks",
+        "no block of another size is in the way",
+        ("B06", "B07", "A15"),
+        leftover_blocks,
+        False,
+        True,
+    ),
+    Check("ipam-consistent", "the IPAM data are in order", ("B32", "B06"), ipam_consistent, True, True),
+)

@@ -1,0 +1,401 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Checks of the pools: do they exist, are they legal, do they fit into the cluster."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
+    FieldError,
+    InvalidInput,
+    InvalidPool,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_rules import (
+    validate_create,
+    validate_update,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import (
+    pod_ranges,
+    service_ranges,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import DONE, MIGRATE, RESIZE
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools, shown_spec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
+    BLOCKER,
+    NOTE,
+    WARNING,
+    Check,
+    Problem,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
+    DECLARE,
+    Situation,
+    Wanted,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.temporary_cidr import propose_temporary_cidr
+
+# Rules with a check of their own.
+SIZE_RULES = frozenset({"V7", "V8"})
+OVERLAP_RULE = "V24"
+LEFTOVER_RULE = "V25"
+
+
+def pool_exists(now: Situation) -> t.Iterator[Problem]:
+    request = now.request
+    if request.procedure == DECLARE:
+        return
+    names = ", ".join(pool.name for pool in now.view.pools) or "none"
+    if now.phase == DONE:
+        yield Problem(NOTE, f"Nothing is left to do: the cluster is as {request.procedure} would leave it.")
+    elif now.source is None:
+        yield Problem(
+            BLOCKER,
+            f"There is no IPPool {request.pool!r}; the pools of this cluster are: {names}.",
+            "Name one of them.",
+        )
+    elif now.resumed:
+        yield Problem(NOTE, f"An earlier run began {_began(now)} and came to the phase {now.phase}; it is continued.")
+    if now.phase != DONE and not now.request.target.get("name"):
+        yield Problem(BLOCKER, "The name of the pool that the pods move to is missing.", "Give target.name.")
+    if now.source is not None and request.pool == request.target.get("name"):
+        yield Problem(
+            BLOCKER,
+            f"The pods of pool {request.pool!r} cannot move to the same pool.",
+            "Give the target another name.",
+            (f"IPPool {request.pool}",),
+        )
+    if request.procedure == RESIZE and now.source is not None and not now.resumed and now.phase != DONE:
+        size = now.source.spec.get("blockSize")
+        if request.block_size is None:
+            yield Problem(BLOCKER, f"The new block size of pool {request.pool!r} is missing.", "Give block_size.")
+        elif size == request.block_size:
+            yield Problem(NOTE, f"Pool {request.pool!r} has blockSize {size} already.")
+
+
+def _began(now: Situation) -> str:
+    return now.view.journal.started if now.view.journal is not None else "earlier"
+
+
+def pool_definition(now: Situation) -> t.Iterator[Problem]:
+    """Every rule of Calico's client but those that have a check of their own."""
+    for pool in _to_write(now):
+        if now.target is pool and not pool.spec.get("cidr"):
+            yield _missing_cidr(now, pool)
+            continue
+        for error in _errors(now, pool):
+            if error.rule not in SIZE_RULES and error.rule not in (OVERLAP_RULE, LEFTOVER_RULE):
+                yield Problem(BLOCKER, error.message, "Correct the field.", (f"IPPool {pool.name}",))
+
+
+def _missing_cidr(now: Situation, pool: Wanted) -> Problem:
+    proposal = propose_temporary_cidr(now)
+    if proposal is None:
+        return Problem(
+            BLOCKER,
+            f"The CIDR of {pool.role} is missing, and no range of the cluster is free that could hold it.",
+            "Give target.cidr, a range that overlaps nothing.",
+        )
+    return Problem(
+        BLOCKER,
+        f"The CIDR of {pool.role} is missing; {proposal.cidr} is free ({proposal.reason}).",
+        f"Give target.cidr, for example {proposal.cidr}.",
+    )
+
+
+def block_size_legal(now: Situation) -> t.Iterator[Problem]:
+    """V7, V8, and B11 for blocks of a single address."""
+    for pool in _to_write(now):
+        for error in _errors(now, pool):
+            if error.rule in SIZE_RULES:
+                yield Problem(BLOCKER, error.message, "Choose another block size.", (f"IPPool {pool.name}",), False)
+        if pool.pool is not None and pool.is_new and pool.pool.block_size == pool.pool.cidr.bits:
+            yield Problem(
+                BLOCKER,
+                f"Blocks of a single address (blockSize {pool.pool.block_size} for pool {pool.name!r}) keep pods from "
+                "starting on some versions of Calico.",
+                "Choose a larger block, or try it with one pod and waive this check.",
+                (f"IPPool {pool.name}",),
+            )
+
+
+def pool_overlap(now: Situation) -> t.Iterator[Problem]:
+    """B09: other pools and the nodes' own addresses."""
+    for pool in _to_write(now):
+        if pool.live is None:
+            for error in _errors(now, pool):
+                if error.rule == OVERLAP_RULE:
+                    yield Problem(BLOCKER, error.message, "Choose a free range.", (f"IPPool {pool.name}",), False)
+        if pool.pool is None:
+            continue
+        inside = [
+            f"Node {node['metadata']['name']}"
+            for node in now.view.nodes
+            if any(pool.pool.cidr.contains(address) for address in _node_addresses(node))
+        ]
+        if inside and pool.is_new:
+            yield Problem(
+                BLOCKER,
+                f"Pool {pool.name!r} ({pool.pool.cidr}) contains the addresses of {len(inside)} nodes, which pods "
+                "would be given too.",
+                "Choose a range without node addresses.",
+                tuple(inside),
+            )
+
+
+def service_cidr(now: Situation) -> t.Iterator[Problem]:
+    """B09: the Service range."""
+    for pool in _new(now):
+        for ranges in service_ranges(now.view):
+            hit = [network for network in ranges.networks if pool.pool is not None and network.overlaps(pool.pool.cidr)]
+            if hit and pool.pool is not None:
+                yield Problem(
+                    BLOCKER,
+                    f"Pool {pool.name!r} ({pool.pool.cidr}) overlaps the Service range {hit[0]} ({ranges.source}).",
+                    "Choose a range outside it.",
+                    (f"IPPool {pool.name}",),
+                )
+                break
+
+
+def pool_inside_cluster_cidr(now: Situation) -> t.Iterator[Problem]:
+    """B23 and B24, by the first source of spec ippool.md §7.4 that names this IP version."""
+    severity = WARNING if now.request.procedure == DECLARE else BLOCKER
+    sources = list(pod_ranges(now.view))
+    for pool in _new(now):
+        if pool.pool is None or "LoadBalancer" in pool.pool.allowed_uses:
+            continue
+        cidr = pool.pool.cidr
+        named = [ranges for ranges in sources if any(network.version == cidr.version for network in ranges.networks)]
+        if not named:
+            yield Problem(
+                NOTE,
+                f"Nothing in the cluster names its IPv{cidr.version} pod range, so whether pool {pool.name!r} ({cidr}) "
+                "lies inside it could not be checked.",
+            )
+        elif not any(network.contains(cidr) for network in named[0].networks):
+            ranges = ", ".join(str(network) for network in named[0].networks if network.version == cidr.version)
+            yield Problem(
+                severity,
+                f"Pool {pool.name!r} ({cidr}) is not inside the cluster's pod range {ranges} ({named[0].source}): "
+                "kube-proxy may masquerade its traffic, and policies by pod then deny it.",
+                _inside_remedy(now, pool),
+                (f"IPPool {pool.name}",),
+            )
+
+
+def _inside_remedy(now: Situation, pool: Wanted) -> str:
+    proposal = propose_temporary_cidr(now) if now.target is pool else None
+    free = f" such as {proposal.cidr}" if proposal is not None else ""
+    return f"Choose a range inside it{free}, or widen the pod range first and restart kube-proxy."
+
+
+def non_canonical_cidr(now: Situation) -> t.Iterator[Problem]:
+    """B10: a stored CIDR that no update gets past."""
+    for pool in now.leaving():
+        if pool.live is None:
+            continue
+        text = pool.live.spec.get("cidr")
+        try:
+            canonical = str(parse_network(text))
+        except InvalidInput as error:
+            yield Problem(
+                BLOCKER,
+                f"IPPool {pool.name!r} is stored with a CIDR that Calico refuses, so it cannot even be disabled: "
+                f"{error.message}",
+                "Drain it by hand and delete it; the stored CIDR cannot be changed.",
+                (f"IPPool {pool.name}",),
+            )
+            continue
+        if canonical != text:
+            yield Problem(
+                WARNING,
+                f"IPPool {pool.name!r} is stored as {text!r} instead of {canonical!r}: calicoctl cannot update it, and "
+                "this collection only because it leaves the CIDR alone.",
+                "Nothing to do for this procedure.",
+                (f"IPPool {pool.name}",),
+            )
+
+
+def load_balancer_pool(now: Situation) -> t.Iterator[Problem]:
+    """B30."""
+    if now.request.procedure == DECLARE:
+        return
+    for pool in (now.source, now.target):
+        if pool is not None and "LoadBalancer" in (pool.spec.get("allowedUses") or []):
+            yield Problem(
+                BLOCKER,
+                f"Pool {pool.name!r} is for LoadBalancer Services, whose addresses cannot be moved like those of pods.",
+                "Choose a pool for workloads.",
+                (f"IPPool {pool.name}",),
+            )
+
+
+def pool_field_diff(now: Situation) -> t.Iterator[Problem]:
+    """B12: what the old pool gives and the new one does not."""
+    if now.request.procedure != MIGRATE or now.source is None or now.target is None:
+        return
+    old, new = shown_spec(now.source.spec), shown_spec(now.target.spec)
+    if (
+        now.source.pool is not None
+        and now.target.pool is not None
+        and now.source.pool.version != now.target.pool.version
+    ):
+        yield Problem(
+            BLOCKER,
+            f"Pool {now.source.name!r} is IPv{now.source.pool.version} and pool {now.target.name!r} is "
+            f"IPv{now.target.pool.version}: pods would lose the address they have.",
+            "Choose a range of the same IP version.",
+        )
+    if _is_tunnelled(old) and "Tunnel" in old["allowedUses"] and "Tunnel" not in new["allowedUses"]:
+        yield Problem(
+            BLOCKER,
+            f"Pool {now.target.name!r} does not allow the use Tunnel, so nodes lose the tunnel address they have in "
+            f"pool {now.source.name!r}.",
+            "Add Tunnel to the target's allowed_uses.",
+        )
+    for field in ("natOutgoing", "disableBGPExport", "nodeSelector", "namespaceSelector", "assignmentMode"):
+        if old.get(field) != new.get(field):
+            yield Problem(
+                WARNING,
+                f"{field} is {_said(old.get(field))} in pool {now.source.name!r} and {_said(new.get(field))} in pool "
+                f"{now.target.name!r}.",
+                "Make sure that this is meant.",
+            )
+
+
+def encapsulation_change(now: Situation) -> t.Iterator[Problem]:
+    """B13."""
+    if now.request.procedure == DECLARE or now.source is None or now.target is None:
+        return
+    old, new = shown_spec(now.source.spec), shown_spec(now.target.spec)
+    changed = [field for field in ("ipipMode", "vxlanMode") if old.get(field) != new.get(field)]
+    if changed:
+        what = " and ".join(f"{field} from {old.get(field)} to {new.get(field)}" for field in changed)
+        yield Problem(
+            BLOCKER,
+            f"The move to pool {now.target.name!r} changes {what}; encapsulation is best changed on its own, because "
+            "the dataplane of every node must follow.",
+            "Leave the encapsulation as it is in the old pool and change it in a separate step.",
+        )
+
+
+MANAGERS = (
+    ("labels", "app.kubernetes.io/managed-by", "the manager"),
+    ("annotations", "meta.helm.sh/release-name", "the Helm release"),
+    ("annotations", "argocd.argoproj.io/tracking-id", "the Argo CD application"),
+    ("labels", "argocd.argoproj.io/instance", "the Argo CD application"),
+    ("labels", "kustomize.toolkit.fluxcd.io/name", "the Flux kustomization"),
+    ("labels", "helm.toolkit.fluxcd.io/name", "the Flux Helm release"),
+)
+
+
+def managed_elsewhere(now: Situation) -> t.Iterator[Problem]:
+    """B22: somebody who puts the pool back as it was."""
+    for pool in now.leaving():
+        if pool.live is None:
+            continue
+        for part, key, who in MANAGERS:
+            value = (pool.live.labels if part == "labels" else pool.live.annotations).get(key)
+            if value:
+                yield Problem(
+                    WARNING,
+                    f"IPPool {pool.name!r} says that {who} {value!r} manages it, which may undo the change.",
+                    "Change the pool there too, or pause it.",
+                    (f"IPPool {pool.name}",),
+                )
+
+
+def last_pool(now: Situation) -> t.Iterator[Problem]:
+    """A03: a family without an enabled pool."""
+    if now.request.procedure != DECLARE:
+        return
+    leaving = {pool.name for pool in now.leaving()}
+    staying = [pool for pool in engine_pools(now.view.pools) if pool.name not in leaving and pool.enabled]
+    staying += [pool.pool for pool in now.wanted if pool.pool is not None and not pool.leaves]
+    for pool in now.leaving():
+        if pool.pool is None or pool.live is None or "Workload" not in pool.pool.allowed_uses:
+            continue
+        if not any(other.version == pool.pool.version and "Workload" in other.allowed_uses for other in staying):
+            yield Problem(
+                BLOCKER,
+                f"Pool {pool.name!r} is the last IPv{pool.pool.version} pool that gives addresses to pods.",
+                "Declare another pool first.",
+                (f"IPPool {pool.name}",),
+            )
+
+
+def _to_write(now: Situation) -> list[Wanted]:
+    """Pools whose definition is going to be written."""
+    return [pool for pool in now.wanted if not pool.deleted]
+
+
+def _new(now: Situation) -> list[Wanted]:
+    """Pools with a range that the cluster has not had before."""
+    names = {now.source.name} if now.source is not None else set()
+    return [pool for pool in now.wanted if pool.is_new and pool.name not in names]
+
+
+def _errors(now: Situation, pool: Wanted) -> tuple[FieldError, ...]:
+    try:
+        if pool.live is not None:
+            validate_update(pool.name, pool.live.spec, pool.spec)
+        else:
+            validate_create(pool.name, pool.spec, _others(now, pool), ())
+    except InvalidPool as error:
+        return error.errors
+    return ()
+
+
+def _others(now: Situation, pool: Wanted) -> list[Pool]:
+    gone = {other.name for other in now.wanted if other.deleted} | {pool.name}
+    others = [other for other in engine_pools(now.view.pools) if other.name not in gone]
+    known = {other.name for other in others}
+    others += [
+        other.pool
+        for other in now.wanted
+        if other is not pool and other.pool is not None and not other.deleted and other.name not in known | {pool.name}
+    ]
+    return others
+
+
+def _node_addresses(node: t.Mapping[str, t.Any]) -> t.Iterator[t.Any]:
+    for entry in (node.get("status") or {}).get("addresses") or []:
+        try:
+            yield parse_address(entry.get("address"))
+        except InvalidInput:
+            continue
+
+
+def _is_tunnelled(spec: t.Mapping[str, t.Any]) -> bool:
+    return spec.get("ipipMode") != "Never" or spec.get("vxlanMode") != "Never"
+
+
+def _said(value: t.Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if value else "empty"
+
+
+POOL_EXISTS = Check("pool-exists", "the pools that are named exist", (), pool_exists, False, True)
+
+CHECKS = (
+    POOL_EXISTS,
+    Check("pool-definition", "Calico would take the pools", ("B06", "B10"), pool_definition, False),
+    Check("block-size-legal", "the block size is possible", ("B11",), block_size_legal, True),
+    Check("pool-overlap", "the pools overlap nothing", ("B09",), pool_overlap),
+    Check("service-cidr", "the pools lie outside the Service range", ("B09",), service_cidr),
+    Check("pool-inside-cluster-cidr", "the pools lie inside the pod range", ("B23", "B24"), pool_inside_cluster_cidr),
+    Check("non-canonical-cidr", "the old pool can be updated", ("B10",), non_canonical_cidr),
+    Check("load-balancer-pool", "no pool is for Services", ("B30",), load_balancer_pool, False),
+    Check("pool-field-diff", "the new pool gives what the old one gave", ("B12",), pool_field_diff),
+    Check("encapsulation-change", "the encapsulation stays", ("B13",), encapsulation_change),
+    Check("managed-elsewhere", "nobody else manages the pool", ("B22", "A09"), managed_elsewhere),
+    Check("last-pool", "a pool is left for every IP version", ("A03",), last_pool),
+)

@@ -1,0 +1,246 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Checks of what pods ask for: pools and addresses that are named somewhere, selectors."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import why_not
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import (
+    cni_configs,
+    pod_annotations,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import owner_of, selected_nodes
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
+    BLOCKER,
+    WARNING,
+    Check,
+    Problem,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
+    Situation,
+    Wanted,
+    full_name,
+)
+
+POOL_ANNOTATIONS = ("cni.projectcalico.org/ipv4pools", "cni.projectcalico.org/ipv6pools")
+ADDRESS_ANNOTATIONS = (
+    "cni.projectcalico.org/ipAddrs",
+    "cni.projectcalico.org/ipAddrsNoIpam",
+    "cni.projectcalico.org/floatingIPs",
+)
+
+
+def pool_pinned(now: Situation) -> t.Iterator[Problem]:
+    """B15."""
+    for pool in _draining(now):
+        where = [
+            name
+            for name, annotations in _annotated(now)
+            if any(_names(annotations.get(key), pool) for key in POOL_ANNOTATIONS)
+        ]
+        if where:
+            yield Problem(
+                BLOCKER,
+                f"{len(where)} objects ask for pool {pool.name!r} by annotation, first {where[0]}: once it is "
+                "disabled, their new pods get no address.",
+                "Change the annotations cni.projectcalico.org/ipv4pools and ipv6pools first.",
+                tuple(where),
+            )
+
+
+def cni_config_pins_pool(now: Situation) -> t.Iterator[Problem]:
+    """B16, for the configuration in ConfigMaps."""
+    for config in cni_configs(now.view):
+        asked = [*(config.ipam.get("ipv4_pools") or []), *(config.ipam.get("ipv6_pools") or [])]
+        for pool in _draining(now):
+            if _names(json.dumps(asked), pool):
+                yield Problem(
+                    BLOCKER,
+                    f"{config.source} gives every pod an address of pool {pool.name!r}: once it is disabled, no new "
+                    "pod starts.",
+                    "Take the pool out of ipv4_pools and ipv6_pools, then restart calico-node on every node.",
+                    (config.source,),
+                )
+
+
+def fixed_addresses(now: Situation) -> t.Iterator[Problem]:
+    """B17."""
+    for pool in _draining(now):
+        where = [
+            f"{name} ({address})"
+            for name, annotations in _annotated(now)
+            for key in ADDRESS_ANNOTATIONS
+            for address in _entries(annotations.get(key))
+            if _lies_in(address, pool)
+        ]
+        if where:
+            yield Problem(
+                BLOCKER,
+                f"{len(where)} objects ask for a fixed address of pool {pool.name!r}, first {where[0]}: once the pool "
+                "is disabled, that address cannot be given.",
+                "Let their owners choose other addresses first.",
+                tuple(where),
+            )
+
+
+def selector_covers_nodes(now: Situation) -> t.Iterator[Problem]:
+    """B14: every node and namespace with pods must find a pool while the old one is disabled."""
+    if now.target is not None and now.target.pool is None:
+        return  # Without its range nobody can say whom the new pool serves.
+    pools = _pools_afterwards(now)
+    nodes = {node["metadata"]["name"]: node for node in now.view.nodes}
+    namespaces = {thing["metadata"]["name"]: thing for thing in now.view.namespaces}
+    left: dict[tuple[str, str], str] = {}
+    for pod in now.source_pods():
+        node, namespace = nodes.get(pod["spec"].get("nodeName")), namespaces.get(pod["metadata"]["namespace"])
+        for address in pod_addresses(pod):
+            key = (str(pod["spec"].get("nodeName")), str(pod["metadata"]["namespace"]))
+            if node is None or key in left or not _in_source(now, address):
+                continue
+            left[key] = _why_none(pools, address.version, node, namespace)
+    missed = {key: why for key, why in left.items() if why}
+    if missed:
+        (node_name, namespace_name), why = min(missed.items())
+        yield Problem(
+            BLOCKER,
+            f"Pods of {len({namespace for _node, namespace in missed})} namespaces on "
+            f"{len({name for name, _namespace in missed})} nodes would find no pool, first namespace {namespace_name} "
+            f"on node {node_name}: {why}",
+            "Widen the selectors of the new pool.",
+            tuple(f"namespace {namespace} on node {name}" for name, namespace in sorted(missed)),
+        )
+    yield from _nodes_without_pool(now, pools, {name for name, _namespace in left})
+
+
+def _nodes_without_pool(now: Situation, pools: t.Sequence[Pool], seen: t.Collection[str]) -> t.Iterator[Problem]:
+    for pool in _draining(now):
+        if pool.pool is None:
+            continue
+        empty = [
+            node["metadata"]["name"]
+            for node in selected_nodes(pool.pool, now.view)
+            if node["metadata"]["name"] not in seen and _why_none(pools, pool.pool.version, node, None)
+        ]
+        if empty:
+            yield Problem(
+                WARNING,
+                f"{len(empty)} nodes that have no pods of pool {pool.name!r} now would find no pool later.",
+                "Widen the node selector of the new pool.",
+                tuple(empty),
+            )
+
+
+def virtual_machines(now: Situation) -> t.Iterator[Problem]:
+    """B18."""
+    if now.view.settings.get("kubeVirtVMAddressPersistence") == "Disabled":
+        return
+    machines = [
+        full_name(pod)
+        for pod in now.source_pods()
+        if (pod["metadata"].get("labels") or {}).get("kubevirt.io") == "virt-launcher"
+    ]
+    if machines:
+        yield Problem(
+            BLOCKER,
+            f"{len(machines)} virtual machines keep their address over restarts, first {machines[0]}: they would come "
+            "back into the old pool.",
+            "Stop them and release their addresses, or set kubeVirtVMAddressPersistence to Disabled.",
+            tuple(machines),
+        )
+
+
+def _draining(now: Situation) -> tuple[Wanted, ...]:
+    return now.leaving()
+
+
+def _annotated(now: Situation) -> t.Iterator[tuple[str, dict[str, str]]]:
+    """Everything whose annotations decide the address of a future pod, with its name."""
+    for namespace in now.view.namespaces:
+        yield f"Namespace {namespace['metadata']['name']}", pod_annotations(namespace)
+    for workload in now.view.workloads:
+        # What another workload made from its own template is said once, by the one at the top.
+        if owner_of(workload.thing, now.view) is None:
+            yield str(workload), pod_annotations(workload.template)
+    for pod in now.view.pods:
+        if owner_of(pod, now.view) is None:
+            yield f"Pod {full_name(pod)}", pod_annotations(pod)
+
+
+def _names(text: str | None, pool: Wanted) -> bool:
+    """Whether a pools annotation names the pool, by its name or by its CIDR in any spelling."""
+    for entry in _entries(text):
+        if entry == pool.name:
+            return True
+        try:
+            if pool.pool is not None and parse_network(entry, strict=False) == pool.pool.cidr:
+                return True
+        except InvalidInput:
+            continue
+    return False
+
+
+def _entries(text: str | None) -> list[str]:
+    """The entries of an annotation that holds a JSON list; nothing for anything else."""
+    try:
+        entries = json.loads(text) if text else []
+    except ValueError:
+        return []
+    return [entry for entry in entries if isinstance(entry, str)] if isinstance(entries, list) else []
+
+
+def _lies_in(text: str, pool: Wanted) -> bool:
+    try:
+        return pool.pool is not None and pool.pool.cidr.contains(parse_address(text))
+    except InvalidInput:
+        return False
+
+
+def _pools_afterwards(now: Situation) -> list[Pool]:
+    """The pools there are while the pods move: those of now without the leaving ones, and the wanted ones."""
+    leaving = {pool.name for pool in now.leaving()}
+    wanted = [
+        pool.pool for pool in now.wanted if pool.pool is not None and not pool.leaves and pool.name not in leaving
+    ]
+    names = leaving | {pool.name for pool in wanted}
+    return [*(pool for pool in engine_pools(now.view.pools) if pool.name not in names), *wanted]
+
+
+def _in_source(now: Situation, address: t.Any) -> bool:
+    return any(pool.pool is not None and pool.pool.cidr.contains(address) for pool in _draining(now))
+
+
+def _why_none(pools: t.Sequence[Pool], version: int, node: Object, namespace: Object | None) -> str:
+    """Empty when one of the pools serves pods of the namespace on the node; else why none does."""
+    node_labels = node["metadata"].get("labels") or {}
+    namespace_labels = (namespace["metadata"].get("labels") or {}) if namespace is not None else None
+    reasons = []
+    for pool in pools:
+        if pool.version != version:
+            continue
+        reason = why_not(pool, version, node_labels, namespace_labels, "Workload")
+        if reason is None:
+            return ""
+        reasons.append(reason)
+    return reasons[-1] if reasons else f"there is no other IPv{version} pool."
+
+
+CHECKS = (
+    Check("pool-pinned", "nobody asks for the old pool", ("B15",), pool_pinned),
+    Check("cni-config-pins-pool", "the CNI configuration asks for no old pool", ("B16",), cni_config_pins_pool),
+    Check("fixed-addresses", "nobody asks for an address of the old pool", ("B17",), fixed_addresses),
+    Check("selector-covers-nodes", "every node and namespace finds a pool", ("B14",), selector_covers_nodes),
+    Check("virtual-machines", "no virtual machine keeps its address", ("B18",), virtual_machines),
+)

@@ -1,0 +1,277 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Everything the preflight checks look at, read from the cluster once.
+
+``fetch_view`` does all the reading; the checks are functions over the ``ClusterView``
+and never ask the cluster themselves.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    Forbidden,
+    NotFound,
+    UnknownResource,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import InstallationMode, detect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    BLOCK_AFFINITIES,
+    CONFIG_MAPS,
+    CRON_JOBS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    INSTALLATIONS,
+    IP_POOLS,
+    IP_RESERVATIONS,
+    IPAM_BLOCKS,
+    IPAM_CONFIGS,
+    JOBS,
+    NAMESPACES,
+    NODES,
+    POD_DISRUPTION_BUDGETS,
+    PODS,
+    REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
+    STATEFUL_SETS,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network, parse_range
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
+    NAMESPACE,
+    Journal,
+    read_journal,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
+
+SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", False)
+OPENSHIFT_NETWORKS = Resource("config.openshift.io", "v1", "networks", "Network", False)
+
+# Kinds whose objects have a pod template, with the path to it.
+WORKLOADS: tuple[tuple[Resource, tuple[str, ...]], ...] = (
+    (DEPLOYMENTS, ("spec", "template")),
+    (STATEFUL_SETS, ("spec", "template")),
+    (DAEMON_SETS, ("spec", "template")),
+    (REPLICA_SETS, ("spec", "template")),
+    (REPLICATION_CONTROLLERS, ("spec", "template")),
+    (JOBS, ("spec", "template")),
+    (CRON_JOBS, ("spec", "jobTemplate", "spec", "template")),
+)
+
+# ConfigMaps that say how the cluster was set up (spec ippool.md §7.3, §7.4).
+CONFIGURATION = (
+    ("kube-system", "kubeadm-config"),
+    ("kube-system", "kube-proxy"),
+    ("kube-system", "calico-config"),
+    ("kube-system", "canal-config"),
+    ("calico-system", "cni-config"),
+)
+CALICO_NODE = (("kube-system", "calico-node"), ("calico-system", "calico-node"))
+
+
+@dataclass(frozen=True)
+class BlockFact:
+    """One block: its range and who owns it (``host:<node>``, or "" without an owner)."""
+
+    cidr: Network
+    owner: str
+    in_use: int
+
+
+@dataclass(frozen=True)
+class AffinityFact:
+    """One affinity row; ``confirmed`` when its state says so."""
+
+    cidr: Network
+    host: str
+    kind: str
+    confirmed: bool
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One owner of pods with its pod template."""
+
+    kind: str
+    namespace: str
+    name: str
+    thing: Object
+    template: Object
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return (self.kind, self.namespace, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class ClusterView:
+    """The cluster at one moment. ``unreadable`` names what we were not allowed to see."""
+
+    installation: InstallationMode
+    pools: t.Sequence[StoredPool] = ()
+    blocks: t.Sequence[BlockFact] = ()
+    affinities: t.Sequence[AffinityFact] = ()
+    reservations: t.Sequence[Network] = ()
+    settings: t.Mapping[str, t.Any] = field(default_factory=dict)
+    nodes: t.Sequence[Object] = ()
+    namespaces: t.Sequence[Object] = ()
+    pods: t.Sequence[Object] = ()
+    workloads: t.Sequence[Workload] = ()
+    budgets: t.Sequence[Object] = ()
+    service_cidrs: t.Sequence[str] = ()
+    config_maps: t.Mapping[tuple[str, str], t.Mapping[str, str]] = field(default_factory=dict)
+    calico_node_env: t.Mapping[str, str] = field(default_factory=dict)
+    operator_spec: t.Mapping[str, t.Any] = field(default_factory=dict)
+    openshift_cidrs: t.Sequence[str] = ()
+    journal: Journal | None = None
+    unreadable: t.Sequence[str] = ()
+
+    def workload(self, kind: str, namespace: str, name: str) -> Workload | None:
+        return self._by_key.get((kind, namespace, name))
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str, str], Workload]:
+        return {workload.key: workload for workload in self.workloads}
+
+
+def fetch_view(api: PagedApi, pool: str | None, namespace: str = NAMESPACE) -> ClusterView:
+    """Read the cluster. ``pool`` is the pool whose journal is wanted.
+
+    Raises what the API raises, but for rights that are missing: those become ``unreadable``.
+    """
+    reader = _Reader(api)
+    installation = detect(api)
+    workloads = tuple(
+        Workload(
+            resource.kind,
+            thing["metadata"]["namespace"],
+            thing["metadata"]["name"],
+            thing,
+            _at(thing, path),
+        )
+        for resource, path in WORKLOADS
+        for thing in reader.all(resource)
+    )
+    settings = [thing for thing in reader.all(IPAM_CONFIGS) if thing["metadata"]["name"] == "default"]
+    operator = [thing for thing in reader.all(INSTALLATIONS) if thing["metadata"]["name"] == "default"]
+    return ClusterView(
+        installation=installation,
+        pools=tuple(
+            sorted(
+                (StoredPool(thing["metadata"]["name"], thing) for thing in reader.all(IP_POOLS)), key=lambda p: p.name
+            )
+        ),
+        blocks=tuple(reader.blocks()),
+        affinities=tuple(_affinity(thing) for thing in reader.all(BLOCK_AFFINITIES) if not _deleted(thing)),
+        reservations=tuple(_reservations(reader.all(IP_RESERVATIONS))),
+        settings=(settings[0].get("spec") or {}) if settings else {},
+        nodes=tuple(reader.all(NODES)),
+        namespaces=tuple(reader.all(NAMESPACES)),
+        pods=tuple(reader.all(PODS)),
+        workloads=workloads,
+        budgets=tuple(reader.all(POD_DISRUPTION_BUDGETS)),
+        service_cidrs=tuple(
+            cidr for thing in reader.all(SERVICE_CIDRS) for cidr in (thing.get("spec") or {}).get("cidrs") or []
+        ),
+        config_maps={key: data for key in CONFIGURATION for data in reader.config_map(*key)},
+        calico_node_env=_calico_node_env(workloads),
+        operator_spec=(operator[0].get("spec") or {}) if operator else {},
+        openshift_cidrs=tuple(reader.openshift_cidrs()) if installation.openshift else (),
+        journal=read_journal(api, pool, namespace) if pool else None,
+        unreadable=tuple(reader.unreadable),
+    )
+
+
+class _Reader:
+    """Lists that may not be served (then they are empty) or not be allowed (then that is noted)."""
+
+    def __init__(self, api: PagedApi) -> None:
+        self._api = api
+        self.unreadable: list[str] = []
+
+    def all(self, resource: Resource) -> list[Object]:
+        try:
+            return self._api.list(resource).items
+        except UnknownResource:
+            return []
+        except Forbidden:
+            self.unreadable.append(resource.plural)
+            return []
+
+    def blocks(self) -> t.Iterator[BlockFact]:
+        try:
+            for page in self._api.pages(IPAM_BLOCKS):
+                for thing in page.items:
+                    spec = thing["spec"]
+                    cidr = parse_network(spec["cidr"], strict=False)
+                    yield BlockFact(cidr, spec.get("affinity") or "", cidr.size - len(spec.get("unallocated") or []))
+        except UnknownResource:
+            return
+        except Forbidden:
+            self.unreadable.append(IPAM_BLOCKS.plural)
+
+    def config_map(self, namespace: str, name: str) -> t.Iterator[t.Mapping[str, str]]:
+        try:
+            yield self._api.get(CONFIG_MAPS, name, namespace).get("data") or {}
+        except NotFound:
+            return
+        except Forbidden:
+            self.unreadable.append(f"ConfigMap {namespace}/{name}")
+
+    def openshift_cidrs(self) -> t.Iterator[str]:
+        for thing in self.all(OPENSHIFT_NETWORKS):
+            for part in ("status", "spec"):
+                entries = (thing.get(part) or {}).get("clusterNetwork") or []
+                if thing["metadata"]["name"] == "cluster" and entries:
+                    yield from (str(entry.get("cidr")) for entry in entries)
+                    return
+
+
+def _at(thing: Object, path: t.Iterable[str]) -> Object:
+    for key in path:
+        thing = thing.get(key) or {}
+    return thing
+
+
+def _deleted(thing: Object) -> bool:
+    return str((thing.get("spec") or {}).get("deleted")).lower() == "true"
+
+
+def _affinity(thing: Object) -> AffinityFact:
+    spec = thing["spec"]
+    return AffinityFact(
+        parse_network(spec["cidr"], strict=False),
+        spec["node"],
+        spec.get("type") or "host",
+        spec.get("state") == "confirmed",
+    )
+
+
+def _reservations(things: t.Iterable[Object]) -> t.Iterator[Network]:
+    for thing in things:
+        for text in (thing.get("spec") or {}).get("reservedCIDRs") or []:
+            try:
+                yield parse_range(text)
+            except InvalidInput:
+                continue  # Calico ignores it too.
+
+
+def _calico_node_env(workloads: t.Iterable[Workload]) -> dict[str, str]:
+    for workload in workloads:
+        if workload.kind == "DaemonSet" and (workload.namespace, workload.name) in CALICO_NODE:
+            for container in (workload.template.get("spec") or {}).get("containers") or []:
+                if container.get("name") == "calico-node":
+                    return {entry["name"]: entry.get("value") or "" for entry in container.get("env") or []}
+    return {}
