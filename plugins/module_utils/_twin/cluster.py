@@ -30,6 +30,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.control import Control
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.eviction import evict
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.faults import FaultInjector
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.http import HttpServer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.loading import load_scenario
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
@@ -38,9 +39,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.pki import o
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.process import replace_file
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.rbac import Authorizer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.recorder import Recorder
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.reviews import register_reviews
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import Scenario
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.schema import SchemaRegistry
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.serving import Serving
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.settling import unsettled
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.users import (
     create_roles,
@@ -91,7 +92,7 @@ class Twin:
         self.faults = FaultInjector()
         self._wire()
         self._clock_timer: asyncio.TimerHandle | None = None
-        self._http: Serving | None = None
+        self._http: HttpServer | None = None
         self.kubeconfig_path: Path | None = None
 
     def _wire(self) -> None:
@@ -206,13 +207,15 @@ class Twin:
         register(tokens, known)
         if self.rbac:
             create_roles(LocalApi(self.server, "system:apiserver"))
-        self._http = Serving(
+        authorizer = Authorizer(self.objects, enabled=self.rbac)
+        register_reviews(self.server, authorizer)
+        self._http = HttpServer(
             self.server,
             pki,
             tokens,
-            Authorizer(self.objects, enabled=self.rbac),
+            authorizer,
             self.faults,
-            Control(self),
+            Control(self).handle,
             self.scenario.kubernetes_version,
         )
         try:
