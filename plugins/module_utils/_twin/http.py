@@ -28,6 +28,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.exchange imp
     Request,
     fault_reply,
     final_headers,
+    json_reply,
+    text_reply,
     warning_header,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.faults import FaultInjector, Injected
@@ -82,7 +84,8 @@ class HttpServer:
         self._faults = faults
         self._extra = extra
         self._routes = Routes(api)
-        self._discovery = Discovery(api.served, version)
+        self._discovery = Discovery(api.served, lambda: f"127.0.0.1:{self.port}")
+        self._version = version
         self._runner: web.ServerRunner | None = None
         self.port = 0
 
@@ -139,11 +142,21 @@ class HttpServer:
         if info.path.startswith(EXTRA_PREFIX):
             return await self._extra(request)
         if not info.is_resource:
-            return self._discovery.handle(request)
+            return self._other(request)
         injected = self._faults.take(info.verb, info.group, info.resource, info.subresource, info.namespace, info.name)
         if injected is None:
             return await self._carry_out(raw, request)
         return await self._with_fault(raw, request, injected)
+
+    def _other(self, request: Request) -> Reply:
+        """Paths that are no resource paths."""
+        path = request.info.path
+        if path in ("/healthz", "/livez", "/readyz"):
+            return text_reply(200, "ok")
+        if path == "/version":
+            major, minor = self._version.lstrip("v").split(".")[:2]
+            return json_reply(200, {"major": major, "minor": minor, "gitVersion": self._version})
+        return self._discovery.handle(request)
 
     async def _carry_out(self, raw: web.BaseRequest, request: Request) -> Reply | web.StreamResponse:
         answer = self._routes.handle(request)

@@ -58,8 +58,20 @@ def _asked(spec: t.Mapping[str, t.Any]) -> RequestInfo:
     if path:
         return RequestInfo(str(path.get("verb", "")), str(path.get("path", "")))
     wanted = spec.get("resourceAttributes") or {}
-    keys = ("group", "version", "resource", "subresource", "namespace", "name")
-    return RequestInfo(str(wanted.get("verb", "")), "", **{key: str(wanted.get(key) or "") for key in keys})
+
+    def part(key: str) -> str:
+        return str(wanted.get(key) or "")
+
+    return RequestInfo(
+        part("verb"),
+        "",
+        group=part("group"),
+        version=part("version"),
+        resource=part("resource"),
+        subresource=part("subresource"),
+        namespace=part("namespace"),
+        name=part("name"),
+    )
 
 
 def _only(rule: Object, keys: t.Sequence[str]) -> Object:
