@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import typing as t
 from collections import Counter
-from fractions import Fraction
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Conflict, NotFound
@@ -314,9 +313,9 @@ class Scheduler:
         load = self._loads.of(name)
         owner = controller_of(pod)
         siblings = load.owners.get(owner["uid"], 0) if owner is not None else 0
-        cpu, memory = capacity(node, "cpu") or Fraction(1), capacity(node, "memory") or Fraction(1)
+        cpu, memory = capacity(node, "cpu") or 1, capacity(node, "memory") or 1
         share = (load.cpu + request.cpu) / cpu + (load.memory + request.memory) / memory
-        room = Fraction(load.pods) / (capacity(node, "pods") or Fraction(1))
+        room = load.pods / (capacity(node, "pods") or 1)
         return -preference(pod["spec"], node), min(siblings, _MOST_OWNED), share, room, name
 
 

@@ -19,21 +19,24 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.
     is_active,
     is_terminating,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.selectors import selects
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.selectors import selector_of, selects
 
 
 def claim_pods(ctx: ControllerContext, resource: Resource, owner: Object) -> list[Object]:
     """The owner's pods, after adopting matching orphans and releasing pods that no longer match."""
-    owned = ctx.controlled(PODS, owner)
-    selector = (owner.get("spec") or {}).get("selector")
-    kept = [pod for pod in owned if selects(selector, pod["metadata"].get("labels"))]
+    parsed = selector_of((owner.get("spec") or {}).get("selector"))
+    kept: list[Object] = []
+    strangers: list[Object] = []
+    for pod in ctx.controlled(PODS, owner):
+        mine = parsed is not None and parsed.matches(pod["metadata"].get("labels") or {})
+        (kept if mine else strangers).append(pod)
     if is_terminating(owner):
         return kept
-    for pod in owned:
-        if pod not in kept and not is_terminating(pod):
+    for pod in strangers:
+        if not is_terminating(pod):
             _release(ctx, pod, owner)
-    for pod in ctx.select_pods(owner["metadata"]["namespace"], selector):
-        if controller_of(pod) is None and is_active(pod):
+    for pod in ctx.orphan_pods(owner["metadata"]["namespace"], parsed):
+        if is_active(pod):
             kept.append(_adopt(ctx, PODS, pod, resource, owner))
     return kept
 

@@ -16,10 +16,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.events import EventRecorder
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.informers import Index, Informers
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.owner import controller_uid
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.owner import (
+    controller_of,
+    controller_uid,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.podstate import node_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.selectors import selector_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.selectors import LabelSelector, selector_of
 
 Key = t.Tuple[str, str]
 
@@ -28,6 +31,10 @@ def _label_keys(obj: Object) -> t.Iterable[t.Hashable]:
     metadata = obj["metadata"]
     namespace = metadata.get("namespace")
     return [(namespace, key, value) for key, value in (metadata.get("labels") or {}).items()]
+
+
+def _orphan_key(pod: Object) -> t.Iterable[str]:
+    return (pod["metadata"]["namespace"],) if controller_of(pod) is None else ()
 
 
 def _node_key(pod: Object) -> t.Iterable[str]:
@@ -52,6 +59,7 @@ class ControllerContext:
         self.events = EventRecorder(self.api, objects, clock)
         self.pods_by_node: Index = self.informers.index(PODS, _node_key)
         self._pods_by_label: Index = self.informers.index(PODS, _label_keys)
+        self._orphans: Index = self.informers.index(PODS, _orphan_key)
         self._controlled: dict[Resource, Index] = {}
 
     def controlled(self, resource: Resource, owner: Object) -> list[Object]:
@@ -76,6 +84,13 @@ class ControllerContext:
         else:
             candidates = self.objects.list(PODS, namespace)
         return [pod for pod in candidates if parsed.matches(pod["metadata"].get("labels") or {})]
+
+    def orphan_pods(self, namespace: str, selector: LabelSelector | None) -> list[Object]:
+        """The pods of a namespace that match and have no managing owner."""
+        if selector is None:
+            return []
+        found = self._orphans.get(namespace)
+        return [pod for pod in found if selector.matches(pod["metadata"].get("labels") or {})]
 
     def get(self, resource: Resource, key: Key) -> Object | None:
         """The object under (namespace, name), or None."""

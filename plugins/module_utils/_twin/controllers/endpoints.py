@@ -42,6 +42,7 @@ class EndpointsController:
     def __init__(self, ctx: ControllerContext) -> None:
         self._ctx = ctx
         self._queue: WorkQueue[Key] = WorkQueue(ctx.clock, "endpoints", self._reconcile, (0.01, 0.05))
+        self._made: dict[tuple[str, str, bool], tuple[Object, Object | None]] = {}
 
     def start(self) -> None:
         self._ctx.informers.on(SERVICES, self._on_service)
@@ -56,6 +57,10 @@ class EndpointsController:
         self._queue.add(object_key(event.object))
 
     def _on_pod(self, event: Event) -> None:
+        if event.type == DELETED:
+            for family in ("IPv4", "IPv6"):
+                for publish in (False, True):
+                    self._made.pop((event.object["metadata"]["uid"], family, publish), None)
         pods = [pod for pod in (event.object, event.previous) if pod is not None]
         if event.type != DELETED and len(pods) == 2 and _view(pods[0]) == _view(pods[1]):
             return
@@ -140,27 +145,8 @@ class EndpointsController:
     def _write_slices(self, service: Object, pods: list[Object], family: str) -> None:
         ctx = self._ctx
         publish = bool(service["spec"].get("publishNotReadyAddresses"))
-        endpoints: list[Object] = []
-        for pod in pods:
-            addresses = [each["ip"] for each in pod["status"].get("podIPs") or () if _family(each["ip"]) == family]
-            if not addresses:
-                continue
-            serving, terminating = is_ready(pod), is_terminating(pod)
-            endpoint: Object = {
-                "addresses": addresses[:1],
-                "conditions": {
-                    "ready": publish or (serving and not terminating),
-                    "serving": serving,
-                    "terminating": terminating,
-                },
-                "nodeName": node_of(pod),
-                "targetRef": _target(pod),
-            }
-            node = ctx.objects.get(NODES, None, node_of(pod))
-            zone = ((node or {"metadata": {}})["metadata"].get("labels") or {}).get("topology.kubernetes.io/zone")
-            if zone:
-                endpoint["zone"] = zone
-            endpoints.append(endpoint)
+        made = (self._endpoint(pod, family, publish) for pod in pods)
+        endpoints = [endpoint for endpoint in made if endpoint is not None]
         chunks = [endpoints[start : start + _PER_SLICE] for start in range(0, len(endpoints), _PER_SLICE)] or [[]]
         ports = [{"name": "", **each} for each in _ports(service, pods)]
         mine = [
@@ -179,6 +165,33 @@ class EndpointsController:
                 ctx.update(ENDPOINT_SLICES, changed)
         for stored in mine[len(chunks) :]:
             ctx.delete(ENDPOINT_SLICES, stored)
+
+    def _endpoint(self, pod: Object, family: str, publish: bool) -> Object | None:
+        """The pod's entry; made once for each state of the pod, since a large Service is written often."""
+        key = (pod["metadata"]["uid"], family, publish)
+        known = self._made.get(key)
+        if known is not None and known[0] is pod:
+            return known[1]
+        addresses = [each["ip"] for each in pod["status"].get("podIPs") or () if _family(each["ip"]) == family]
+        endpoint: Object | None = None
+        if addresses:
+            serving, terminating = is_ready(pod), is_terminating(pod)
+            endpoint = {
+                "addresses": addresses[:1],
+                "conditions": {
+                    "ready": publish or (serving and not terminating),
+                    "serving": serving,
+                    "terminating": terminating,
+                },
+                "nodeName": node_of(pod),
+                "targetRef": _target(pod),
+            }
+            node = self._ctx.objects.get(NODES, None, node_of(pod))
+            zone = ((node or {"metadata": {}})["metadata"].get("labels") or {}).get("topology.kubernetes.io/zone")
+            if zone:
+                endpoint["zone"] = zone
+        self._made[key] = (pod, endpoint)
+        return endpoint
 
     def _create_slice(self, service: Object, family: str, endpoints: list[Object], ports: list[Object]) -> None:
         name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]

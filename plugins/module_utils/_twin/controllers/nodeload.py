@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -25,18 +27,20 @@ _DEFAULT_CAPACITY = {"cpu": "8", "memory": "32Gi", "pods": "110"}
 
 @dataclass
 class Load:
-    """Requests on one node; ``owners`` counts pods by their managing owner's uid."""
+    """Requests on one node in thousandths and bytes; ``owners`` counts pods by their managing owner's uid."""
 
-    cpu: Fraction = Fraction(0)
-    memory: Fraction = Fraction(0)
+    cpu: int = 0
+    memory: int = 0
     pods: int = 0
     owners: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Request:
-    cpu: Fraction
-    memory: Fraction
+    """Thousandths of a CPU and bytes of memory."""
+
+    cpu: int
+    memory: int
 
 
 def request_of(pod: Object) -> Request:
@@ -47,7 +51,7 @@ def request_of(pod: Object) -> Request:
         running = sum((_requested(each, name) for each in spec.get("containers") or ()), Fraction(0))
         starting = max((_requested(each, name) for each in spec.get("initContainers") or ()), default=Fraction(0))
         totals[name] = max(running, starting) + quantity(str((spec.get("overhead") or {}).get(name, "0")))
-    return Request(totals["cpu"], totals["memory"])
+    return Request(math.ceil(totals["cpu"] * 1000), math.ceil(totals["memory"]))
 
 
 def _requested(container: Object, name: str) -> Fraction:
@@ -58,14 +62,19 @@ def _requested(container: Object, name: str) -> Fraction:
     return quantity(str(value))
 
 
-def capacity(node: Object, name: str) -> Fraction:
-    """What the node can give away of ``cpu``, ``memory`` or ``pods``."""
+def capacity(node: Object, name: str) -> int:
+    """What the node can give away of ``cpu`` (thousandths), ``memory`` (bytes) or ``pods``."""
     status = node.get("status") or {}
     for field_name in ("allocatable", "capacity"):
         value = (status.get(field_name) or {}).get(name)
         if value is not None:
-            return quantity(str(value))
-    return quantity(_DEFAULT_CAPACITY[name])
+            return _units(name, str(value))
+    return _units(name, _DEFAULT_CAPACITY[name])
+
+
+@functools.lru_cache(maxsize=1024)
+def _units(name: str, text: str) -> int:
+    return int(quantity(text) * (1000 if name == "cpu" else 1))
 
 
 class NodeLoads:
