@@ -101,11 +101,12 @@ def _selected_template(spec: Object, restart: tuple[str, ...] = ("Always",)) -> 
         yield required("spec.selector")
     elif not (selector.get("matchLabels") or selector.get("matchExpressions")):
         yield invalid_value("spec.selector", selector, "empty selector is invalid for deployment")
-    yield from label_selector(selector, "spec.selector")
+    bad_selector = list(label_selector(selector, "spec.selector"))
+    yield from bad_selector
     if not isinstance(template, dict):
         yield required("spec.template")
         return
-    if isinstance(selector, dict) and not selector_matches(selector, _labels(template)):
+    if isinstance(selector, dict) and not bad_selector and not selector_matches(selector, _labels(template)):
         yield invalid_value(
             "spec.template.metadata.labels", _labels(template), "`selector` does not match template `labels`"
         )
