@@ -27,7 +27,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.cni i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.kube_controllers import KubeControllers
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.tunnels import Tunnels
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.control import Control
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.control import PREFIX, Control
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.eviction import evict
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.faults import FaultInjector
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.http import HttpServer
@@ -39,7 +39,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.pki import o
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.process import replace_file
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.rbac import Authorizer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.recorder import Recorder
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.reviews import register_reviews
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import Scenario
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.schema import SchemaRegistry
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.settling import unsettled
@@ -207,16 +206,14 @@ class Twin:
         register(tokens, known)
         if self.rbac:
             create_roles(LocalApi(self.server, "system:apiserver"))
-        authorizer = Authorizer(self.objects, enabled=self.rbac)
-        register_reviews(self.server, authorizer)
         self._http = HttpServer(
             self.server,
-            pki,
-            tokens,
-            authorizer,
-            self.faults,
-            Control(self).handle,
-            self.scenario.kubernetes_version,
+            pki=pki,
+            tokens=tokens,
+            authorizer=Authorizer(self.objects, enabled=self.rbac),
+            version=self.scenario.kubernetes_version,
+            middlewares=[self.faults.middleware],
+            mounts={PREFIX: Control(self).handle},
         )
         try:
             await self._http.start(self.port)

@@ -27,12 +27,17 @@ Only requests that come over HTTP are concerned, never the cluster's own control
 
 from __future__ import annotations
 
+import asyncio
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.exchange import Reply, Request
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import Fault, failure
+
+if t.TYPE_CHECKING:
+    from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.http import Connection, Outcome, Proceed
 
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 _MATCH = ("verb", "group", "resource", "subresource", "namespace", "name")
@@ -169,3 +174,22 @@ class FaultInjector:
             rule.hits += 1
             return rule.effect
         return None
+
+    async def middleware(self, request: Request, connection: Connection, proceed: Proceed) -> Outcome:
+        """For the HTTP server: do to the request what a rule says, or let it pass."""
+        info = request.info
+        injected = self.take(info.verb, info.group, info.resource, info.subresource, info.namespace, info.name)
+        if injected is None:
+            return await proceed()
+        if injected.delay_seconds:
+            await asyncio.sleep(injected.delay_seconds)
+        if injected.fault is not None:
+            raise injected.fault
+        if injected.expire:
+            info.effects["expire"] = True
+        if not injected.drop:
+            return await proceed()
+        if injected.drop == "after":
+            await proceed()
+        connection.cut()
+        return Reply(500, b"")
