@@ -4,26 +4,31 @@
 
 # This module is private to the collection calico_ops.ipam.
 
-"""The API over HTTPS on loopback: TLS, who asks, may they, injected faults, answers and watches.
+"""The API server on the network: HTTPS on loopback with aiohttp.
 
-The only file that knows aiohttp. Authentication and authorization come before routing (spec
-kubernetes-api-behaviour.md 1).
+Every handler calls the synchronous core in the event loop, so one request is one step and none
+sees half of another. Order of things: read, authenticate, authorize, middlewares (injected faults),
+route (spec kubernetes-api-behaviour.md 1).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import ssl
 import typing as t
 import uuid
-from dataclasses import replace
+
+try:
+    from aiohttp import web
+except ImportError:  # process.py tells the user what to install
+    web = None  # type: ignore[assignment]
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import Tokens, authenticate
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import Tokens, User, authenticate
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.discovery import Discovery
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.exchange import (
-    JSON,
     Reply,
     Request,
     fault_reply,
@@ -32,208 +37,302 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.exchange imp
     text_reply,
     warning_header,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.faults import FaultInjector, Injected
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import Event
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.openapi import OpenApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.pki import Pki
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.rbac import Authorizer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.requestinfo import parse_request
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.reviews import register_reviews
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.routes import Routes, WatchRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import (
     Fault,
-    internal_error,
+    bad_request,
     method_not_allowed,
     too_large,
+    unknown_path,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.watching import Watch
-
-with contextlib.suppress(ImportError):  # process.py says what to install before it comes to this
-    from aiohttp import web
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.watchfeed import WatchFeed
 
 BODY_LIMIT = 3 * 1024 * 1024
-EXTRA_PREFIX = "/twin/"
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-# Real seconds: a server ends a watch after half an hour or more, and sends a bookmark each minute.
-_WATCH_SECONDS = 1800.0
-_BOOKMARK_SECONDS = 60.0
-_BOOKMARK_BEFORE_END = 2.0
-# The same uids in every answer, as on a server whose flow schemas nobody touches.
-_FLOW = {
-    "X-Kubernetes-Pf-Flowschema-Uid": str(uuid.UUID(int=0xF10)),
-    "X-Kubernetes-Pf-Prioritylevel-Uid": str(uuid.UUID(int=0xF11)),
-}
+_HEALTH = ("healthz", "livez", "readyz")
+# Real seconds a read waits for a version that is not there yet.
+_VERSION_WAIT = 3.0
+_FLOW_HEADERS = ("X-Kubernetes-Pf-Flowschema-Uid", "X-Kubernetes-Pf-Prioritylevel-Uid")
 
-Extra = t.Callable[[Request], t.Awaitable[Reply]]
+Outcome = t.Union[Reply, WatchRequest]
+Proceed = t.Callable[[], t.Awaitable[Outcome]]
+Mounted = t.Callable[[Request], t.Awaitable[Reply]]
+
+
+class Connection:
+    """What a middleware may do to the connection of a request."""
+
+    def __init__(self, raw: web.BaseRequest) -> None:
+        self._raw = raw
+
+    def cut(self) -> None:
+        """Close it without an answer."""
+        if self._raw.transport is not None:
+            self._raw.transport.abort()
+
+
+# Called with every request to the API, in order: may refuse (raise a Fault), wait, cut, or proceed.
+Middleware = t.Callable[[Request, Connection, Proceed], t.Awaitable[Outcome]]
 
 
 class HttpServer:
-    """One HTTPS server. ``extra`` answers the paths below ``/twin/``, ``version`` is the cluster's."""
+    """One HTTPS server for one ``ApiServer``.
+
+    ``mounts`` are more paths by prefix (``/twin/v1/``), authorized like all others but out of
+    reach of the middlewares. ``version`` is the Kubernetes version to report, with its ``v``.
+    """
 
     def __init__(
         self,
         api: ApiServer,
+        *,
         pki: Pki,
         tokens: Tokens,
         authorizer: Authorizer,
-        faults: FaultInjector,
-        extra: Extra,
-        version: str,
+        version: str = "v1.36.2",
+        middlewares: t.Sequence[Middleware] = (),
+        mounts: t.Mapping[str, Mounted] | None = None,
     ) -> None:
-        self._objects = api.objects
-        self._pki = pki
-        self._tokens = tokens
-        self._authorizer = authorizer
-        self._faults = faults
-        self._extra = extra
-        self._routes = Routes(api)
-        self._discovery = Discovery(api.served, lambda: f"127.0.0.1:{self.port}")
+        self.api = api
+        self.routes = Routes(api)
+        self.host, self.port = "127.0.0.1", 0
+        self._pki, self._tokens, self._authorizer = pki, tokens, authorizer
         self._version = version
-        self._runner: web.ServerRunner | None = None
-        self.port = 0
+        self._middlewares = list(middlewares)
+        self._mounts = dict(mounts or {})
+        self._discovery = Discovery(api.served, lambda: f"{self.host}:{self.port}")
+        self._openapi = OpenApi(api.served, api.definitions.crd_of, version)
+        self._feeds: set[WatchFeed] = set()
+        self._closing = False
+        self._flow = {header: str(uuid.uuid4()) for header in _FLOW_HEADERS}
+        register_reviews(api, authorizer, tokens)
+        # A client that goes away ends its watch at once: the handler is cancelled.
+        server = web.Server(self._handle, request_factory=_request, handler_cancellation=True)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
 
-    async def start(self, port: int) -> None:
-        """Serve on 127.0.0.1; ``port`` 0 takes a free one, ``self.port`` says which. Raises ``OSError``."""
+    async def start(self, port: int = 0, host: str = "127.0.0.1") -> None:
+        """Listen; ``port`` 0 takes a free one, which ``port`` tells afterwards. Raises ``OSError``."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._pki.server_certificate, self._pki.server_key)
         context.load_verify_locations(self._pki.ca_file)
         context.verify_mode = ssl.CERT_OPTIONAL
-        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.5, handler_cancellation=True)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context).start()
-        self.port = int(self._runner.addresses[0][1])
+        site = web.TCPSite(self._runner, host, port, ssl_context=context)
+        try:
+            await site.start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        self.host, self.port = host, int(self._runner.addresses[0][1])
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.host}:{self.port}"
 
     async def stop(self) -> None:
-        """Cut the watches and serve no more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        """End the watches and close the connections."""
+        self._closing = True
+        for feed in list(self._feeds):
+            feed.end()
+        await self._runner.cleanup()
 
-    # -- one request -----------------------------------------------------------------------
+    # ---- one request
 
     async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         query = dict(raw.query)
-        headers = {key.lower(): value for key, value in raw.headers.items()}
+        headers: dict[str, str] = {}
+        for key, value in raw.headers.items():
+            name = key.lower()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
         request = Request(raw.method, parse_request(raw.method, raw.path, query), query, headers)
         try:
-            answer = await self._answer(raw, request)
+            request = dataclasses.replace(request, user=self._authenticated(raw, request))
+            request = dataclasses.replace(request, body=await _body(raw))
+            outcome = await self._answer(raw, request)
         except Fault as fault:
-            answer = fault_reply(fault)
-        except Exception as error:  # noqa: BLE001 - a bug of the twin must be an answer, not a hanging client
-            context = {"message": f"The twin failed to answer {raw.method} {raw.path_qs}", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
-            answer = fault_reply(internal_error(f"the twin failed: {type(error).__name__}: {error}", bare=False))
-        return self._response(request, answer) if isinstance(answer, Reply) else answer
+            outcome = fault_reply(fault)
+        if isinstance(outcome, WatchRequest):
+            try:
+                feed = WatchFeed(self.api.objects, outcome)
+            except Fault as fault:
+                return self._response(request, fault_reply(fault))
+            return await self._stream(raw, feed)
+        return self._response(request, outcome)
 
-    @staticmethod
-    def _response(request: Request, reply: Reply) -> web.Response:
+    def _authenticated(self, raw: web.BaseRequest, request: Request) -> User:
+        peer = raw.transport.get_extra_info("peercert") if raw.transport is not None else None
+        user = authenticate(self._tokens, request.headers.get("authorization"), peer)
+        user = self._authorizer.impersonated(user, request)
+        self._authorizer.check(user, request.info)
+        return user
+
+    async def _answer(self, raw: web.BaseRequest, request: Request) -> Outcome:
+        path = request.info.path
+        for prefix, mounted in self._mounts.items():
+            if path.startswith(prefix):
+                return await mounted(request)
+        connection = Connection(raw)
+
+        async def proceed() -> Outcome:
+            return await self._route(request)
+
+        chain: Proceed = proceed
+        for middleware in reversed(self._middlewares):
+            chain = _bound(middleware, request, connection, chain)
+        return await chain()
+
+    async def _route(self, request: Request) -> Outcome:
+        if request.method in ("HEAD", "OPTIONS", "TRACE", "CONNECT"):
+            raise method_not_allowed()
+        _check_timeout(request)
+        if not request.info.is_resource:
+            return self._plain_path(request)
+        try:
+            return self.routes.handle(request)
+        except Fault as fault:
+            if fault.code != 504 or request.method != "GET":
+                raise
+        await self._wait_for(int(request.query.get("resourceVersion", "0")))
+        return self.routes.handle(request)
+
+    async def _wait_for(self, revision: int) -> None:
+        """Until that revision is written, for at most three seconds."""
+        reached = asyncio.Event()
+
+        def look(event: Event) -> None:
+            if event.revision >= revision:
+                reached.set()
+
+        unsubscribe = self.api.objects.subscribe(look)
+        try:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(reached.wait(), _VERSION_WAIT)
+        finally:
+            unsubscribe()
+
+    def _plain_path(self, request: Request) -> Reply:
+        parts = [part for part in request.info.path.split("/") if part]
+        root = parts[0] if parts else ""
+        if root in ("api", "apis"):
+            return self._discovery.handle(request)
+        if root == "openapi" and len(parts) > 1:
+            return self._openapi.handle(request)
+        if request.method != "GET":
+            raise method_not_allowed()
+        if root in _HEALTH:
+            return self._health(root, request)
+        if parts == ["version"]:
+            return json_reply(200, self._version_document())
+        if not parts:
+            paths = ["/api", "/apis", *(f"/{each}" for each in _HEALTH), "/openapi/v2", "/openapi/v3", "/version"]
+            return json_reply(200, {"paths": paths})
+        raise unknown_path()
+
+    def _health(self, which: str, request: Request) -> Reply:
+        if self._closing and which == "readyz":
+            return text_reply(500, "[-]shutdown failed: reason withheld\nreadyz check failed\n")
+        if "verbose" in request.query:
+            return text_reply(200, f"[+]ping ok\n[+]etcd ok\n{which} check passed\n")
+        return text_reply(200, "ok")
+
+    def _version_document(self) -> t.Dict[str, str]:
+        major, minor = self._version.lstrip("v").split(".")[:2]
+        return {
+            "major": major,
+            "minor": minor,
+            "gitVersion": self._version,
+            "gitCommit": "0" * 40,
+            "gitTreeState": "clean",
+            "buildDate": "2026-01-01T00:00:00Z",
+            "goVersion": "none",
+            "compiler": "none",
+            "platform": "linux/amd64",
+        }
+
+    # ---- answers
+
+    def _common_headers(self) -> t.Dict[str, str]:
+        return {"Audit-Id": str(uuid.uuid4()), "Server": "", **self._flow}
+
+    def _response(self, request: Request, reply: Reply) -> web.Response:
         body, headers = final_headers(request, reply)
-        headers = {"Audit-Id": str(uuid.uuid4()), **_FLOW, **headers}
-        response = web.Response(status=reply.code, body=body, headers=headers)
+        response = web.Response(status=reply.code, body=body, headers={**self._common_headers(), **headers})
         for text in reply.warnings:
             response.headers.add("Warning", warning_header(text))
         return response
 
-    async def _answer(self, raw: web.BaseRequest, request: Request) -> Reply | web.StreamResponse:
-        peer = raw.transport.get_extra_info("peercert") if raw.transport is not None else None
-        user = authenticate(self._tokens, request.headers.get("authorization"), peer)
-        info = request.info
-        if request.method not in _METHODS:
-            raise method_not_allowed()
-        self._authorizer.check(user, info)
-        body = await _read(raw)
-        request = replace(request, user=user, body=body)
-        if info.path.startswith(EXTRA_PREFIX):
-            return await self._extra(request)
-        if not info.is_resource:
-            return self._other(request)
-        injected = self._faults.take(info.verb, info.group, info.resource, info.subresource, info.namespace, info.name)
-        if injected is None:
-            return await self._carry_out(raw, request)
-        return await self._with_fault(raw, request, injected)
-
-    def _other(self, request: Request) -> Reply:
-        """Paths that are no resource paths."""
-        path = request.info.path
-        if path in ("/healthz", "/livez", "/readyz"):
-            return text_reply(200, "ok")
-        if path == "/version":
-            major, minor = self._version.lstrip("v").split(".")[:2]
-            return json_reply(200, {"major": major, "minor": minor, "gitVersion": self._version})
-        return self._discovery.handle(request)
-
-    async def _carry_out(self, raw: web.BaseRequest, request: Request) -> Reply | web.StreamResponse:
-        answer = self._routes.handle(request)
-        return await self._stream(raw, answer) if isinstance(answer, WatchRequest) else answer
-
-    async def _with_fault(
-        self, raw: web.BaseRequest, request: Request, injected: Injected
-    ) -> Reply | web.StreamResponse:
-        if injected.delay_seconds:
-            await asyncio.sleep(injected.delay_seconds)
-        if injected.fault is not None:
-            raise injected.fault
-        if injected.expire:
-            request.info.effects["expire"] = True
-        if not injected.drop:
-            return await self._carry_out(raw, request)
-        if injected.drop == "after":
-            self._routes.handle(request)
-        if raw.transport is not None:
-            raw.transport.abort()
-        return Reply(500, b"")
-
-    # -- watches ---------------------------------------------------------------------------
-
-    async def _stream(self, raw: web.BaseRequest, request: WatchRequest) -> web.StreamResponse:
-        lines: asyncio.Queue[bytes] = asyncio.Queue()
-        # Made before the headers go out: a bad selector must be an answer of its own.
-        watch = Watch(self._objects, request, lines.put_nowait)
-        headers = {"Audit-Id": str(uuid.uuid4()), **_FLOW, "Cache-Control": "no-cache, private", "Content-Type": JSON}
-        response = web.StreamResponse(headers=headers)
+    async def _stream(self, raw: web.BaseRequest, feed: WatchFeed) -> web.StreamResponse:
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+        response = web.StreamResponse(headers={**self._common_headers(), **headers})
         response.enable_chunked_encoding()
-        await response.prepare(raw)
+        self._feeds.add(feed)
         try:
-            following = watch.open()
+            if self._closing:
+                feed.end()
+            # A client that is gone needs no more lines.
             with contextlib.suppress(ConnectionError):
-                await self._write(response, lines, watch, request.timeout or _WATCH_SECONDS if following else 0.0)
+                await response.prepare(raw)
+                async for batch in feed.batches():
+                    await response.write(batch)
+                await response.write_eof()
         finally:
-            watch.close()
+            self._feeds.discard(feed)
+            feed.close()
         return response
 
-    @staticmethod
-    async def _write(response: web.StreamResponse, lines: asyncio.Queue[bytes], watch: Watch, seconds: float) -> None:
-        """Write lines as they come, for so long; several that wait go out together."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        last_bookmark = end - _BOOKMARK_BEFORE_END
-        next_bookmark = min(loop.time() + _BOOKMARK_SECONDS, last_bookmark)
-        while True:
-            now = loop.time()
-            if lines.empty() and now >= end:
-                return
-            if lines.empty():
-                pause = (next_bookmark if now < next_bookmark else end) - now
-                try:
-                    first = await asyncio.wait_for(lines.get(), pause)
-                except asyncio.TimeoutError:
-                    if next_bookmark <= loop.time() < end:
-                        watch.bookmark()
-                        next_bookmark = min(loop.time() + _BOOKMARK_SECONDS, last_bookmark)
-                        if next_bookmark <= loop.time():
-                            next_bookmark = end
-                    continue
-            else:
-                first = lines.get_nowait()
-            chunk = [first]
-            while not lines.empty():
-                chunk.append(lines.get_nowait())
-            await response.write(b"".join(chunk))
+
+def _bound(middleware: Middleware, request: Request, connection: Connection, inner: Proceed) -> Proceed:
+    async def call() -> Outcome:
+        return await middleware(request, connection, inner)
+
+    return call
 
 
-async def _read(raw: web.BaseRequest) -> bytes:
-    """The body. Raises the 413 ``Fault`` beyond the limit."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in raw.content.iter_any():
-        size += len(part)
-        if size > BODY_LIMIT:
-            raise too_large(BODY_LIMIT)
-        parts.append(part)
-    return b"".join(parts)
+def _request(*args: t.Any) -> web.BaseRequest:
+    """aiohttp's request object with this server's limit of the body."""
+    message, payload, protocol, writer, task = args
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_LIMIT)
+
+
+async def _body(raw: web.BaseRequest) -> bytes:
+    try:
+        return await raw.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large(BODY_LIMIT) from None
+
+
+def _check_timeout(request: Request) -> None:
+    """``timeout`` is a duration such as 30s; the twin answers at once, but minds the syntax."""
+    text = request.query.get("timeout", "")
+    if not text:
+        return
+    units = ("ns", "us", "ms", "s", "m", "h")
+    number = text.rstrip("nusmh")
+    try:
+        float(number)
+    except ValueError:
+        raise bad_request(f'invalid timeout specified in the request URL: time: invalid duration "{text}"') from None
+    if text[len(number) :] not in units and text != "0":
+        raise bad_request(f'invalid timeout specified in the request URL: time: missing unit in duration "{text}"')
+
+
+async def serve(
+    api: ApiServer,
+    *,
+    pki: Pki,
+    tokens: Tokens,
+    authorizer: Authorizer,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    **more: t.Any,
+) -> HttpServer:
+    """A server that listens already; ``more`` is what ``HttpServer`` takes besides."""
+    server = HttpServer(api, pki=pki, tokens=tokens, authorizer=authorizer, **more)
+    await server.start(port, host)
+    return server

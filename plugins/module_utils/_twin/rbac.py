@@ -21,7 +21,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import 
     MASTERS,
     SERVICE_ACCOUNT,
     User,
+    user_with,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.exchange import Request
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.requestinfo import RequestInfo
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import (
@@ -68,6 +70,22 @@ class Authorizer:
         """Raises the 403 ``Fault`` of spec kubernetes-api-behaviour.md 1."""
         if not self.allows(user, request):
             raise refusal(user, request)
+
+    def impersonated(self, user: User, request: Request) -> User:
+        """Who the request is made as: somebody else with ``Impersonate-*`` headers.
+
+        Raises the 403 ``Fault`` when the user may not impersonate.
+        """
+        name = request.headers.get("impersonate-user", "")
+        if not name:
+            return user
+        groups = tuple(each.strip() for each in request.headers.get("impersonate-group", "").split(",") if each.strip())
+        kinds = [("users", name), *(("groups", group) for group in groups)]
+        if name.startswith(SERVICE_ACCOUNT):
+            kinds = [("serviceaccounts", name.rpartition(":")[2]), *kinds[1:]]
+        for kind, wanted in kinds:
+            self.check(user, RequestInfo("impersonate", "", "", "v1", kind, "", "", wanted))
+        return user_with(name, groups)
 
     def rules_for(self, user: User, namespace: str) -> list[Object]:
         """The rules that hold for the user in a namespace (SelfSubjectRulesReview)."""

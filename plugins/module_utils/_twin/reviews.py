@@ -4,84 +4,131 @@
 
 # This module is private to the collection calico_ops.ipam.
 
-"""Questions about one's own rights: they are posted like objects, answered, and never stored."""
+"""Questions about rights and identities: the review types, which are answered and never stored."""
 
 from __future__ import annotations
 
 import typing as t
+from datetime import timedelta
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import User
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import (
+    SERVICE_ACCOUNT,
+    Tokens,
+    User,
+    user_with,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.deletion import format_time
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.options import Answer, SubresourceCall
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.rbac import Authorizer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.requestinfo import RequestInfo
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import Cause, invalid, not_found
 
 _AUTHORIZATION = "authorization.k8s.io"
 _AUTHENTICATION = "authentication.k8s.io"
+_SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", True)
+_TOKEN_LIFE = timedelta(hours=1)
 
 
-def register_reviews(server: ApiServer, authorizer: Authorizer) -> None:
-    """Let the server answer SelfSubjectAccessReview, SelfSubjectRulesReview and SelfSubjectReview."""
+def register_reviews(api: ApiServer, authorizer: Authorizer, tokens: Tokens) -> None:
+    """Let the API server answer the review types and ``serviceaccounts/token``."""
 
-    def access(call: SubresourceCall) -> Answer:
-        allowed = authorizer.allows(_user(call), _asked(call.body.get("spec") or {}))
-        return _answered(call, {"allowed": allowed})
+    def asker(call: SubresourceCall) -> User:
+        return User(call.options.user, call.options.groups)
 
-    def rules(call: SubresourceCall) -> Answer:
-        namespace = str((call.body.get("spec") or {}).get("namespace") or "")
-        found = authorizer.rules_for(_user(call), namespace)
-        status = {
-            "resourceRules": [_only(rule, ("verbs", "apiGroups", "resources", "resourceNames")) for rule in found],
-            "nonResourceRules": [
-                _only(rule, ("verbs", "nonResourceURLs")) for rule in found if rule.get("nonResourceURLs")
-            ],
-            "incomplete": False,
-        }
-        return _answered(call, status)
+    def subject(call: SubresourceCall) -> User:
+        spec = call.body.get("spec") or {}
+        return User(spec.get("user") or "", tuple(spec.get("groups") or ()))
 
-    def whoami(call: SubresourceCall) -> Answer:
-        user = _user(call)
-        return _answered(call, {"userInfo": {"username": user.name, "groups": list(user.groups)}})
+    def access(who: t.Callable[[SubresourceCall], User]) -> t.Callable[[SubresourceCall], Answer]:
+        return lambda call: _answered(call, _access(authorizer, who(call), call))
 
-    server.register_create(_AUTHORIZATION, "selfsubjectaccessreviews", access)
-    server.register_create(_AUTHORIZATION, "selfsubjectrulesreviews", rules)
-    server.register_create(_AUTHENTICATION, "selfsubjectreviews", whoami)
-
-
-def _user(call: SubresourceCall) -> User:
-    return User(call.options.user, call.options.groups)
-
-
-def _asked(spec: t.Mapping[str, t.Any]) -> RequestInfo:
-    path = spec.get("nonResourceAttributes")
-    if path:
-        return RequestInfo(str(path.get("verb", "")), str(path.get("path", "")))
-    wanted = spec.get("resourceAttributes") or {}
-
-    def part(key: str) -> str:
-        return str(wanted.get(key) or "")
-
-    return RequestInfo(
-        part("verb"),
-        "",
-        group=part("group"),
-        version=part("version"),
-        resource=part("resource"),
-        subresource=part("subresource"),
-        namespace=part("namespace"),
-        name=part("name"),
+    for plural, who in (
+        ("selfsubjectaccessreviews", asker),
+        ("subjectaccessreviews", subject),
+        ("localsubjectaccessreviews", subject),
+    ):
+        api.register_create(_AUTHORIZATION, plural, access(who))
+    api.register_create(
+        _AUTHORIZATION,
+        "selfsubjectrulesreviews",
+        lambda call: _answered(call, _rules(authorizer, asker(call), call)),
     )
-
-
-def _only(rule: Object, keys: t.Sequence[str]) -> Object:
-    return {key: rule[key] for key in keys if key in rule}
+    api.register_create(
+        _AUTHENTICATION,
+        "selfsubjectreviews",
+        lambda call: _answered(call, {"userInfo": _user_info(asker(call))}),
+    )
+    api.register_create(_AUTHENTICATION, "tokenreviews", lambda call: _answered(call, _token_review(tokens, call)))
+    api.register_subresource("serviceaccounts", "token", lambda call: _new_token(api, tokens, call))
 
 
 def _answered(call: SubresourceCall, status: Object) -> Answer:
     resource = call.kind.resource
-    metadata = call.body.get("metadata") or {}
-    body = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
+    body: Object = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}}
     if "spec" in call.body:
         body["spec"] = call.body["spec"]
-    return Answer(201, {**body, "status": status})
+    body["status"] = status
+    return Answer(201, body)
+
+
+def _access(authorizer: Authorizer, user: User, call: SubresourceCall) -> Object:
+    spec = call.body.get("spec") or {}
+    wanted, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if (wanted is None) == (path is None):
+        message = 'Invalid value: "": exactly one of nonResourceAttributes or resourceAttributes must be specified'
+        cause = Cause("FieldValueInvalid", message, "spec.resourceAttributes")
+        raise invalid(call.kind.resource.kind, _AUTHORIZATION, "", [cause])
+    if path is not None:
+        info = RequestInfo(path.get("verb", ""), path.get("path", ""))
+    else:
+        attributes = wanted or {}
+        info = RequestInfo(
+            attributes.get("verb", ""),
+            "",
+            attributes.get("group", ""),
+            attributes.get("version", ""),
+            attributes.get("resource", ""),
+            attributes.get("subresource", ""),
+            attributes.get("namespace", ""),
+            attributes.get("name", ""),
+        )
+    return {"allowed": authorizer.allows(user, info)}
+
+
+def _rules(authorizer: Authorizer, user: User, call: SubresourceCall) -> Object:
+    namespace = (call.body.get("spec") or {}).get("namespace") or ""
+    rules = authorizer.rules_for(user, namespace)
+    return {
+        "incomplete": False,
+        "resourceRules": [rule for rule in rules if rule.get("resources")],
+        "nonResourceRules": [rule for rule in rules if rule.get("nonResourceURLs")],
+    }
+
+
+def _user_info(user: User) -> Object:
+    return {"username": user.name, "groups": list(user.groups)}
+
+
+def _token_review(tokens: Tokens, call: SubresourceCall) -> Object:
+    user = tokens.find((call.body.get("spec") or {}).get("token") or "")
+    if user is None:
+        return {"error": "invalid bearer token", "user": {}}
+    return {"authenticated": True, "user": _user_info(user)}
+
+
+def _new_token(api: ApiServer, tokens: Tokens, call: SubresourceCall) -> Answer:
+    """TokenRequest: an opaque token for the service account, good while this process lives."""
+    if api.objects.get(_SERVICE_ACCOUNTS, call.namespace, call.name) is None:
+        raise not_found(_SERVICE_ACCOUNTS, call.name)
+    name = f"{SERVICE_ACCOUNT}{call.namespace}:{call.name}"
+    token = tokens.issue(name, user_with(name).groups)
+    body: Object = {
+        "kind": "TokenRequest",
+        "apiVersion": f"{_AUTHENTICATION}/v1",
+        "metadata": {"name": call.name, "namespace": call.namespace},
+        "spec": call.body.get("spec") or {},
+        "status": {"token": token, "expirationTimestamp": format_time(api.clock.now() + _TOKEN_LIFE)},
+    }
+    return Answer(201, body)
