@@ -47,10 +47,10 @@ def run_module(main: t.Callable[[], None], *, check: bool = False, **options: t.
     return result
 
 
-def failure(main: t.Callable[[], None], **options: t.Any) -> str:
+def failure(main: t.Callable[[], None], *, check: bool = False, **options: t.Any) -> str:
     """The message of a module that must fail: one sentence on one line."""
     try:
-        result = run_module(main, **options)
+        result = run_module(main, check=check, **options)
     except ModuleFailed as error:
         message = str(error.result["msg"])
         if "\n" in message or "Traceback" in message or not message.endswith("."):
