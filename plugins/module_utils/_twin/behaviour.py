@@ -31,6 +31,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.eviction imp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.garbage import GarbageCollector
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.kubelet import Cni, Kubelets
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.podtiming import DEFAULT_TIMINGS, PodTimings
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scale import register_scales
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scheduler import Scheduler
 
 
@@ -52,6 +53,7 @@ class Behaviour:
         ctx = self.context = ControllerContext(server)
         register_evictions(server)
         register_bindings(server)
+        register_scales(server)
         self._parts: list[Part] = [
             NamespaceController(ctx),
             NodeController(ctx),

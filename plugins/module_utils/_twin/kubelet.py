@@ -160,6 +160,9 @@ class Kubelets:
             step(pod)
 
     def _write(self, pod: Object, status: Object) -> Object | None:
+        generation = pod["metadata"].get("generation")
+        if generation:
+            status = {**status, "observedGeneration": generation}
         try:
             return self._ctx.update_status(PODS, pod, status)
         except NotFound:

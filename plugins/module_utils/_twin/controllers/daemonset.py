@@ -14,7 +14,6 @@ the other way round (maxSurge).
 from __future__ import annotations
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import DAEMON_SETS, NODES, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.amount import scaled
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.claim import claim_pods
@@ -36,14 +35,19 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.
     phase,
     seconds_to_available,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import WorkQueue
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import TryAgain, WorkQueue
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.replicaset import enqueue_owner
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.revision import (
+    common_hash,
     current_revision,
     revision_label,
     trim_history,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.template import REVISION_LABEL, pod_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.template import (
+    REFUSALS,
+    REVISION_LABEL,
+    pod_of,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ADDED, DELETED, Event
 
 GENERATION_LABEL = "pod-template-generation"
@@ -65,6 +69,7 @@ class DaemonSetController:
     def __init__(self, ctx: ControllerContext) -> None:
         self._ctx = ctx
         self._queue: WorkQueue[Key] = WorkQueue(ctx.clock, "daemonset", self._reconcile, (0.05, 0.1))
+        self._refused = ""
 
     def start(self) -> None:
         self._ctx.informers.on(DAEMON_SETS, self._on_set)
@@ -95,12 +100,21 @@ class DaemonSetController:
     # -- one reconciliation ----------------------------------------------------------------
 
     def _reconcile(self, key: Key) -> float | None:
+        self._refused = ""
+        again = self._sync(key)
+        if self._refused:
+            raise TryAgain(self._refused)
+        return again
+
+    def _sync(self, key: Key) -> float | None:
         ctx = self._ctx
         obj = ctx.get(DAEMON_SETS, key)
         if obj is None:
             return None
-        update = revision_label(current_revision(ctx, DAEMON_SETS, obj, short_label=True))
-        pods = self._by_node(claim_pods(ctx, DAEMON_SETS, obj))
+        claimed = claim_pods(ctx, DAEMON_SETS, obj)
+        known = common_hash(claimed, obj)
+        update = revision_label(current_revision(ctx, DAEMON_SETS, obj, short_label=True, known_hash=known))
+        pods = self._by_node(claimed)
         if not is_terminating(obj):
             self._place(obj, pods, update)
             self._update(obj, self._by_node(ctx.controlled(PODS, obj)), update)
@@ -250,7 +264,8 @@ class DaemonSetController:
         )
         try:
             made = ctx.api.create(PODS, pod, obj["metadata"]["namespace"])
-        except Forbidden as error:
+        except REFUSALS as error:
+            self._refused = error.message
             ctx.events.emit(DAEMON_SETS, obj, WARNING, "FailedCreate", f"Error creating: {error.message}", _COMPONENT)
             return
         name = made["metadata"]["name"]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden, NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import JOBS, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.context import ControllerContext, Key
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.events import NORMAL, WARNING
@@ -31,9 +31,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.
     phase,
     with_condition,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import WorkQueue
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import TryAgain, WorkQueue
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.replicaset import enqueue_owner
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.template import pod_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.template import REFUSALS, pod_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import DELETED, Event
 
 TRACKING = "batch.kubernetes.io/job-tracking"
@@ -49,6 +49,7 @@ class JobController:
     def __init__(self, ctx: ControllerContext) -> None:
         self._ctx = ctx
         self._queue: WorkQueue[Key] = WorkQueue(ctx.clock, "job", self._reconcile, (0.1, 0.4))
+        self._refused = ""
 
     def start(self) -> None:
         self._ctx.informers.on(JOBS, self._on_job)
@@ -70,6 +71,13 @@ class JobController:
     # -- one reconciliation ----------------------------------------------------------------
 
     def _reconcile(self, key: Key) -> float | None:
+        self._refused = ""
+        again = self._sync(key)
+        if self._refused:
+            raise TryAgain(self._refused)
+        return again
+
+    def _sync(self, key: Key) -> float | None:
         ctx = self._ctx
         job = ctx.get(JOBS, key)
         if job is None:
@@ -244,7 +252,8 @@ class JobController:
             pod["metadata"]["generateName"] = f"{metadata['name']}-{index}-"
         try:
             made = ctx.api.create(PODS, pod, metadata["namespace"])
-        except Forbidden as error:
+        except REFUSALS as error:
+            self._refused = error.message
             ctx.events.emit(JOBS, job, WARNING, "FailedCreate", f"Error creating: {error.message}", _COMPONENT)
             return None
         ctx.events.emit(JOBS, job, NORMAL, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}", _COMPONENT)

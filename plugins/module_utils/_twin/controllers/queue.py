@@ -26,12 +26,16 @@ _FIRST_RETRY = 0.1
 _LAST_RETRY = 60.0
 
 
+class TryAgain(Exception):
+    """Raised at the end of a reconciliation that could not do all it wanted: the key comes again, ever later."""
+
+
 class WorkQueue(t.Generic[K]):
     """Calls ``reconcile(key)`` some time after ``add(key)``.
 
     ``reconcile`` returns None, or the virtual seconds after which it wants to look again anyway.
-    An ``ApiError`` or ``Fault`` from it means: try again, later each time. ``delay`` is the range
-    of virtual seconds between event and reaction.
+    ``TryAgain``, an ``ApiError`` or a ``Fault`` from it mean: try again, later each time. ``delay`` is
+    the range of virtual seconds between event and reaction.
     """
 
     def __init__(
@@ -88,7 +92,7 @@ class WorkQueue(t.Generic[K]):
         del self._waiting[key]
         try:
             again = self._reconcile(key)
-        except (ApiError, Fault) as error:
+        except (TryAgain, ApiError, Fault) as error:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             self.last_error = f"{self.name} {key}: {error}"
             self.add(key, min(_LAST_RETRY, _FIRST_RETRY * 2.0 ** (failures - 1)))

@@ -15,7 +15,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS, REPLICA_SETS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.claim import claim_pods
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.context import ControllerContext, Key
@@ -35,8 +34,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.
     with_condition,
     without_condition,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import WorkQueue
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.template import pod_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import TryAgain, WorkQueue
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.template import REFUSALS, pod_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import DELETED, Event
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.selectors import selects
 
@@ -94,7 +93,10 @@ class ReplicaSetController:
             if obj is None:
                 return None
             pods = [pod for pod in ctx.controlled(PODS, obj) if is_active(pod)]
-        return self._write_status(obj, pods, failure)
+        again = self._write_status(obj, pods, failure)
+        if failure:
+            raise TryAgain(failure)
+        return again
 
     def _scale(self, obj: Object, pods: list[Object], wanted: int) -> str:
         ctx = self._ctx
@@ -103,7 +105,7 @@ class ReplicaSetController:
             pod = pod_of(obj["spec"]["template"], REPLICA_SETS, obj)
             try:
                 made = ctx.api.create(PODS, pod, obj["metadata"]["namespace"])
-            except Forbidden as error:
+            except REFUSALS as error:
                 ctx.events.emit(
                     REPLICA_SETS, obj, WARNING, "FailedCreate", f"Error creating: {error.message}", _COMPONENT
                 )

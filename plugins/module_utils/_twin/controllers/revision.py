@@ -34,11 +34,15 @@ def template_of(revision: Object) -> Object:
     return template
 
 
-def current_revision(ctx: ControllerContext, resource: Resource, owner: Object, *, short_label: bool) -> Object:
+def current_revision(
+    ctx: ControllerContext, resource: Resource, owner: Object, *, short_label: bool, known_hash: str = ""
+) -> Object:
     """The revision that holds the owner's present template, made or made newest when needed.
 
     The label ``controller-revision-hash`` of the revision is the bare hash for a DaemonSet
-    (``short_label``) and the revision's whole name for a StatefulSet.
+    (``short_label``) and the revision's whole name for a StatefulSet. ``known_hash`` is what the pods
+    of an owner without any revision carry: objects copied from a real cluster without their
+    revisions must not be rolled out for that.
     """
     template = owner["spec"]["template"]
     known = revisions_of(ctx, owner)
@@ -51,7 +55,7 @@ def current_revision(ctx: ControllerContext, resource: Resource, owner: Object, 
         return newest
     collisions = int((owner.get("status") or {}).get("collisionCount") or 0)
     while True:
-        suffix = template_hash(template, collisions)
+        suffix = (known_hash if not known else "") or template_hash(template, collisions)
         name = f"{owner['metadata']['name']}-{suffix}"
         labels = {
             **((template.get("metadata") or {}).get("labels") or {}),
@@ -72,7 +76,16 @@ def current_revision(ctx: ControllerContext, resource: Resource, owner: Object, 
         try:
             return ctx.api.create(CONTROLLER_REVISIONS, body, owner["metadata"]["namespace"])
         except AlreadyExists:
+            known_hash = ""
             collisions += 1
+
+
+def common_hash(pods: t.Iterable[Object], owner: Object) -> str:
+    """The one hash that all pods carry, when the owner's status says that its rollout is complete; else ``""``."""
+    if (owner.get("status") or {}).get("observedGeneration") != owner["metadata"].get("generation"):
+        return ""
+    found = {(pod["metadata"].get("labels") or {}).get(REVISION_LABEL, "") for pod in pods}
+    return found.pop().removeprefix(f"{owner['metadata']['name']}-") if len(found) == 1 else ""
 
 
 def revision_label(revision: Object) -> str:

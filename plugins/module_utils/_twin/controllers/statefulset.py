@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, Forbidden
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS, STATEFUL_SETS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.amount import scaled
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.claim import claim_pods
@@ -31,15 +31,20 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.
     phase,
     seconds_to_available,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import WorkQueue
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import TryAgain, WorkQueue
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.replicaset import enqueue_owner
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.revision import (
+    common_hash,
     current_revision,
     revisions_of,
     template_of,
     trim_history,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.template import REVISION_LABEL, pod_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.template import (
+    REFUSALS,
+    REVISION_LABEL,
+    pod_of,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import DELETED, Event
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.resources import PERSISTENT_VOLUME_CLAIMS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.selectors import selects
@@ -56,6 +61,7 @@ class StatefulSetController:
     def __init__(self, ctx: ControllerContext) -> None:
         self._ctx = ctx
         self._queue: WorkQueue[Key] = WorkQueue(ctx.clock, "statefulset", self._reconcile, (0.05, 0.1))
+        self._refused = ""
 
     def start(self) -> None:
         self._ctx.informers.on(STATEFUL_SETS, self._on_set)
@@ -81,12 +87,19 @@ class StatefulSetController:
     # -- one reconciliation ----------------------------------------------------------------
 
     def _reconcile(self, key: Key) -> float | None:
+        self._refused = ""
+        again = self._sync(key)
+        if self._refused:
+            raise TryAgain(self._refused)
+        return again
+
+    def _sync(self, key: Key) -> float | None:
         ctx = self._ctx
         obj = ctx.get(STATEFUL_SETS, key)
         if obj is None:
             return None
-        claim_pods(ctx, STATEFUL_SETS, obj)
-        update = current_revision(ctx, STATEFUL_SETS, obj, short_label=False)
+        carried = common_hash(claim_pods(ctx, STATEFUL_SETS, obj), obj)
+        update = current_revision(ctx, STATEFUL_SETS, obj, short_label=False, known_hash=carried)
         known = {each["metadata"]["name"]: each for each in revisions_of(ctx, obj)}
         name = (obj.get("status") or {}).get("currentRevision")
         current = known.get(name, update) if name else update
@@ -218,7 +231,8 @@ class StatefulSetController:
         except AlreadyExists:
             # Somebody else's pod has the name; its end will be heard of.
             return False
-        except Forbidden as error:
+        except REFUSALS as error:
+            self._refused = error.message
             message = f"create Pod {name} in StatefulSet {metadata['name']} failed error: {error.message}"
             ctx.events.emit(STATEFUL_SETS, obj, WARNING, "FailedCreate", message, _COMPONENT)
             return False

@@ -14,10 +14,14 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     DAEMON_SETS,
     DEPLOYMENTS,
     EVENTS,
+    JOBS,
     PODS,
+    REPLICA_SETS,
     STATEFUL_SETS,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.podstate import is_ready
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.podstate import condition, is_ready
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.resources import CONTROLLER_REVISIONS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import forbidden
 
 NAMESPACE = "shop"
 
@@ -106,3 +110,59 @@ def test_three_hundred_pods_in_seconds(new_cluster):
         cluster.restart(DEPLOYMENTS, f"web-{number}")
     cluster.until(lambda: all(cluster.rolled_out(f"web-{number}") for number in range(10)))
     assert time.perf_counter() - began < 30
+
+
+@pytest.mark.parametrize("resource", [STATEFUL_SETS, DAEMON_SETS])
+def test_workloads_copied_without_their_revisions_are_not_rolled_out(new_cluster, tmp_path, resource):
+    path = str(tmp_path / "objects.sqlite")
+    first = new_cluster(path=path)
+    first.workload(resource, "db", 3)
+    first.until_ready(3, "db")
+    first.clock.advance(5)
+    before = {pod["metadata"]["uid"] for pod in first.pods("db")}
+    first.behaviour.stop()
+    for pod in first.pods("db"):
+        # What another cluster's controllers would have called the revision.
+        value = "db-abc" if resource is STATEFUL_SETS else "abc"
+        labels = {**pod["metadata"]["labels"], "controller-revision-hash": value}
+        first.objects.update(PODS, {**pod, "metadata": {**pod["metadata"], "labels": labels}})
+    for revision in first.objects.list(CONTROLLER_REVISIONS):
+        first.objects.delete(CONTROLLER_REVISIONS, NAMESPACE, revision["metadata"]["name"])
+    first.objects.close()
+
+    second = new_cluster(path=path, start=first.clock.now())
+    second.clock.advance(120)
+    assert {pod["metadata"]["uid"] for pod in second.pods("db")} == before
+    (revision,) = second.objects.list(CONTROLLER_REVISIONS)
+    assert revision["metadata"]["name"] == "db-abc"
+
+
+def refuse_pods(cluster):
+    def refuse(kind, obj, old, options):
+        if kind.resource == PODS and old is None:
+            raise forbidden(PODS, obj["metadata"]["name"], "exceeded quota: pods")
+        return obj
+
+    cluster.server.before_write(refuse)
+    return lambda: cluster.server.admissions.remove(refuse)
+
+
+@pytest.mark.parametrize("resource", [REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS, JOBS])
+def test_a_pod_that_the_server_refuses_is_told_and_tried_again(cluster, resource):
+    relent = refuse_pods(cluster)
+    if resource is JOBS:
+        cluster.job("web", run_seconds=1000)
+    else:
+        cluster.workload(resource, "web", 1)
+    cluster.clock.advance(20)
+    assert cluster.pods() == []
+    assert "exceeded quota" in next(
+        each["message"] for each in cluster.objects.list(EVENTS, NAMESPACE) if each["reason"] == "FailedCreate"
+    )
+    if resource is REPLICA_SETS:
+        assert condition(cluster.replica_sets()[0], "ReplicaFailure")["reason"] == "FailedCreate"
+    relent()
+    cluster.until(lambda: len(cluster.ready()) >= 1, limit=120)
+    cluster.clock.advance(1)
+    if resource is REPLICA_SETS:
+        assert condition(cluster.replica_sets()[0], "ReplicaFailure") is None

@@ -123,7 +123,14 @@ def test_a_broken_update_stops_and_can_be_repaired(cluster, make_template, polic
     broken = make_template("db", image="registry/db:broken")
     cluster.api.patch(STATEFUL_SETS, "db", {"spec": {"template": broken}}, NAMESPACE)
     cluster.clock.advance(120)
-    assert len(cluster.ready("db")) == 2
+    assert [pod["metadata"]["name"] for pod in cluster.ready("db")] == ["db-0", "db-1"]
+    cluster.api.patch(STATEFUL_SETS, "db", {"spec": {"template": make_template("db")}}, NAMESPACE)
+    # As in Kubernetes: with OrderedReady the broken pod is waited for until somebody deletes it.
+    cluster.clock.advance(60)
+    if policy == "OrderedReady":
+        assert len(cluster.ready("db")) == 2
+        cluster.api.delete(PODS, "db-2", NAMESPACE)
+    cluster.until(lambda: rolled_out(cluster))
 
 
 def test_claims_are_made_once_and_mounted(cluster, make_template):
