@@ -14,7 +14,7 @@ SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("pur
 # The link in site-packages makes the checkout importable and visible to ansible under its real name;
 # ANSIBLE_HOME keeps ansible's files in the checkout, out of the user's home.
 RUN = PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/$(SITE)" ANSIBLE_HOME="$(CURDIR)/.ansible" \
-      ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_DEPRECATION_WARNINGS=true
+      ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_CALLBACK_RESULT_FORMAT=yaml
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-stop test lint unit contract system molecule sanity types docs build old-core bench clean

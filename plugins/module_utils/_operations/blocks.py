@@ -18,7 +18,6 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
-from ansible_collections.calico_ops.ipam.plugins.module_utils._deps import load_jmespath
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import (
     Address,
     Network,
@@ -35,6 +34,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilizatio
     measure,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import shown_figures
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.libraries import load_jmespath
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
     engine_pools,

@@ -17,9 +17,9 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
-from ansible_collections.calico_ops.ipam.plugins.module_utils._deps import load_yaml
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.libraries import load_yaml
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
 
 # Manifests hold tokens such as __CNI_MTU__ where JSON wants a value.
