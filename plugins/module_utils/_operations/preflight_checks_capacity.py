@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_fields import BLOCK_SIZES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import assessment_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
@@ -31,10 +33,16 @@ def measured(now: Situation) -> list[Wanted]:
         for pool in now.wanted
         if pool.pool is not None
         and not pool.leaves
-        and pool.pool.block_count
+        and _is_legal(pool.pool)
         and "LoadBalancer" not in pool.pool.allowed_uses
         and (pool.live is None or now.request.procedure != DECLARE)
     ]
+
+
+def _is_legal(pool: Pool) -> bool:
+    """Whether the pool can be cut into blocks of its size at all; if not, block-size-legal says so."""
+    smallest, largest = BLOCK_SIZES[pool.version]
+    return smallest <= pool.block_size <= largest and pool.block_count > 0
 
 
 def _shortages(now: Situation, hazards: t.Collection[str]) -> t.Iterator[Problem]:
