@@ -62,11 +62,9 @@ class Cni(t.Protocol):
 
     def add(self, pod: Object, node_name: str) -> list[str]:
         """The addresses of the pod's sandbox."""
-        ...
 
     def delete(self, pod: Object, node_name: str) -> None:
         """Give the addresses back; nothing to give back is fine."""
-        ...
 
 
 Step = t.Callable[[Object], None]

@@ -216,7 +216,7 @@ class Scheduler:
         labels = node["metadata"].get("labels") or {}
         for other in self._repelling.values():
             for term in _terms(other, "podAntiAffinity"):
-                if not _affects(term, other, pod):
+                if not _affects(term, other, pod):  # pylint: disable=arguments-out-of-order
                     continue
                 key = term["topologyKey"]
                 there = self._node_labels(node_of(other))

@@ -41,8 +41,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.selectors im
 
 # Pods one reconciliation creates or deletes at most.
 _BURST = 500
-# Together with the Deployment controller's delay: what shrinks has shrunk before something grows in its place.
-_DELAY = (0.05, 0.08)
+_DELAY = (0.05, 0.1)
+# Less than the Deployment controller ever takes: what shrinks has shrunk before something grows in its place.
+_SHRINK_DELAY = 0.03
 _COST = "controller.kubernetes.io/pod-deletion-cost"
 _COMPONENT = "replicaset-controller"
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
@@ -65,7 +66,12 @@ class ReplicaSetController:
         self._queue.stop()
 
     def _on_replica_set(self, event: Event) -> None:
-        if event.type != DELETED:
+        if event.type == DELETED:
+            return
+        old = event.previous
+        if old is not None and old["spec"].get("replicas", 1) > event.object["spec"].get("replicas", 1):
+            self._queue.add(object_key(event.object), _SHRINK_DELAY)
+        else:
             self._queue.add(object_key(event.object))
 
     def _on_pod(self, event: Event) -> None:

@@ -19,7 +19,7 @@ NAMESPACE = "shop"
 
 def test_comes_up(cluster):
     cluster.deployment(replicas=3)
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     pods = cluster.pods("web")
     assert len(pods) == 3
     assert {pod["spec"]["nodeName"] for pod in pods} == {"node-1", "node-2", "node-3"}
@@ -49,7 +49,7 @@ def test_rolling_update_keeps_within_its_bounds(cluster, replicas, surge, unavai
         replicas=replicas,
         strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}},
     )
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     before = {pod["metadata"]["uid"] for pod in cluster.pods("web")}
     totals, available = [], []
 
@@ -70,7 +70,7 @@ def test_rolling_update_keeps_within_its_bounds(cluster, replicas, surge, unavai
 
 def test_recreate_never_runs_old_and_new_together(cluster):
     cluster.deployment(replicas=3, strategy={"type": "Recreate"})
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     seen = set()
 
     def look(_event):
@@ -78,14 +78,14 @@ def test_recreate_never_runs_old_and_new_together(cluster):
 
     cluster.objects.subscribe(look, PODS)
     cluster.restart(DEPLOYMENTS)
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     assert all(len(hashes) <= 1 for hashes in seen)
     assert len(cluster.pods("web")) == 3
 
 
 def test_paused_deployment_scales_but_does_not_roll(cluster):
     cluster.deployment(replicas=2, paused=False)
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     cluster.api.patch(DEPLOYMENTS, "web", {"spec": {"paused": True}}, NAMESPACE)
     cluster.restart(DEPLOYMENTS)
     cluster.scale(DEPLOYMENTS, "web", 4)
@@ -93,13 +93,13 @@ def test_paused_deployment_scales_but_does_not_roll(cluster):
     assert len(cluster.ready("web")) == 4
     assert len(cluster.replica_sets()) == 1
     cluster.api.patch(DEPLOYMENTS, "web", {"spec": {"paused": False}}, NAMESPACE)
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     assert len(cluster.replica_sets()) == 2
 
 
 def test_scaling_in_the_middle_of_a_rollout_shares_the_change(cluster, make_template):
     cluster.deployment(replicas=10)
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     broken = make_template("web", image="registry/web:broken")
     cluster.api.patch(DEPLOYMENTS, "web", {"spec": {"template": broken}}, NAMESPACE)
     cluster.clock.advance(60)
@@ -114,16 +114,16 @@ def test_scaling_in_the_middle_of_a_rollout_shares_the_change(cluster, make_temp
 
 def test_rollback_takes_up_the_old_replica_set_as_a_new_revision(cluster, make_template):
     cluster.deployment(replicas=2)
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     cluster.api.patch(
         DEPLOYMENTS, "web", {"spec": {"template": make_template("web", image="registry/web:2")}}, NAMESPACE
     )
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     cluster.api.patch(
         DEPLOYMENTS, "web", {"spec": {"template": make_template("web", image="registry/web:1")}}, NAMESPACE
     )
     cluster.clock.advance(1)
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     revisions = {
         each["metadata"]["annotations"]["deployment.kubernetes.io/revision"]: each["spec"]["replicas"]
         for each in cluster.replica_sets()
@@ -134,12 +134,12 @@ def test_rollback_takes_up_the_old_replica_set_as_a_new_revision(cluster, make_t
 def test_history_is_limited(cluster, make_template):
     cluster.deployment(replicas=1, revisionHistoryLimit=2)
     for number in range(2, 7):
-        cluster.until(lambda: cluster.rolled_out())
+        cluster.until(cluster.rolled_out)
         cluster.api.patch(
             DEPLOYMENTS, "web", {"spec": {"template": make_template("web", image=f"registry/web:{number}")}}, NAMESPACE
         )
         cluster.clock.advance(1)
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     cluster.clock.advance(30)
     assert len(cluster.replica_sets()) == 3
 
@@ -164,7 +164,7 @@ def test_min_ready_seconds_delays_availability(cluster):
 
 def test_deleting_a_pod_brings_its_replacement_before_it_is_gone(cluster):
     cluster.deployment(replicas=2)
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     victim = cluster.pods("web")[0]
     cluster.api.delete(PODS, victim["metadata"]["name"], NAMESPACE)
     cluster.clock.advance(0.3)
@@ -174,7 +174,7 @@ def test_deleting_a_pod_brings_its_replacement_before_it_is_gone(cluster):
 
 def test_a_second_look_writes_nothing(cluster):
     cluster.deployment(replicas=3)
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     cluster.clock.advance(30)
     revision = cluster.objects.revision
     cluster.clock.advance(120)
@@ -183,7 +183,7 @@ def test_a_second_look_writes_nothing(cluster):
 
 def test_deletion_takes_everything_along(cluster):
     cluster.deployment(replicas=3)
-    cluster.until(lambda: cluster.rolled_out())
+    cluster.until(cluster.rolled_out)
     cluster.api.delete(DEPLOYMENTS, "web", NAMESPACE)
     cluster.until(lambda: not cluster.pods("web") and not cluster.objects.list(REPLICA_SETS, NAMESPACE))
     assert cluster.cni.held == {}
