@@ -1,0 +1,97 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The argument specifications agree with the documentation of the modules and of the fragments."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import typing as t
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import yaml
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils import _argspec, _module
+
+ROOT = Path(__file__).parents[4]
+PACKAGE = "ansible_collections.calico_ops.ipam.plugins"
+GROUP = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))["action_groups"]["cluster"]
+MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("ip*.py"))
+
+
+def fragment(name: str) -> dict[str, t.Any]:
+    file, _dot, part = name.rpartition("calico_ops.ipam.")[2].partition(".")
+    module = importlib.import_module(f"{PACKAGE}.doc_fragments.{file}")
+    text = getattr(module.ModuleDocFragment, (part or "documentation").upper())
+    return t.cast("dict[str, t.Any]", yaml.safe_load(text))
+
+
+def documented(module: t.Any) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Options and attributes of a module with those of its fragments."""
+    own = yaml.safe_load(module.DOCUMENTATION)
+    options: dict[str, t.Any] = {}
+    attributes: dict[str, t.Any] = {}
+    for part in [*map(fragment, own["extends_documentation_fragment"]), own]:
+        options.update(part.get("options") or {})
+        for name, attribute in (part.get("attributes") or {}).items():
+            attributes.setdefault(name, {}).update(attribute)
+    return options, attributes
+
+
+class Stop(Exception):
+    """Ends a module as soon as its specification is known."""
+
+
+def specification(module: t.Any) -> dict[str, t.Any]:
+    seen: list[dict[str, t.Any]] = []
+
+    def instead(*_arguments: t.Any, argument_spec: dict[str, t.Any], **_rest: t.Any) -> t.NoReturn:
+        seen.append(argument_spec)
+        raise Stop
+
+    with mock.patch.object(_module, "AnsibleModule", instead), contextlib.suppress(Stop):
+        module.main()
+    return seen[0]
+
+
+def compare(options: dict[str, t.Any], spec: dict[str, t.Any], where: str) -> None:
+    assert set(options) == set(spec), where
+    for name, option in spec.items():
+        text = options[name]
+        place = f"{where}.{name}"
+        assert text.get("type", "str") == option.get("type", "str"), place
+        assert sorted(text.get("aliases", [])) == sorted(option.get("aliases", [])), place
+        assert list(text.get("choices") or []) == list(option.get("choices") or []), place
+        assert text.get("default") == option.get("default"), place
+        assert text.get("required", False) == option.get("required", False), place
+        assert text.get("elements") == option.get("elements"), place
+        assert text.get("description"), place
+        compare(text.get("suboptions") or {}, option.get("options") or {}, place)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_documentation_and_specification_agree(name: str) -> None:
+    module = importlib.import_module(f"{PACKAGE}.modules.{name}")
+    options, attributes = documented(module)
+    compare(options, specification(module), name)
+    assert set(attributes) >= {"check_mode", "diff_mode", "idempotent", "action_group"}
+    assert all("support" in attribute for attribute in attributes.values())
+
+
+def test_every_module_with_a_connection_is_in_the_action_group() -> None:
+    assert sorted(GROUP) == sorted(name for name in MODULES)
+
+
+def test_specifications_are_put_together() -> None:
+    one = _argspec.ArgumentSpec({"a": {"type": "str"}}, required_if=(("a", "x", ("b",)),))
+    two = _argspec.ArgumentSpec({"b": {"type": "int"}}, mutually_exclusive=(("a", "b"),))
+    merged = one.merge(two).to_kwargs()
+    assert set(merged["argument_spec"]) == {"a", "b"}
+    assert merged["required_if"] == (("a", "x", ("b",)),)
+    assert merged["mutually_exclusive"] == (("a", "b"),)
+    with pytest.raises(ValueError, match="a"):
+        one.merge(one)
