@@ -107,7 +107,7 @@ def progress_sink(path: str | None) -> t.Iterator[Report]:
             f"progress_file: {path} cannot be written ({error.strerror})", field="progress_file", value=path
         ) from None
     with stream:
-        yield lambda event: print(event, file=stream, flush=True)
+        yield lambda event: stream.write(f"{event}\n")
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -58,10 +58,6 @@ options:
     type: int
     default: 120
 seealso:
-  - plugin: calico_ops.ipam.change_block_size
-    plugin_type: role
-  - plugin: calico_ops.ipam.migrate_pool
-    plugin_type: role
   - module: calico_ops.ipam.ippool_info
 """
 

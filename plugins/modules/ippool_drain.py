@@ -76,8 +76,6 @@ options:
 seealso:
   - module: calico_ops.ipam.ippool
   - module: calico_ops.ipam.ippool_probe
-  - plugin: calico_ops.ipam.migrate_pool
-    plugin_type: role
 """
 
 EXAMPLES = r"""

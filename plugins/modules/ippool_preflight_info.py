@@ -41,9 +41,6 @@ options:
     type: list
     elements: str
     default: []
-seealso:
-  - plugin: calico_ops.ipam.preflight
-    plugin_type: role
 """
 
 EXAMPLES = r"""

@@ -33,7 +33,7 @@ def test_indented_for_people(cluster: Cluster, maps: str, query: str, agent: str
 
 
 def test_gzip_for_large_bodies_only(cluster: Cluster, maps: str) -> None:
-    names = [unique("large") for _ in range(2)]
+    names = [unique("large") for _attempt in range(2)]
     with removed_afterwards(cluster, *[f"{maps}/{name}" for name in names]):
         for name in names:
             cluster.post(maps, {**config_map(name), "data": {"a": "x" * 100_000}}).made()

@@ -52,6 +52,7 @@ def run(name: str, kubeconfig: Path, variables: dict[str, object], *extra: str) 
         stderr=subprocess.STDOUT,
         text=True,
         timeout=280,
+        check=False,
     )
     return Outcome(done.returncode, done.stdout)
 

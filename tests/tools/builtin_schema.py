@@ -22,8 +22,8 @@ import json
 import pathlib
 import typing as t
 
-import kubernetes.client as client
 import pydantic
+from kubernetes import client
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import kinds as kinds_file
 

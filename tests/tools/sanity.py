@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, calico_ops contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -33,7 +32,7 @@ import sys
 subprocess.run([sys.executable, "-m", "ensurepip"], check=True)
 packages = [a for a in sys.argv[1:] if not a.startswith("-")]
 command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
-sys.exit(subprocess.run(command).returncode)
+sys.exit(subprocess.run(command, check=False).returncode)
 """
 
 
@@ -78,7 +77,7 @@ def main() -> int:
     command = [str(Path(sys.executable).parent / "ansible-test"), "sanity", "--python", version, "--color", "no"]
     environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     environment.pop("ANSIBLE_COLLECTIONS_PATH", None)
-    return subprocess.run(command + sys.argv[1:], cwd=TREE, env=environment).returncode
+    return subprocess.run(command + sys.argv[1:], cwd=TREE, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

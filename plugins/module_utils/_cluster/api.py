@@ -71,7 +71,6 @@ class KubeApi(t.Protocol):
         self, resource: Resource, body: Object, namespace: str | None = None, *, dry_run: bool = False
     ) -> Object:
         """POST with strict field validation."""
-        ...
 
     def replace(
         self,
@@ -83,7 +82,6 @@ class KubeApi(t.Protocol):
         dry_run: bool = False,
     ) -> Object:
         """PUT with strict field validation; ``metadata.resourceVersion`` makes it a compare-and-swap."""
-        ...
 
     def patch(
         self,
@@ -97,7 +95,6 @@ class KubeApi(t.Protocol):
         dry_run: bool = False,
     ) -> Object:
         """PATCH; ``patch_type`` is ``merge``, ``json`` or ``strategic``."""
-        ...
 
     def delete(
         self,
@@ -114,7 +111,6 @@ class KubeApi(t.Protocol):
 
     def evict(self, name: str, namespace: str, *, uid: str | None = None, dry_run: bool = False) -> None:
         """POST to the pod's eviction subresource; raises ``TooManyRequests`` when a budget refuses."""
-        ...
 
     def watch(
         self,
@@ -130,4 +126,3 @@ class KubeApi(t.Protocol):
 
         Raises ``Expired`` when the version is too old: list again and watch from there.
         """
-        ...

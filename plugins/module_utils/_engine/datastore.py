@@ -78,15 +78,12 @@ class Datastore(t.Protocol):
 
     def list_blocks(self, version: int | None = None) -> list[Stored[Block]]:
         """All blocks in name order, those being deleted (``deleted`` true) included."""
-        ...
 
     def blocks_in(self, network: Network) -> list[Stored[Block]]:
         """The blocks that overlap ``network``, in name order, those being deleted included."""
-        ...
 
     def block_index(self) -> t.Mapping[Network, Stored[Block]]:
         """All blocks by CIDR, to look single ones up in; a store may answer with a live view."""
-        ...
 
     def create_block(self, block: Block) -> Stored[Block]: ...
 
@@ -104,7 +101,6 @@ class Datastore(t.Protocol):
         With a host the store may use an index (label selectors); without any argument it
         must find every row there is.
         """
-        ...
 
     def create_affinity(self, affinity: Affinity) -> Stored[Affinity]: ...
 
@@ -116,11 +112,9 @@ class Datastore(t.Protocol):
 
     def list_handles(self) -> list[Stored[Handle]]:
         """All handles in name order, those being deleted included."""
-        ...
 
     def handles_in(self, network: Network) -> list[Stored[Handle]]:
         """The handles that count in a block overlapping ``network``, in name order."""
-        ...
 
     def create_handle(self, handle: Handle) -> Stored[Handle]: ...
 
@@ -130,7 +124,6 @@ class Datastore(t.Protocol):
 
     def pools(self) -> t.Sequence[Pool]:
         """Every pool whose CIDR parses, by name; also disabled ones and those being deleted."""
-        ...
 
     def reservations(self) -> Reservations: ...
 
@@ -138,7 +131,6 @@ class Datastore(t.Protocol):
 
     def node_labels(self, node: str) -> t.Mapping[str, str]:
         """Labels pool selectors are matched against (spec ippool.md §8.5); NotFoundInStore without such a Node."""
-        ...
 
 
 def retry_conflicts(operation: t.Callable[[], t.Any]) -> None:

@@ -16,15 +16,12 @@ from datetime import datetime, timezone
 class Clock(t.Protocol):
     def now(self) -> datetime:
         """The wall clock, in UTC."""
-        ...
 
     def monotonic(self) -> float:
         """Seconds since some moment; for measuring how long something took."""
-        ...
 
     def sleep(self, seconds: float) -> None:
         """Wait; only where a time span itself is the rule, never to look whether something happened."""
-        ...
 
 
 class SystemClock:

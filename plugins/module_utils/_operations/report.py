@@ -37,7 +37,7 @@ def table(header: t.Sequence[str], rows: t.Iterable[t.Sequence[str]]) -> list[st
     ]
 
 
-def bar(used: int, size: int, width: int = BAR_WIDTH) -> str:
+def gauge(used: int, size: int, width: int = BAR_WIDTH) -> str:
     """A bar of ``width`` characters; one address in use already shows."""
     filled = 0 if size == 0 else min(width, -(-used * width // size))
     return "█" * filled + "░" * (width - filled)
@@ -81,7 +81,7 @@ def node_lines(pools: t.Sequence[Row]) -> list[str]:
             f"{node['blocks']:,}",
             f"{node['in_use']:,}",
             f"{node['free']:,}",
-            bar(node["in_use"], node["addresses"]),
+            gauge(node["in_use"], node["addresses"]),
         )
         for pool in pools
         for node in pool["utilization"]["nodes"]
@@ -100,7 +100,7 @@ def block_lines(pool: Row, blocks: t.Sequence[Row]) -> list[str]:
             (
                 block["cidr"],
                 block["node"] or "(no owner)",
-                bar(block["in_use"], block["size"]),
+                gauge(block["in_use"], block["size"]),
                 f"{block['in_use']}/{block['size']}",
                 f"{block['borrowed']} borrowed" if block["borrowed"] else "",
             )

@@ -61,7 +61,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
     except (IpamError, OSError) as error:
         message = error.message if isinstance(error, IpamError) else f"The twin cannot run in {data_dir}: {error}."
         parent.tell({"error": message})
-        print(message, file=sys.stderr)  # noqa: T201 - this is a program
+        sys.stderr.write(f"{message}\n")
         return 2
     return 0
 
@@ -96,11 +96,11 @@ async def _serve(options: process.Options, data_dir: Path, parent: _Parent) -> N
         )
         process.write_state(data_dir, state)
         parent.tell(state.as_dict())
-        print(  # noqa: T201 - this is a program
+        sys.stdout.write(
             f"twin: scenario {twin.scenario.name}, {twin.url}, speed {options.speed:g}, "
-            f"export KUBECONFIG={twin.kubeconfig_path}",
-            flush=True,
+            f"export KUBECONFIG={twin.kubeconfig_path}\n"
         )
+        sys.stdout.flush()
         await ending.wait()
     finally:
         await twin.stop()
@@ -120,4 +120,4 @@ class _Parent:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

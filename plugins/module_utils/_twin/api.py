@@ -95,7 +95,6 @@ class Schemas(t.Protocol):
         patch: t.Any = None,
     ) -> tuple[Object, t.Sequence[str]]:
         """The object pruned, defaulted and validated, and the warnings. Raises ``Fault``."""
-        ...
 
     def install(self, crd: Object) -> t.Any: ...
 

@@ -4,6 +4,9 @@
 
 # This module is private to the collection calico_ops.ipam.
 
+# JSON tells true from 1, Python's isinstance() does not:
+# pylint: disable=unidiomatic-typecheck
+
 """Decoding of built-in types: what Go makes of the JSON a client sends.
 
 Unknown fields are dropped and named, a wrong JSON type is the 400 of the API server, nulls

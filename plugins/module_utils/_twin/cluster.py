@@ -100,9 +100,12 @@ class Twin:
         self.store = KubernetesStore(LocalApi(self.server, KUBE_CONTROLLERS))
         self.cni = CalicoCni(KubernetesStore(cni_api), objects, clock)
         self.behaviour = Behaviour(self.server, self.cni, timings)
-        self.calico_nodes = CalicoNodes(
-            node_api, objects, clock, self.scenario.calico_version, lambda node: self.tunnels.look_at(node)
-        )
+
+        def look_at_tunnels(node: str) -> None:
+            # The two know each other; this one is called only after both are made.
+            self.tunnels.look_at(node)
+
+        self.calico_nodes = CalicoNodes(node_api, objects, clock, self.scenario.calico_version, look_at_tunnels)
         self.tunnels = Tunnels(
             node_api, KubernetesStore(node_api), objects, clock, self.calico_nodes.nodes, timings.tunnel
         )

@@ -62,7 +62,7 @@ _DROPPED = ("selfLink", "managedFields")
 
 def generated_name(prefix: str, chance: random.Random) -> str:
     """``prefix`` cut to 58 characters and five letters (spec kubernetes-api-behaviour.md 3)."""
-    return prefix[:_LONGEST_PREFIX] + "".join(chance.choice(ALPHABET) for _ in range(5))
+    return prefix[:_LONGEST_PREFIX] + "".join(chance.choice(ALPHABET) for _letter in range(5))
 
 
 def new_uid(chance: random.Random) -> str:

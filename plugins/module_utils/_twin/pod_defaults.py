@@ -178,7 +178,7 @@ def _token(spec: Object, metadata: Object) -> Object:
         return spec
     seed = zlib.crc32(str(metadata.get("uid") or metadata.get("name") or "").encode())
     letters = ""
-    for _ in range(5):
+    for _letter in range(5):
         seed, rest = divmod(seed, len(_ALPHABET))
         letters += _ALPHABET[rest]
     name = f"kube-api-access-{letters}"

@@ -4,6 +4,9 @@
 
 # This module is private to the collection calico_ops.ipam.
 
+# JSON tells true from 1, Python's isinstance() does not:
+# pylint: disable=unidiomatic-typecheck
+
 """Validation of pods and pod templates: what is commonly got wrong, and what may change later."""
 
 from __future__ import annotations

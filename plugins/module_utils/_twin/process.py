@@ -284,7 +284,8 @@ def ask(state: Running, path: str, body: t.Any = None, timeout: float = 30.0) ->
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(state.url + path, data=data, headers=headers)
         context = ssl.create_default_context(cadata=authority)
-        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+        with opener.open(request, timeout=timeout) as answer:
             return json.load(answer)
     except (OSError, ValueError, LookupError) as error:
         raise TwinError(f"The twin at {state.url} does not answer to {path}: {error}.") from None
@@ -302,7 +303,7 @@ def _read_line(pipe: t.IO[bytes], timeout: float) -> bytes | None:
     deadline = time.monotonic() + timeout
     data = b""
     while not data.endswith(b"\n"):
-        ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+        ready = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]
         if not ready:
             return None
         chunk = os.read(pipe.fileno(), 65536)

@@ -4,6 +4,9 @@
 
 # This module is private to the collection calico_ops.ipam.
 
+# JSON tells true from 1, Python's isinstance() does not:
+# pylint: disable=unidiomatic-typecheck
+
 """Structural schemas of custom resources, compiled once and then walked.
 
 ``shape`` prunes unknown fields, drops nulls and fills in defaults; ``check`` validates.

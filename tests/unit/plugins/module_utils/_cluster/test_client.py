@@ -157,7 +157,7 @@ class TestErrors:
         with pytest.raises(kind) as caught:
             api.get(IP_POOLS, "p")
         assert caught.value.message == answer.body["message"]
-        assert type(caught.value) is kind
+        assert caught.value.__class__ is kind
 
     @pytest.mark.parametrize(
         "answer",

@@ -196,7 +196,7 @@ def test_the_built_in_limit_is_twenty_blocks(now: t.Any) -> None:
 def test_no_new_blocks_when_auto_allocation_is_off(now: t.Any) -> None:
     store = MemoryStore([TINY], {"a": {}}, Settings(strict_affinity=True, auto_allocate_blocks=False))
     result = auto_assign(store, request(), now=now)
-    assert type(result.error) is AllocationError
+    assert result.error.__class__ is AllocationError
 
 
 def test_reserved_addresses_and_blocks_are_skipped(now: t.Any) -> None:

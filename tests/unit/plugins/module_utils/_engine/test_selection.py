@@ -44,7 +44,7 @@ CLASHING = pool("clashing", "10.8.0.0/16", allocatable=False)
 TUNNELS = pool("tunnels", "10.9.0.0/16", allowed_uses=frozenset({"Tunnel"}))
 FINE = pool("fine", "10.10.0.0/16", block_size=30)
 SIX = pool("six", "fd00::/64")
-ALL = [BLUE, AMBER, GPU, TENANT, MANUAL, OFF, GOING, CLASHING, TUNNELS, FINE, SIX]
+ALL = (BLUE, AMBER, GPU, TENANT, MANUAL, OFF, GOING, CLASHING, TUNNELS, FINE, SIX)
 
 
 def chosen(pools=ALL, version=4, node=None, namespace=None, use="Workload", requested=None, limit=None):
@@ -103,7 +103,7 @@ def test_choice(arguments, names):
 def test_refusals(arguments, error, words):
     with pytest.raises(AllocationError) as caught:
         chosen(**arguments)
-    assert type(caught.value) is error
+    assert caught.value.__class__ is error
     assert words in caught.value.message
 
 

@@ -11,9 +11,9 @@ import pytest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report import (
     LISTED_BLOCKS,
     MAP_WIDTH,
-    bar,
     block_lines,
     encapsulation,
+    gauge,
     render,
     table,
 )
@@ -53,8 +53,8 @@ def test_columns_line_up_and_figures_stand_to_the_right() -> None:
     ("used", "size", "text"),
     [(0, 64, "░░░░"), (1, 64, "█░░░"), (32, 64, "██░░"), (64, 64, "████"), (0, 0, "░░░░"), (70, 64, "████")],
 )
-def test_a_bar_shows_the_first_address_and_never_overflows(used: int, size: int, text: str) -> None:
-    assert bar(used, size, 4) == text
+def test_a_gauge_shows_the_first_address_and_never_overflows(used: int, size: int, text: str) -> None:
+    assert gauge(used, size, 4) == text
 
 
 @pytest.mark.parametrize(

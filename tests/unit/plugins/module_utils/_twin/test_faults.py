@@ -17,7 +17,7 @@ def test_a_rule_is_used_up_by_what_it_matches() -> None:
     injector.add({"verb": "create", "resource": "pods", "subresource": "eviction", "skip": 1, "count": 2, "code": 429})
     asked = {"verb": "create", "resource": "pods", "subresource": "eviction", "namespace": "shop", "name": "web-0"}
     assert injector.take("create", resource="pods") is None
-    answers = [injector.take(**asked) for _ in range(4)]
+    answers = [injector.take(**asked) for _attempt in range(4)]
     assert [each is not None for each in answers] == [False, True, True, False]
     assert [(rule["hits"], rule["count"], rule["skip"]) for rule in injector.rules()] == [(2, 0, 0)]
     injector.clear()

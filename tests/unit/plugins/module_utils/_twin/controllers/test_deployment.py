@@ -159,7 +159,7 @@ def test_min_ready_seconds_delays_availability(cluster):
     assert cluster.status(DEPLOYMENTS).get("availableReplicas", 0) == 0
     cluster.clock.advance(20)
     assert cluster.status(DEPLOYMENTS).get("availableReplicas", 0) == 0
-    cluster.until(lambda: cluster.rolled_out(), limit=15)
+    cluster.until(cluster.rolled_out, limit=15)
 
 
 def test_deleting_a_pod_brings_its_replacement_before_it_is_gone(cluster):
