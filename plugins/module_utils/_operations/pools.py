@@ -25,13 +25,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     Unreachable,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_supported
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import BLOCK_AFFINITIES, IP_POOLS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import (
     annotations_of,
     labels_of,
     metadata_patch,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
     InvalidInput,
     InvalidPool,
@@ -108,6 +108,8 @@ def ensure_pool(api: PagedApi, request: PoolRequest, *, check_mode: bool) -> Poo
     sent: Plan | None = None
     for _attempt in range(ATTEMPTS):
         write = decide(request, read_pools(api), lambda: block_cidrs(api))
+        if write.create is not None:
+            _refuse_leftover_affinities(api, request.name, write.create["spec"])
         if not write.plan.changed or check_mode:
             return write if sent is None else PoolWrite(sent, write.pool)
         try:
@@ -127,6 +129,25 @@ def ensure_pool(api: PagedApi, request: PoolRequest, *, check_mode: bool) -> Poo
         f"IPPool {request.name!r} was changed by someone else {ATTEMPTS} times while it was being written; "
         "find out who changes it, then run this again."
     )
+
+
+def _refuse_leftover_affinities(api: PagedApi, name: str, spec: t.Mapping[str, t.Any]) -> None:
+    """A15: from an affinity of another size a node makes a block of that size again, across those of the new pool."""
+    cidr, size = parse_network(spec["cidr"]), spec["blockSize"]
+    left = []
+    for thing in api.list(BLOCK_AFFINITIES).items:
+        row = thing["spec"]
+        network = parse_network(row["cidr"], strict=False)
+        if str(row.get("deleted")).lower() != "true" and network.overlaps(cidr) and network.prefix != size:
+            left.append(f"{thing['metadata']['name']} ({network} of node {row['node']})")
+    if left:
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        raise Refused(
+            f"IPPool {name!r} with blockSize {size} cannot be created: {len(left)} block affinities "
+            f"of another size are left in {cidr}, from which nodes would make such blocks again: {', '.join(left[:3])}"
+            f"{more}; delete those BlockAffinity objects first.",
+            affinities=left,
+        )
 
 
 def decide(

@@ -198,6 +198,24 @@ def test_blocks_of_another_size_left_behind_are_in_the_way(twin: TwinHandle, api
     api.delete(IPAM_BLOCKS, "10-12-0-64-26")
 
 
+def test_affinities_of_another_size_left_behind_are_in_the_way(twin: TwinHandle, api: HttpApi) -> None:
+    name = "node-1-10-12-0-64-26"
+    row = {
+        "apiVersion": "crd.projectcalico.org/v1",
+        "kind": "BlockAffinity",
+        "metadata": {"name": name},
+        "spec": {"cidr": "10.12.0.64/26", "node": "node-1", "state": "confirmed", "deleted": "false"},
+    }
+    api.create(BLOCK_AFFINITIES, row)
+    for check in (True, False):
+        options = {"name": "left", "cidr": "10.12.0.0/16", "block_size": 28}
+        message = failure(ippool.main, check=check, kubeconfig=twin.kubeconfig, **options)
+        assert f"{name} (10.12.0.64/26 of node node-1)" in message
+    assert "left" not in stored(api)
+    assert pool(twin, "left", check=True, cidr="10.12.0.0/16", block_size=26)["changed"]
+    api.delete(BLOCK_AFFINITIES, name)
+
+
 def test_a_pool_in_use_is_not_deleted_and_its_holders_are_named(twin: TwinHandle, api: HttpApi) -> None:
     pool(twin, "other", cidr="10.13.0.0/16")
     with pytest.raises(ModuleFailed) as caught:
