@@ -329,7 +329,8 @@ class ApiServer:
                 "Invalid value: 0: must be specified for an update",
                 "metadata.resourceVersion",
             )
-            raise invalid(resource.kind, resource.group, name, [cause])
+            # The real server names the resource here, not the Kind.
+            raise invalid(resource.plural, resource.group, name, [cause])
         found, wanted = old.object["metadata"].get("uid"), metadata.get("uid")
         if wanted and wanted != found:
             raise conflict(

@@ -147,7 +147,9 @@ def _entries(name: str) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for field, shape in builtin_types.struct(name).fields.items():
         expected = {"s": str, "i": int, "b": bool}.get(shape.code)
-        droppable = not shape.required and shape.code in "[{"
+        # A map of anything is a pointer to a struct without fields: there, empty says "enabled" (a CRD's status).
+        free = shape.code == "{" and shape.item is not None and shape.item.code == "*"
+        droppable = not shape.required and shape.code in "[{" and not free
         found[field] = (expected, _check(shape, name, field), droppable)
     return found
 
