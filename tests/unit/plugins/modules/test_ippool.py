@@ -283,6 +283,22 @@ def test_a_wrong_token(twin: TwinHandle) -> None:
     assert "nonsense" not in message
 
 
+def test_a_user_who_may_only_read(tmp_path: Path) -> None:
+    with start_twin(tmp_path, "small", speed=50, rbac=True) as own:
+        own.settle()
+        reader = f"{own.kubeconfig}.reader"
+        options = {"name": "x", "cidr": "10.0.0.0/16"}
+        assert run_module(ippool.main, check=True, kubeconfig=reader, **options)["changed"]
+        message = failure(ippool.main, kubeconfig=reader, **options)
+        assert "ippools" in message
+        assert "reader" in message or "may not" in message or "forbidden" in message
+        message = failure(ippool.main, kubeconfig=reader, name=DEFAULT, disabled=True)
+        assert "ippools" in message
+        client = connect(ConnectionOptions(kubeconfig=own.kubeconfig))
+        assert set(stored(client)) == {DEFAULT}
+        client.close()
+
+
 @pytest.mark.parametrize("text", ["{", "clusters: [", "just text", "apiVersion: v1\nkind: Config\n"])
 def test_a_kubeconfig_that_is_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "kubeconfig"
