@@ -34,7 +34,8 @@ CASES = {
     "bare client": None,
     "figures of all blocks": {},
     "query over nodes": {"query": "nodes[?borrowed > `0`].node"},
-    "query over addresses": {"query": "length(blocks[].addresses[?kind=='tunnel'][])"},
+    "query over addresses": {"query": "blocks[].addresses[?kind=='tunnel'][]"},
+    "query over a whole": {"query": "length(blocks[].addresses[?kind=='tunnel'][])"},
     "one pod": {"pod": "namespace-3/pod-00042-3"},
     "every address": {"addresses": True},
 }

@@ -51,6 +51,8 @@ options:
     description:
       - A JMESPath expression over a dictionary with the keys C(blocks) and C(nodes), as described under return values.
       - The module returns RV(result) instead of RV(blocks) and RV(nodes).
+      - An expression that begins with C(blocks[]) is evaluated while the blocks arrive, so that even the largest
+        cluster fits into little memory; blocks then come in the order of their names.
     type: str
 requirements:
   - jmespath >= 1.0.1, for O(query)
@@ -180,6 +182,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks
     block_filter,
     blocks_with_holders,
     no_cycle_search,
+    queried_blocks,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
@@ -194,11 +197,12 @@ def operate(context: Context) -> dict[str, t.Any]:
     addresses = params["addresses"]
     if addresses is None:
         addresses = query.mentions("addresses") if query is not None else wanted.chosen
+    blocks, reservations = store.raw_blocks(), store.reservations()
     with no_cycle_search():
-        found = blocks_with_holders(pools, store.raw_blocks(), store.reservations(), wanted, addresses=addresses)
         if query is not None:
-            return {"changed": False, "result": query.search(found)}
-    return {"changed": False, **found}
+            result = queried_blocks(pools, blocks, reservations, wanted, query, addresses=addresses)
+            return {"changed": False, "result": result}
+        return {"changed": False, **blocks_with_holders(pools, blocks, reservations, wanted, addresses=addresses)}
 
 
 def main() -> None:

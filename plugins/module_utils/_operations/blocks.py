@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import typing as t
 from dataclasses import dataclass
 
@@ -40,6 +41,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
     engine_pools,
     require,
 )
+
+# Blocks that a query looks at together when it may be asked part by part.
+PART = 500
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,27 @@ def blocks_with_holders(
     return {"blocks": [shown for _cidr, shown in found], "nodes": [nodes[name] for name in sorted(nodes)]}
 
 
+def queried_blocks(
+    pools: t.Sequence[StoredPool],
+    blocks: t.Iterable[Object],
+    reservations: Reservations,
+    wanted: BlockFilter,
+    query: Query,
+    *,
+    addresses: bool,
+) -> t.Any:
+    """What a query selects from the result of ``blocks_with_holders``; part by part where the query allows it."""
+    if not query.streams:
+        return query.search(blocks_with_holders(pools, blocks, reservations, wanted, addresses=addresses))
+    selected: list[t.Any] = []
+    rest = iter(blocks)
+    while True:
+        part = list(itertools.islice(rest, PART))
+        if not part:
+            return selected
+        selected += query.search(blocks_with_holders(pools, part, reservations, wanted, addresses=addresses))
+
+
 def shown_holder(entry: AddressHolder) -> dict[str, t.Any]:
     """One address with its holder, as modules return it; what is not recorded is null."""
     holder = entry.holder
@@ -208,6 +233,15 @@ class Query:
                 return True
             waiting.extend(child for child in node["children"] if isinstance(child, dict))
         return False
+
+    @property
+    def streams(self) -> bool:
+        """Whether it may be asked part by part: a projection over ``blocks``, whose results are put end to end."""
+        node = self._compiled.parsed
+        while node["type"] in ("projection", "filter_projection", "flatten"):
+            node = node["children"][0]
+        projected = node is not self._compiled.parsed
+        return bool(projected and node["type"] == "field" and node["value"] == "blocks")
 
     def _invalid(self, error: Exception) -> InvalidInput:
         position = getattr(error, "lex_position", getattr(error, "lexer_position", None))

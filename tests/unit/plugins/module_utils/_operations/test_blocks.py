@@ -13,11 +13,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservatio
     Reservations,
     parse_reservations,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import blocks as blocks_module
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks import (
     BlockFilter,
     Query,
     block_filter,
     blocks_with_holders,
+    queried_blocks,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import pools_with_use
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
@@ -172,6 +174,37 @@ def test_a_query() -> None:
     assert not Query("nodes[?borrowed > `0`].node").mentions("addresses")
     assert Query("{a: blocks[*].addresses}").mentions("addresses")
     assert not Query("'addresses'").mentions("addresses")
+
+
+IN_ORDER = sorted(BLOCKS, key=lambda thing: [int(part) for part in thing["metadata"]["name"][:-3].split(".")])
+
+
+@pytest.mark.parametrize(
+    ("text", "streams"),
+    [
+        ("blocks[]", True),
+        ("blocks[*].cidr", True),
+        ("blocks[].addresses[?kind=='pod'][]", True),
+        ("blocks[].addresses[].name", True),
+        ("blocks[?in_use > `1`].[cidr, length(addresses)]", True),
+        ("blocks[].addresses[0].name", True),
+        ("blocks[][]", True),
+        ("blocks", False),
+        ("blocks[0]", False),
+        ("blocks[:2].cidr", False),
+        ("blocks[].cidr | [0]", False),
+        ("length(blocks)", False),
+        ("nodes[].node", False),
+        ("[blocks[].cidr, nodes[].node]", False),
+    ],
+)
+def test_queries_part_by_part(text: str, streams: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = Query(text)
+    assert query.streams is streams
+    whole = query.search(blocks_with_holders(POOLS, IN_ORDER, Reservations(), BlockFilter()))
+    for size in (1, 2, 3, 10):
+        monkeypatch.setattr(blocks_module, "PART", size)
+        assert queried_blocks(POOLS, IN_ORDER, Reservations(), BlockFilter(), query, addresses=True) == whole
 
 
 @pytest.mark.parametrize(
