@@ -86,6 +86,22 @@ class BlockFilter:
             (attribute.get("secondary") or {}).get("node") == self.node for attribute in spec.get("attributes") or ()
         )
 
+    def may_hold(self, spec: t.Mapping[str, t.Any]) -> bool:
+        """Whether the block can have a chosen address; a cheap look before each holder is told apart."""
+        if self.handle is not None:
+            # Windows once stored handles with a carriage return at their end.
+            return any(
+                (attribute.get("handle_id") or "").partition("\r")[0] == self.handle
+                for attribute in spec.get("attributes") or ()
+            )
+        if self.pod is None:
+            return True
+        return any(
+            (attribute.get(part) or {}).get("pod") == self.pod[1]
+            for attribute in spec.get("attributes") or ()
+            for part in ("secondary", "alternateOwnerAttrs")
+        )
+
     def takes(self, entry: AddressHolder) -> bool:
         if self.address is not None and entry.address != self.address:
             return False
@@ -143,7 +159,7 @@ def blocks_with_holders(
     for block in blocks:
         spec = block["spec"]
         figures = measure(spec, reservations)
-        if not wanted.takes_range(figures.cidr) or not wanted.takes_node(figures, spec):
+        if not (wanted.takes_range(figures.cidr) and wanted.takes_node(figures, spec) and wanted.may_hold(spec)):
             continue
         shown = shown_figures(figures, _pool_of(figures.cidr, named))
         if addresses or wanted.by_address:

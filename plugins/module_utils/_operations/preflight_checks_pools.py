@@ -4,26 +4,15 @@
 
 # This module is private to the collection calico_ops.ipam.
 
-"""Checks of the pools: do they exist, are they legal, do they fit into the cluster."""
+"""Checks of the pools themselves: do they exist, would Calico take them, what does the new one give."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
-    FieldError,
     InvalidInput,
-    InvalidPool,
-)
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_rules import (
-    validate_create,
-    validate_update,
-)
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import (
-    pod_ranges,
-    service_ranges,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import DONE, MIGRATE, RESIZE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools, shown_spec
@@ -34,17 +23,19 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Check,
     Problem,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_definitions import (
+    LEFTOVER_RULE,
+    OVERLAP_RULE,
+    SIZE_RULES,
+    rule_errors,
+    to_write,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
     DECLARE,
     Situation,
     Wanted,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.temporary_cidr import propose_temporary_cidr
-
-# Rules with a check of their own.
-SIZE_RULES = frozenset({"V7", "V8"})
-OVERLAP_RULE = "V24"
-LEFTOVER_RULE = "V25"
 
 
 def pool_exists(now: Situation) -> t.Iterator[Problem]:
@@ -85,11 +76,11 @@ def _began(now: Situation) -> str:
 
 def pool_definition(now: Situation) -> t.Iterator[Problem]:
     """Every rule of Calico's client but those that have a check of their own."""
-    for pool in _to_write(now):
+    for pool in to_write(now):
         if now.target is pool and not pool.spec.get("cidr"):
             yield _missing_cidr(now, pool)
             continue
-        for error in _errors(now, pool):
+        for error in rule_errors(now, pool):
             if error.rule not in SIZE_RULES and error.rule not in (OVERLAP_RULE, LEFTOVER_RULE):
                 yield Problem(BLOCKER, error.message, "Correct the field.", (f"IPPool {pool.name}",))
 
@@ -111,8 +102,8 @@ def _missing_cidr(now: Situation, pool: Wanted) -> Problem:
 
 def block_size_legal(now: Situation) -> t.Iterator[Problem]:
     """V7, V8, and B11 for blocks of a single address."""
-    for pool in _to_write(now):
-        for error in _errors(now, pool):
+    for pool in to_write(now):
+        for error in rule_errors(now, pool):
             if error.rule in SIZE_RULES:
                 yield Problem(BLOCKER, error.message, "Choose another block size.", (f"IPPool {pool.name}",), False)
         if pool.pool is not None and pool.is_new and pool.pool.block_size == pool.pool.cidr.bits:
@@ -123,77 +114,6 @@ def block_size_legal(now: Situation) -> t.Iterator[Problem]:
                 "Choose a larger block, or try it with one pod and waive this check.",
                 (f"IPPool {pool.name}",),
             )
-
-
-def pool_overlap(now: Situation) -> t.Iterator[Problem]:
-    """B09: other pools and the nodes' own addresses."""
-    for pool in _to_write(now):
-        if pool.live is None:
-            for error in _errors(now, pool):
-                if error.rule == OVERLAP_RULE:
-                    yield Problem(BLOCKER, error.message, "Choose a free range.", (f"IPPool {pool.name}",), False)
-        if pool.pool is None:
-            continue
-        inside = [
-            f"Node {node['metadata']['name']}"
-            for node in now.view.nodes
-            if any(pool.pool.cidr.contains(address) for address in _node_addresses(node))
-        ]
-        if inside and pool.is_new:
-            yield Problem(
-                BLOCKER,
-                f"Pool {pool.name!r} ({pool.pool.cidr}) contains the addresses of {len(inside)} nodes, which pods "
-                "would be given too.",
-                "Choose a range without node addresses.",
-                tuple(inside),
-            )
-
-
-def service_cidr(now: Situation) -> t.Iterator[Problem]:
-    """B09: the Service range."""
-    for pool in _new(now):
-        for ranges in service_ranges(now.view):
-            hit = [network for network in ranges.networks if pool.pool is not None and network.overlaps(pool.pool.cidr)]
-            if hit and pool.pool is not None:
-                yield Problem(
-                    BLOCKER,
-                    f"Pool {pool.name!r} ({pool.pool.cidr}) overlaps the Service range {hit[0]} ({ranges.source}).",
-                    "Choose a range outside it.",
-                    (f"IPPool {pool.name}",),
-                )
-                break
-
-
-def pool_inside_cluster_cidr(now: Situation) -> t.Iterator[Problem]:
-    """B23 and B24, by the first source of spec ippool.md §7.4 that names this IP version."""
-    severity = WARNING if now.request.procedure == DECLARE else BLOCKER
-    sources = list(pod_ranges(now.view))
-    for pool in _new(now):
-        if pool.pool is None or "LoadBalancer" in pool.pool.allowed_uses:
-            continue
-        cidr = pool.pool.cidr
-        named = [ranges for ranges in sources if any(network.version == cidr.version for network in ranges.networks)]
-        if not named:
-            yield Problem(
-                NOTE,
-                f"Nothing in the cluster names its IPv{cidr.version} pod range, so whether pool {pool.name!r} ({cidr}) "
-                "lies inside it could not be checked.",
-            )
-        elif not any(network.contains(cidr) for network in named[0].networks):
-            ranges = ", ".join(str(network) for network in named[0].networks if network.version == cidr.version)
-            yield Problem(
-                severity,
-                f"Pool {pool.name!r} ({cidr}) is not inside the cluster's pod range {ranges} ({named[0].source}): "
-                "kube-proxy may masquerade its traffic, and policies by pod then deny it.",
-                _inside_remedy(now, pool),
-                (f"IPPool {pool.name}",),
-            )
-
-
-def _inside_remedy(now: Situation, pool: Wanted) -> str:
-    proposal = propose_temporary_cidr(now) if now.target is pool else None
-    free = f" such as {proposal.cidr}" if proposal is not None else ""
-    return f"Choose a range inside it{free}, or widen the pod range first and restart kube-proxy."
 
 
 def non_canonical_cidr(now: Situation) -> t.Iterator[Problem]:
@@ -331,48 +251,6 @@ def last_pool(now: Situation) -> t.Iterator[Problem]:
             )
 
 
-def _to_write(now: Situation) -> list[Wanted]:
-    """Pools whose definition is going to be written."""
-    return [pool for pool in now.wanted if not pool.deleted]
-
-
-def _new(now: Situation) -> list[Wanted]:
-    """Pools with a range that the cluster has not had before."""
-    names = {now.source.name} if now.source is not None else set()
-    return [pool for pool in now.wanted if pool.is_new and pool.name not in names]
-
-
-def _errors(now: Situation, pool: Wanted) -> tuple[FieldError, ...]:
-    try:
-        if pool.live is not None:
-            validate_update(pool.name, pool.live.spec, pool.spec)
-        else:
-            validate_create(pool.name, pool.spec, _others(now, pool), ())
-    except InvalidPool as error:
-        return error.errors
-    return ()
-
-
-def _others(now: Situation, pool: Wanted) -> list[Pool]:
-    gone = {other.name for other in now.wanted if other.deleted} | {pool.name}
-    others = [other for other in engine_pools(now.view.pools) if other.name not in gone]
-    known = {other.name for other in others}
-    others += [
-        other.pool
-        for other in now.wanted
-        if other is not pool and other.pool is not None and not other.deleted and other.name not in known | {pool.name}
-    ]
-    return others
-
-
-def _node_addresses(node: t.Mapping[str, t.Any]) -> t.Iterator[t.Any]:
-    for entry in (node.get("status") or {}).get("addresses") or []:
-        try:
-            yield parse_address(entry.get("address"))
-        except InvalidInput:
-            continue
-
-
 def _is_tunnelled(spec: t.Mapping[str, t.Any]) -> bool:
     return spec.get("ipipMode") != "Never" or spec.get("vxlanMode") != "Never"
 
@@ -389,9 +267,6 @@ CHECKS = (
     POOL_EXISTS,
     Check("pool-definition", "Calico would take the pools", ("B06", "B10"), pool_definition, False),
     Check("block-size-legal", "the block size is possible", ("B11",), block_size_legal, True),
-    Check("pool-overlap", "the pools overlap nothing", ("B09",), pool_overlap),
-    Check("service-cidr", "the pools lie outside the Service range", ("B09",), service_cidr),
-    Check("pool-inside-cluster-cidr", "the pools lie inside the pod range", ("B23", "B24"), pool_inside_cluster_cidr),
     Check("non-canonical-cidr", "the old pool can be updated", ("B10",), non_canonical_cidr),
     Check("load-balancer-pool", "no pool is for Services", ("B30",), load_balancer_pool, False),
     Check("pool-field-diff", "the new pool gives what the old one gave", ("B12",), pool_field_diff),

@@ -15,6 +15,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import
     preflight_checks_cluster,
     preflight_checks_ipam,
     preflight_checks_pools,
+    preflight_checks_ranges,
     preflight_checks_requests,
     preflight_checks_workloads,
 )
@@ -44,6 +45,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
 CHECKS: tuple[Check, ...] = (
     *preflight_checks_cluster.CHECKS,
     *preflight_checks_pools.CHECKS,
+    *preflight_checks_ranges.CHECKS,
     *preflight_checks_capacity.CHECKS,
     *preflight_checks_ipam.CHECKS,
     *preflight_checks_requests.CHECKS,
