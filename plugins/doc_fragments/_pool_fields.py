@@ -214,7 +214,7 @@ options:
       namespace_selector:
         description:
           - Selector of the namespaces whose pods may get addresses of the pool. Empty means every namespace.
-          - Needs an O(pools.allowed_uses) without V(Tunnel).
+          - Needs an O(pools[].allowed_uses) without V(Tunnel).
         type: str
         aliases: [namespaceSelector]
       allowed_uses:

@@ -116,7 +116,12 @@ def run_module(tmp_path: Path, *extra: str, **options: t.Any) -> dict[str, t.Any
     arguments = json.dumps({"data_dir": str(tmp_path / "data"), "scenario": "small", "speed": 50, **options})
     done = subprocess.run(
         [str(BIN / "ansible"), "localhost", "-m", "calico_ops.ipam.twin", "-a", arguments, *extra],
-        env=dict(environment(), ANSIBLE_LOAD_CALLBACK_PLUGINS="1", ANSIBLE_STDOUT_CALLBACK="ansible.builtin.minimal"),
+        env=dict(
+            environment(),
+            ANSIBLE_LOAD_CALLBACK_PLUGINS="1",
+            ANSIBLE_STDOUT_CALLBACK="ansible.builtin.minimal",
+            ANSIBLE_CALLBACK_RESULT_FORMAT="json",
+        ),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

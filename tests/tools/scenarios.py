@@ -20,8 +20,8 @@ def main() -> int:
     for name in names:
         print(f"== {name}", flush=True)
         environment = dict(os.environ, MOLECULE_EPHEMERAL_DIRECTORY=str(ROOT / ".work" / "molecule" / name))
-        command = ["molecule", "--no-command-borders", "test", "--scenario-name", name]
-        if subprocess.run(command, cwd=ROOT / "extensions", env=environment, check=False).returncode != 0:
+        command = ["molecule", "test", "--no-command-borders", "--scenario-name", name]
+        if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode != 0:
             failed.append(name)
     print(f"scenarios: {len(names) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
