@@ -31,7 +31,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 # Values that would let a reader into the cluster, wherever they stand in an inline kubeconfig.
 SECRET_KEYS = frozenset({"token", "password", "client-key-data"})
 
-Report = t.Callable[[object], None]
+Report = t.Callable[[object], object]
 
 
 @dataclass(frozen=True)

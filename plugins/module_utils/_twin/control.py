@@ -16,6 +16,7 @@
 ``faults``                DELETE  forget all rules
 ``settle``                POST    ``{"seconds": 120}`` answers when the cluster is at rest, or after that virtual time
 ``restart-calico-node``   POST    ``?node=``: calico-node's start-up logic on that node
+``compact``               POST    forget the history, as etcd does: older watches and continue tokens are expired
 ========================  ======  =======================================================
 """
 
@@ -60,6 +61,7 @@ class Control:
             ("POST", "faults"): self._add_faults,
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "restart-calico-node"): self._restart_calico_node,
+            ("POST", "compact"): self._compact,
         }
         action = actions.get((request.method, name))
         if action is not None:
@@ -92,6 +94,10 @@ class Control:
     def _clear_faults(self, _request: Request) -> t.Any:
         self._twin.faults.clear()
         return {"rules": []}
+
+    def _compact(self, _request: Request) -> t.Any:
+        self._twin.objects.compact()
+        return {"revision": self._twin.objects.revision}
 
     def _restart_calico_node(self, request: Request) -> t.Any:
         node = request.query.get("node", "")
