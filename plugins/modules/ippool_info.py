@@ -101,17 +101,18 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import pools_with_use
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import measured, pools_with_use
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 
 
 def operate(context: Context) -> dict[str, t.Any]:
     store = KubernetesStore(context.api)
+    reservations = store.reservations()
     found = pools_with_use(
         read_pools(context.api),
-        store.raw_blocks(),
-        store.reservations(),
+        measured(store.raw_blocks(), reservations),
+        reservations,
         name=context.params["name"],
         cidr=context.params["cidr"],
     )

@@ -51,28 +51,26 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks import (
-    block_filter,
-    blocks_with_holders,
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import (
+    block_rows,
+    measured,
+    pools_with_use,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import pools_with_use
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools, require
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report import render
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
-
-FILTERS = ("pool", "node", "cidr", "address", "pod", "handle")
 
 
 def operate(context: Context) -> dict[str, t.Any]:
     name = context.params["pool"]
     store = KubernetesStore(context.api)
-    pools = read_pools(context.api)
-    wanted = block_filter({**dict.fromkeys(FILTERS), "pool": name}, pools)
-    # Both tables come from one reading, so that their figures agree.
-    raw, reservations = list(store.raw_blocks()), store.reservations()
-    use = pools_with_use(pools, raw, reservations, name=name)
-    blocks = blocks_with_holders(pools, raw, reservations, wanted, addresses=False)
-    return {"changed": False, "lines": render(use["pools"], blocks["blocks"])}
+    pools, reservations = read_pools(context.api), store.reservations()
+    if name is not None:
+        require(pools, name)
+    # Both tables come from one reading, so that they agree.
+    figures = list(measured(store.raw_blocks(), reservations))
+    use = pools_with_use(pools, figures, reservations, name=name)
+    return {"changed": False, "lines": render(use["pools"], block_rows(figures, pools, name))}
 
 
 def main() -> None:

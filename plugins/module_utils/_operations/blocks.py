@@ -26,7 +26,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
     parse_network,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilization import (
     AddressHolder,
@@ -34,7 +33,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilizatio
     holders,
     measure,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import shown_figures
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import pool_of, shown_figures
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.libraries import load_jmespath
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
@@ -161,7 +160,7 @@ def blocks_with_holders(
         figures = measure(spec, reservations)
         if not (wanted.takes_range(figures.cidr) and wanted.takes_node(figures, spec) and wanted.may_hold(spec)):
             continue
-        shown = shown_figures(figures, _pool_of(figures.cidr, named))
+        shown = shown_figures(figures, pool_of(figures.cidr, named))
         if addresses or wanted.by_address:
             entries = [shown_holder(entry) for entry in holders(spec) if wanted.takes(entry)]
             if wanted.by_address and not entries:
@@ -275,13 +274,6 @@ class Query:
 def _first(entry: tuple[Network, t.Any]) -> tuple[int, int, int]:
     network = entry[0]
     return (network.version, network.value, network.prefix)
-
-
-def _pool_of(cidr: Network, pools: t.Iterable[Pool]) -> str | None:
-    for pool in pools:
-        if pool.cidr.overlaps(cidr):
-            return pool.name
-    return None
 
 
 def _count(nodes: dict[str, dict[str, t.Any]], figures: BlockFigures) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilization import BlockFigures, Tally, measure
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool, engine_pools
@@ -25,7 +26,7 @@ NOTHING_USED: dict[str, t.Any] = {
 
 def pools_with_use(
     pools: t.Sequence[StoredPool],
-    blocks: t.Iterable[Object],
+    blocks: t.Iterable[BlockFigures],
     reservations: Reservations,
     *,
     name: str | None = None,
@@ -38,20 +39,44 @@ def pools_with_use(
     """
     wanted = None if cidr is None else parse_network(cidr)
     tally = Tally(engine_pools(pools), reservations)
-    for block in blocks:
-        tally.add(measure(block["spec"], reservations))
-    use = {figures.pool.name: figures for figures in tally.pools()}
+    for figures in blocks:
+        tally.add(figures)
+    use = {each.pool.name: each for each in tally.pools()}
     shown = []
     for stored in pools:
-        figures = use.get(stored.name)
+        used = use.get(stored.name)
         if name is not None and stored.name != name:
             continue
-        if wanted is not None and (figures is None or figures.pool.cidr != wanted):
+        if wanted is not None and (used is None or used.pool.cidr != wanted):
             continue
         # A pool whose CIDR does not parse takes part in nothing.
-        shown.append({**stored.shown(), "utilization": NOTHING_USED if figures is None else figures.shown()})
-    strays = [shown_figures(figures, None) for figures in tally.strays] if name is None and wanted is None else []
+        shown.append({**stored.shown(), "utilization": NOTHING_USED if used is None else used.shown()})
+    strays = [shown_figures(each, None) for each in tally.strays] if name is None and wanted is None else []
     return {"pools": shown, "strays": strays}
+
+
+def measured(blocks: t.Iterable[Object], reservations: Reservations) -> t.Iterator[BlockFigures]:
+    """The figures of stored blocks, which are small; the blocks themselves can go."""
+    for block in blocks:
+        yield measure(block["spec"], reservations)
+
+
+def block_rows(
+    figures: t.Iterable[BlockFigures], pools: t.Sequence[StoredPool], name: str | None = None
+) -> list[dict[str, t.Any]]:
+    """Blocks in numbers, in order of address; with ``name`` those of one pool."""
+    named = sorted(engine_pools(pools), key=lambda pool: pool.name)
+    ordered = sorted(figures, key=lambda each: (each.cidr.version, each.cidr.value, each.cidr.prefix))
+    rows = [shown_figures(each, pool_of(each.cidr, named)) for each in ordered]
+    return [row for row in rows if name is None or row["pool"] == name]
+
+
+def pool_of(cidr: Network, pools: t.Iterable[Pool]) -> str | None:
+    """The name of the first of ``pools`` that the block overlaps."""
+    for pool in pools:
+        if pool.cidr.overlaps(cidr):
+            return pool.name
+    return None
 
 
 def shown_figures(figures: BlockFigures, pool: str | None) -> dict[str, t.Any]:

@@ -21,7 +21,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks
     blocks_with_holders,
     queried_blocks,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import pools_with_use
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import measured, pools_with_use
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
 
 
@@ -234,7 +234,8 @@ def test_queries_that_cannot_be_evaluated(text: str) -> None:
 
 
 def test_pools_with_their_use() -> None:
-    result = pools_with_use(POOLS, BLOCKS, parse_reservations(["10.0.0.8/30"]))
+    reserved = parse_reservations(["10.0.0.8/30"])
+    result = pools_with_use(POOLS, measured(BLOCKS, reserved), reserved)
     assert [pool["name"] for pool in result["pools"]] == ["a", "b", "broken"]
     assert result["pools"][0]["utilization"] == {
         "addresses": {"capacity": 16, "in_use": 4, "reserved": 4, "free": 8},
@@ -250,7 +251,7 @@ def test_pools_with_their_use() -> None:
 
 def test_chosen_pools() -> None:
     def names(**chosen: str) -> list[str]:
-        result = pools_with_use(POOLS, BLOCKS, Reservations(), **chosen)
+        result = pools_with_use(POOLS, measured(BLOCKS, Reservations()), Reservations(), **chosen)
         assert result["strays"] == []
         return [pool["name"] for pool in result["pools"]]
 
