@@ -145,7 +145,7 @@ def _wanted(accept: str) -> str:
             return "aggregated"
     if not entries:
         return "plain"
-    raise not_acceptable((JSON, "application/yaml", "application/vnd.kubernetes.protobuf"))
+    raise not_acceptable((JSON,))
 
 
 def _resource(kind: Kind) -> Object:

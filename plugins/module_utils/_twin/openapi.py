@@ -31,7 +31,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects impo
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.served import ServedKinds
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import method_not_allowed, unknown_path
 
-_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _META = "V1ObjectMeta"
 _TYPES: dict[str, Object] = {
     "s": {"type": "string"},
