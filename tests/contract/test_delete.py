@@ -85,6 +85,11 @@ def test_orphaning_goes_through_a_finalizer(cluster: Cluster, held: str, where: 
     _release(cluster, held)
 
 
+def test_the_deprecated_option_answers_202(cluster: Cluster, held: str) -> None:
+    assert cluster.delete(held, {"orphanDependents": False}).status == 202
+    _release(cluster, held)
+
+
 def test_an_unknown_propagation(cluster: Cluster, held: str) -> None:
     status = cluster.delete(held, {"propagationPolicy": "Sideways"}).refused(422, "Invalid")
     assert status["message"].startswith("DeleteOptions.meta.k8s.io")

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import not_acceptable
 
-ACCEPTED = ("application/json", "application/yaml")
+# The real server can also write YAML, CBOR and, for built-in types, protobuf.
+ACCEPTED = ("application/json",)
 _META = "meta.k8s.io"
 
 
@@ -23,7 +24,6 @@ class Form:
 
     style: str = "object"
     version: str = "v1"
-    yaml: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,16 @@ def form_of(accept: str, *, lists: bool) -> Form:
 
 
 def _form(clause: Clause, lists: bool) -> Form | None:
-    if clause.media_type not in ("application/json", "application/yaml", "*/*", "application/*"):
+    if clause.media_type not in ("application/json", "*/*", "application/*"):
         return None
-    yaml = clause.media_type == "application/yaml"
     style = clause.parameters.get("as", "")
     if not style:
-        return Form(yaml=yaml)
+        return Form()
     version = clause.parameters.get("v", "")
     if clause.parameters.get("g") != _META or version not in ("v1", "v1beta1"):
         return None
     if style == "Table":
-        return Form("table", version, yaml)
+        return Form("table", version)
     if style == ("PartialObjectMetadataList" if lists else "PartialObjectMetadata"):
-        return Form("metadata", version, yaml)
+        return Form("metadata", version)
     return None

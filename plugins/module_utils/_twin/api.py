@@ -21,6 +21,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     NAMESPACES,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import deletion
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.admission import (
+    Admission,
+    DeleteAdmission,
+    NoSchemas,
+    Schemas,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.definitions import (
     Definitions,
@@ -68,64 +74,18 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status impor
     not_found,
     success,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.subresources import Subresources
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.writes import (
+    counts,
+    new_finalizers,
+    status_only,
+    with_status_of,
+)
 
 _GENERATE_ATTEMPTS = 8
 _PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public")
-# Types that count changes of their annotations as well.
-_ANNOTATIONS_COUNT = frozenset({("apps", "deployments")})
-# Types whose /status may change labels and annotations.
-_STATUS_WITH_METADATA = frozenset({("", "pods"), ("", "nodes")})
-# The deployment controller notes the revision by way of the status; that counts as no change of the spec.
-_STATUS_WITH_ANNOTATIONS = frozenset({("apps", "deployments")})
 # Types that keep the status a client sends on create.
 _STATUS_ON_CREATE = frozenset({("", "nodes")})
-
-
-class Schemas(t.Protocol):
-    """What the API server needs from ``schema.py``."""
-
-    def admit(
-        self,
-        kind: Kind,
-        obj: Object,
-        old: Object | None,
-        *,
-        field_validation: str = "Warn",
-        subresource: str | None = None,
-        patch: t.Any = None,
-    ) -> tuple[Object, t.Sequence[str]]:
-        """The object pruned, defaulted and validated, and the warnings. Raises ``Fault``."""
-
-    def install(self, crd: Object) -> t.Any: ...
-
-    def remove(self, crd_name: str) -> t.Any: ...
-
-
-class NoSchemas:
-    """Takes everything as it is: for tests of rules that need no schema."""
-
-    def admit(
-        self,
-        kind: Kind,
-        obj: Object,
-        old: Object | None,
-        *,
-        field_validation: str = "Warn",
-        subresource: str | None = None,
-        patch: t.Any = None,
-    ) -> tuple[Object, t.Sequence[str]]:
-        return obj, ()
-
-    def install(self, crd: Object) -> None:
-        """Learns nothing."""
-
-    def remove(self, crd_name: str) -> None:
-        """Has nothing to forget."""
-
-
-# Admission: may return another object, or raise a Fault to refuse. ``old`` is None on create.
-Admission = t.Callable[[Kind, Object, t.Optional[Object], WriteOptions], Object]
-DeleteAdmission = t.Callable[[Kind, Object, DeleteOptions], None]
 
 
 class ApiServer:
@@ -146,7 +106,7 @@ class ApiServer:
         self.definitions = Definitions(objects, self.served, self.schemas)
         self.admissions: list[Admission] = []
         self.delete_admissions: list[DeleteAdmission] = []
-        self._handlers: dict[tuple[str, str, str], SubresourceHandler] = {}
+        self.subresources = Subresources(self.served)
         self._creators: dict[tuple[str, str], SubresourceHandler] = {}
 
     # ---- extension points
@@ -155,7 +115,7 @@ class ApiServer:
         self, plural: str, subresource: str, handler: SubresourceHandler, *, group: str = ""
     ) -> None:
         """Let ``handler`` answer every request to a subresource, such as pods/eviction."""
-        self._handlers[(group, plural, subresource)] = handler
+        self.subresources.register(group, plural, subresource, handler)
 
     def register_create(self, group: str, plural: str, handler: SubresourceHandler) -> None:
         """Let ``handler`` answer POST for a type that is never stored (reviews)."""
@@ -306,10 +266,10 @@ class ApiServer:
         """PUT to an object or its status."""
         kind, options = self.served.kind_of(resource), options or WriteOptions()
         _check_scope(kind, namespace)
-        handled = self._handled("update", kind, subresource, name, namespace, body, options)
+        handled = self.subresources.answer("update", kind, subresource, name, namespace, body, options)
         if handled is not None:
             return handled
-        self._check_subresource(kind, subresource, name)
+        self.subresources.check(kind, subresource, name)
         obj = check_type(kind, body)
         metadata = metadata_of(obj)
         check_shape(kind, metadata)
@@ -356,10 +316,10 @@ class ApiServer:
         """PATCH with a JSON, merge or strategic patch; ``body`` is the decoded patch."""
         kind, options = self.served.kind_of(resource), options or WriteOptions()
         _check_scope(kind, namespace)
-        handled = self._patch_handled(kind, subresource, name, namespace, body, media_type, options)
+        handled = self.subresources.patch(kind, subresource, name, namespace, body, media_type, options)
         if handled is not None:
             return handled
-        self._check_subresource(kind, subresource, name)
+        self.subresources.check(kind, subresource, name)
         old = self.objects.entry(resource, namespace, name)
         if old is None:
             raise not_found(resource, name)
@@ -400,20 +360,20 @@ class ApiServer:
             elif key != "generateName":
                 metadata.pop(key, None)
         if subresource == "status":
-            metadata, obj = _status_only(kind, old, obj, metadata)
+            metadata, obj = status_only(kind, old, obj, metadata)
         elif subresource != "finalize" and kind.has_status:
-            obj = _with_status_of(old, obj)
+            obj = with_status_of(old, obj)
         if subresource == "finalize":
             finalizers = (obj.get("spec") or {}).get("finalizers") or []
             obj = {**old, "spec": {**(old.get("spec") or {}), "finalizers": finalizers}}
             metadata = dict(before)
-        causes = check_labels(metadata) + _new_finalizers(before, metadata)
+        causes = check_labels(metadata) + new_finalizers(before, metadata)
         if causes:
             raise invalid(resource.kind, resource.group, name, causes)
         obj, warnings = self._admit(kind, arranged(kind, obj, metadata), old, options, subresource, patch)
         if resource == CUSTOM_RESOURCE_DEFINITIONS:
             obj = accepted(obj, self.clock.timestamp())
-        if subresource != "status" and _counts(kind, old, obj):
+        if subresource != "status" and counts(kind, old, obj):
             metadata = dict(obj["metadata"])
             metadata["generation"] = (before.get("generation") or 0) + 1
             obj = arranged(kind, obj, metadata)
@@ -432,10 +392,10 @@ class ApiServer:
         """GET of a subresource: the object itself for status, what the handler says for others."""
         kind = self.served.kind_of(resource)
         _check_scope(kind, namespace)
-        handled = self._handled("get", kind, subresource, name, namespace, {}, WriteOptions())
+        handled = self.subresources.answer("get", kind, subresource, name, namespace, {}, WriteOptions())
         if handled is not None:
             return handled.object
-        self._check_subresource(kind, subresource, name)
+        self.subresources.check(kind, subresource, name)
         return self.get(resource, name, namespace)
 
     def create_subresource(
@@ -450,56 +410,13 @@ class ApiServer:
         """POST to a subresource, such as pods/eviction or pods/binding."""
         kind = self.served.kind_of(resource)
         _check_scope(kind, namespace)
-        handled = self._handled("create", kind, subresource, name, namespace, body, options or WriteOptions())
+        handled = self.subresources.answer(
+            "create", kind, subresource, name, namespace, body, options or WriteOptions()
+        )
         if handled is None:
-            self._check_subresource(kind, subresource, name)
+            self.subresources.check(kind, subresource, name)
             raise method_not_allowed()
         return handled
-
-    def _handled(
-        self,
-        verb: str,
-        kind: Kind,
-        subresource: str | None,
-        name: str,
-        namespace: str | None,
-        body: t.Any,
-        options: WriteOptions,
-    ) -> Answer | None:
-        handler = self._handlers.get((kind.resource.group, kind.resource.plural, subresource or ""))
-        if handler is None:
-            return None
-        described = kind.subresource(subresource or "")
-        if described is not None and verb not in described.verbs:
-            raise method_not_allowed()
-        if not isinstance(body, dict):
-            raise bad_request("couldn't get version/kind; json parse error")
-        return handler(SubresourceCall(verb, kind, subresource or "", name, namespace, body, options))
-
-    def _patch_handled(
-        self,
-        kind: Kind,
-        subresource: str | None,
-        name: str,
-        namespace: str | None,
-        patch: t.Any,
-        media_type: str,
-        options: WriteOptions,
-    ) -> Answer | None:
-        """A patch of a handled subresource is a get, the patch, and an update."""
-        current = self._handled("get", kind, subresource, name, namespace, {}, options) if subresource else None
-        if current is None:
-            return None
-        patched = apply_patch(kind, current.object, patch, media_type)
-        return self._handled("update", kind, subresource, name, namespace, patched, options)
-
-    def _check_subresource(self, kind: Kind, subresource: str | None, name: str) -> None:
-        if not subresource or kind.subresource(subresource) is not None:
-            return
-        if kind.custom:
-            # What is not enabled for a custom resource answers like a missing object (2).
-            raise not_found(kind.resource, name)
-        raise self.served.missing(kind.resource.group, kind.resource.version)
 
     # ---- delete (9, 10)
 
@@ -535,7 +452,8 @@ class ApiServer:
                 self._remove(kind, namespace, name)
         if verdict.remove and (resource.group, resource.plural) not in deletion.RETURNS_OBJECT:
             return Answer(200, success(_deleted_details(resource, entry.object)))
-        return Answer(200, last)
+        waits = not verdict.remove and options.deprecated_background
+        return Answer(202 if waits else 200, last)
 
     def delete_collection(
         self,
@@ -578,53 +496,3 @@ def _deleted_details(resource: Resource, obj: Object) -> Object:
     details["kind"] = resource.plural
     details["uid"] = obj["metadata"].get("uid", "")
     return details
-
-
-def _with_status_of(old: Object, obj: Object) -> Object:
-    """The main resource leaves the status alone (4)."""
-    merged = {key: value for key, value in obj.items() if key != "status"}
-    if "status" in old:
-        merged["status"] = old["status"]
-    return merged
-
-
-def _status_only(kind: Kind, old: Object, obj: Object, metadata: Object) -> tuple[Object, Object]:
-    """``/status`` changes the status only; on pods and nodes labels and annotations too (4)."""
-    kept = dict(old["metadata"])
-    if (kind.resource.group, kind.resource.plural) in _STATUS_WITH_METADATA:
-        for key in ("labels", "annotations"):
-            kept[key] = metadata.get(key)
-    elif (kind.resource.group, kind.resource.plural) in _STATUS_WITH_ANNOTATIONS:
-        kept["annotations"] = metadata.get("annotations")
-    merged = {key: value for key, value in old.items() if key != "status"}
-    if obj.get("status") is not None:
-        merged["status"] = obj["status"]
-    return kept, merged
-
-
-def _new_finalizers(before: Object, metadata: Object) -> list[Cause]:
-    if "deletionTimestamp" not in before:
-        return []
-    added = [each for each in metadata.get("finalizers") or [] if each not in (before.get("finalizers") or [])]
-    if not added:
-        return []
-    shown = ", ".join(f'"{each}"' for each in added)
-    message = (
-        "Forbidden: no new finalizers can be added if the object is being deleted, "
-        f"found new finalizers []string{{{shown}}}"
-    )
-    return [Cause("FieldValueForbidden", message, "metadata.finalizers")]
-
-
-def _counts(kind: Kind, old: Object, obj: Object) -> bool:
-    """Whether the change is one of the kind that ``metadata.generation`` counts (4)."""
-    place = (kind.resource.group, kind.resource.plural)
-    if not (kind.generation or kind.custom) or place == ("", "pods"):
-        return False
-    if kind.custom:
-        ignored = {"metadata", "status"} if kind.has_status else {"metadata"}
-        keys = (old.keys() | obj.keys()) - ignored
-        return any(old.get(key) != obj.get(key) for key in keys)
-    if old.get("spec") != obj.get("spec"):
-        return True
-    return place in _ANNOTATIONS_COUNT and old["metadata"].get("annotations") != obj["metadata"].get("annotations")

@@ -44,6 +44,8 @@ class DeleteOptions:
     propagation: t.Optional[str] = None
     dry_run: bool = False
     user: str = "system:admin"
+    # ``orphanDependents: false``, which answers 202 instead of 200 when the object waits for something.
+    deprecated_background: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,4 +152,5 @@ def delete_options_of(body: t.Any, query: t.Mapping[str, str], user: str = "syst
         propagation=propagation,
         dry_run=dry_run_of(dry_run, "DeleteOptions"),
         user=user,
+        deprecated_background=orphan is False,
     )

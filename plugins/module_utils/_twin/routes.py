@@ -160,7 +160,7 @@ class Routes:
             deleting = delete_options_of(_optional_body(request), request.query, request.user.name)
             answer = self.api.delete(resource, info.name, namespace, deleting)
             if answer.object.get("kind") == "Status":
-                return json_reply(200, answer.object)
+                return json_reply(answer.code, answer.object)
             return self._reply(request, kind, answer, [])
         raise method_not_allowed()
 
