@@ -49,7 +49,7 @@ def test_the_life_of_a_config_map(client: lightkube.Client, namespace: str) -> N
 
 
 def test_pages(client: lightkube.Client) -> None:
-    for _ in range(5):
+    for _turn in range(5):
         client.create(ConfigMap(metadata=ObjectMeta(generateName="page-", labels={"page": "yes"})))
     found = list(client.list(ConfigMap, labels={"page": "yes"}, chunk_size=2))
     assert len(found) == 5

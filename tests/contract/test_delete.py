@@ -140,7 +140,7 @@ def test_orphans_stay(cluster: Cluster, maps: str) -> None:
 
 
 def test_a_collection(cluster: Cluster, maps: str) -> None:
-    names = sorted(unique("many") for _ in range(3))
+    names = sorted(unique("many") for _turn in range(3))
     for name in names:
         cluster.post(maps, config_map(name, labels={"set": names[0]})).made()
     answer = cluster.delete(maps, labelSelector=f"set={names[0]}").made()

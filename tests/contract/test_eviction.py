@@ -30,7 +30,7 @@ class Group:
         self.names: list[str] = []
 
     def start(self, count: int, **spec: t.Any) -> None:
-        for _ in range(count):
+        for _turn in range(count):
             name = unique(self.label)
             self.names.append(name)
             self.cluster.post(self.pods, pod(name, {"app": self.label}, **spec)).made()

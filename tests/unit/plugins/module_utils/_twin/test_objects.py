@@ -69,8 +69,8 @@ def test_order_is_that_of_etcd() -> None:
     store = ObjectStore()
     for namespace, name in (("a", "z"), ("a-b", "x"), ("a", "b"), ("a0", "c")):
         store.create(CONFIG_MAPS, obj(name, namespace))
-    assert [key for key, _ in keys(store)] == ["a-b/x", "a/b", "a/z", "a0/c"]
-    assert [key for key, _ in keys(store, "a")] == ["a/b", "a/z"]
+    assert [key for key, _value in keys(store)] == ["a-b/x", "a/b", "a/z", "a0/c"]
+    assert [key for key, _value in keys(store, "a")] == ["a/b", "a/z"]
     assert keys(store, "none") == []
 
 
@@ -187,7 +187,7 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
     path = str(tmp_path / "objects.sqlite")
     writer = subprocess.Popen([sys.executable, "-c", _WRITER, path], stdout=subprocess.PIPE, text=True)
     output = t.cast(t.IO[str], writer.stdout)
-    for _ in range(200):
+    for _turn in range(200):
         output.readline()
     os.kill(writer.pid, signal.SIGKILL)
     acknowledged = 200 + len(output.read().split("\n")) - 1

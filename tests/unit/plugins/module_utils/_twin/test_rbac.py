@@ -198,7 +198,7 @@ def _handshake(folder: Path, authority: Path, certificate: Path, key: Path) -> t
     server = serving.wrap_bio(to_server, to_client, server_side=True)
     client = asking.wrap_bio(to_client, to_server, server_hostname="127.0.0.1")
     done: set[str] = set()
-    for _ in range(10):
+    for _turn in range(10):
         for name, end in (("client", client), ("server", server)):
             try:
                 end.do_handshake()
