@@ -26,6 +26,20 @@ def test_a_refusal_on_demand(faulty: Cluster, maps: str) -> None:
     faulty.get(f"{maps}/x").refused(404, "NotFound")
 
 
+@pytest.mark.parametrize(
+    ("code", "text", "retry"),
+    [(429, "Too many requests, please try again later.", 1), (503, "service unavailable", None)],
+)
+def test_overload_and_a_broken_aggregated_api_are_plain_text(
+    faulty: Cluster, maps: str, code: int, text: str, retry: int | None
+) -> None:
+    rule = {"verb": "list", "resource": "configmaps", "code": code, "text": text}
+    faulty.post("/twin/v1/faults", {**rule, **({"retryAfterSeconds": retry} if retry else {})}).made()
+    answer = faulty.get(maps)
+    assert (answer.status, answer.media_type, answer.text.strip()) == (code, "text/plain", text)
+    assert answer.headers.get("Retry-After") == (str(retry) if retry else None)
+
+
 @pytest.mark.parametrize(("when", "carried_out"), [("before", False), ("after", True)])
 def test_a_lost_answer(faulty: Cluster, maps: str, when: str, carried_out: bool) -> None:
     name = unique("lost")

@@ -15,8 +15,8 @@ posted to ``/twin/v1/faults`` as JSON, either one rule or a list::
 ``verb`` is what RBAC calls it (get, list, watch, create, update, patch, delete), ``resource`` the
 plural; what a rule leaves out matches everything. Exactly one of these says what happens:
 
-* ``code``: this HTTP code with a Status body (``reason``, ``message``, ``retryAfterSeconds``),
-  and the request is not carried out;
+* ``code``: this HTTP code with a Status body (``reason``, ``message``, ``retryAfterSeconds``) or,
+  with ``text``, in plain text, and the request is not carried out;
 * ``drop``: ``before`` cuts the connection without carrying the request out, ``after`` carries it
   out and loses the answer;
 * ``delaySeconds``: real seconds before the request is carried out (may go with any other);
@@ -89,7 +89,7 @@ def parse_rule(body: t.Any) -> Rule:
     if not isinstance(body, dict):
         raise InvalidInput(f"A fault rule must be a JSON object, not {body!r}.", "rule", body)
     known = {*_MATCH, "skip", "count", "code", "reason", "message", "retryAfterSeconds", "drop", "delaySeconds"}
-    for key in sorted(set(body) - known - {"expire"}):
+    for key in sorted(set(body) - known - {"expire", "text"}):
         raise InvalidInput(f"A fault rule has no field {key}.", key, body[key])
     match = {key: str(body[key]) for key in _MATCH if key in body}
     if match.get("verb", "get") not in VERBS:
@@ -123,6 +123,9 @@ def _fault(body: Object) -> Fault:
         seconds = int(_number(body, "retryAfterSeconds", 0))
         details["retryAfterSeconds"] = seconds
         headers["Retry-After"] = str(seconds)
+    if "text" in body:
+        # As overload and a broken aggregated API answer (spec kubernetes-api-behaviour.md 16).
+        return Fault(code, text=str(body["text"]) + "\n", headers=headers)
     message = str(body.get("message", "injected by the twin's fault rules"))
     return failure(code, message, str(body.get("reason", _REASONS.get(code, ""))), details or None, headers)
 
