@@ -27,6 +27,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.admission im
     NoSchemas,
     Schemas,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.builtin import decode
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.definitions import (
     Definitions,
@@ -164,7 +165,8 @@ class ApiServer:
             raise method_not_allowed()
         creator = self._creators.get((resource.group, resource.plural))
         if creator is not None:
-            return creator(SubresourceCall("create", kind, "", "", namespace, check_type(kind, body), options))
+            review, _unknown = decode(kind, check_type(kind, body), None)
+            return creator(SubresourceCall("create", kind, "", "", namespace, review, options))
         if "create" not in kind.verbs:
             raise method_not_allowed()
         obj = check_type(kind, body)
@@ -269,7 +271,7 @@ class ApiServer:
         handled = self.subresources.answer("update", kind, subresource, name, namespace, body, options)
         if handled is not None:
             return handled
-        self.subresources.check(kind, subresource, name)
+        self.subresources.check(kind, subresource, name, "update")
         obj = check_type(kind, body)
         metadata = metadata_of(obj)
         check_shape(kind, metadata)
@@ -319,7 +321,7 @@ class ApiServer:
         handled = self.subresources.patch(kind, subresource, name, namespace, body, media_type, options)
         if handled is not None:
             return handled
-        self.subresources.check(kind, subresource, name)
+        self.subresources.check(kind, subresource, name, "patch")
         old = self.objects.entry(resource, namespace, name)
         if old is None:
             raise not_found(resource, name)
@@ -364,7 +366,8 @@ class ApiServer:
         elif subresource != "finalize" and kind.has_status:
             obj = with_status_of(old, obj)
         if subresource == "finalize":
-            finalizers = (obj.get("spec") or {}).get("finalizers") or []
+            decoded, _unknown = decode(kind, obj, old)
+            finalizers = (decoded.get("spec") or {}).get("finalizers") or []
             obj = {**old, "spec": {**(old.get("spec") or {}), "finalizers": finalizers}}
             metadata = dict(before)
         causes = check_labels(metadata) + new_finalizers(before, metadata)

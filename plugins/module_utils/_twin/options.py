@@ -11,7 +11,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.builtin import decode
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.kinds import Kind
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import (
     Cause,
@@ -84,6 +85,7 @@ class SubresourceCall:
 
 SubresourceHandler = t.Callable[[SubresourceCall], Answer]
 
+_DELETE_OPTIONS = Kind(Resource("meta", "v1", "", "DeleteOptions", False), "")
 _PROPAGATION = ("Background", "Foreground", "Orphan")
 
 
@@ -123,7 +125,7 @@ def delete_options_of(body: t.Any, query: t.Mapping[str, str], user: str = "syst
             raise bad_request("couldn't get version/kind; json parse error")
         if body.get("kind") not in (None, "", "DeleteOptions"):
             raise bad_request(f'expected DeleteOptions, got "{body.get("kind")}"')
-        source = body
+        source, _unknown = decode(_DELETE_OPTIONS, body, None)
     grace = source.get("gracePeriodSeconds")
     if grace is None and query.get("gracePeriodSeconds"):
         text = query["gracePeriodSeconds"]
@@ -131,8 +133,6 @@ def delete_options_of(body: t.Any, query: t.Mapping[str, str], user: str = "syst
             grace = int(text)
         except ValueError:
             raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
-    if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
-        raise bad_request("json: cannot unmarshal gracePeriodSeconds into Go struct field of type int64")
     propagation = source.get("propagationPolicy") or query.get("propagationPolicy") or None
     orphan = source.get("orphanDependents")
     if orphan is None and query.get("orphanDependents"):

@@ -210,7 +210,8 @@ def _uncompilable(crd: Object) -> list[Cause]:
         schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
         try:
             structural.compile_schema(schema, root=True)
-        except (BadRule, re.error) as error:
+        except (BadRule, re.error, AttributeError, TypeError) as error:
+            # The last two are what a list or a number in the place of a schema leads to.
             path = f"spec.versions[{place}].schema.openAPIV3Schema"
             causes.append(invalid_object(path, f"compilation failed: {error}"))
     return causes

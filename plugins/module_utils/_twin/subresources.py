@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.builtin import decode
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.kinds import Kind
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.options import (
     Answer,
@@ -56,6 +58,9 @@ class Subresources:
             raise method_not_allowed()
         if not isinstance(body, dict):
             raise bad_request("couldn't get version/kind; json parse error")
+        if described is not None and body:
+            own = Kind(Resource(described.group, described.version, "", described.kind, True), "")
+            body, _unknown = decode(own, body, None)
         return handler(SubresourceCall(verb, kind, subresource or "", name, namespace, body, options))
 
     def patch(
@@ -75,9 +80,14 @@ class Subresources:
         patched = apply_patch(kind, current.object, patch, media_type)
         return self.answer("update", kind, subresource, name, namespace, patched, options)
 
-    def check(self, kind: Kind, subresource: str | None, name: str) -> None:
-        """Raises the 404 ``Fault`` for a subresource the type does not have."""
-        if not subresource or kind.subresource(subresource) is not None:
+    def check(self, kind: Kind, subresource: str | None, name: str, verb: str = "get") -> None:
+        """Raises the 404 ``Fault`` for a subresource the type does not have, 405 for a verb that it does not."""
+        if not subresource:
+            return
+        described = kind.subresource(subresource)
+        if described is not None:
+            if verb not in described.verbs:
+                raise method_not_allowed()
             return
         if kind.custom:
             # What is not enabled for a custom resource answers like a missing object (2).
