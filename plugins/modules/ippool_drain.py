@@ -79,15 +79,25 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Move the pods out of a pool that was disabled before
-  calico_ops.ipam.ippool_drain:
-    pool: default-ipv4-ippool
+- name: Add the pool that the pods shall move to
+  calico_ops.ipam.ippool:
+    name: new-pool
+    cidr: 10.0.0.0/16
+
+- name: Stop giving out addresses of the old pool
+  calico_ops.ipam.ippool:
+    name: default-ipv4-ippool
+    disabled: true
 
 - name: See which way each workload would go and what would be left
   calico_ops.ipam.ippool_drain:
     pool: default-ipv4-ippool
   check_mode: true
   register: plan
+
+- name: Move the pods
+  calico_ops.ipam.ippool_drain:
+    pool: default-ipv4-ippool
 
 - name: Move two namespaces only, two pods at a time, and go on with whatever is left
   calico_ops.ipam.ippool_drain:
@@ -189,7 +199,10 @@ def operate(context: Context) -> dict[str, t.Any]:
     result = drain_pool(
         context.api, options, SystemClock(), context.report, context.warn, check_mode=context.check_mode
     )
-    if params["on_blocked"] == "fail" and not context.check_mode:
+    if context.check_mode:
+        for step in result.steps:
+            context.report(f"would {step}")
+    elif params["on_blocked"] == "fail":
         result.require_complete(options)
     return result.as_module_result()
 

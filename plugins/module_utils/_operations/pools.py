@@ -244,8 +244,8 @@ def _warnings(
     if not missing:
         return ()
     return (
-        f"No other enabled IPv{pool.version} pool allows {' or '.join(missing)}: "
-        f"with IPPool {name} disabled, nothing can get such an address.",
+        f"No other IPv{pool.version} pool that is there and enabled allows {' or '.join(missing)}: "
+        f"until one is, nothing new gets such an address once IPPool {name} is disabled.",
     )
 
 

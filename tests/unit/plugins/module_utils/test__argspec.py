@@ -14,6 +14,7 @@ from unittest import mock
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils import _argspec, _module
 
@@ -80,6 +81,17 @@ def test_documentation_and_specification_agree(name: str) -> None:
     compare(options, specification(module), name)
     assert set(attributes) >= {"check_mode", "diff_mode", "idempotent", "action_group"}
     assert all("support" in attribute for attribute in attributes.values())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_keep_to_the_specification(name: str) -> None:
+    examples = yaml.safe_load(importlib.import_module(f"{PACKAGE}.modules.{name}").EXAMPLES)
+    used = [(task["name"], action, options) for task in examples for action, options in task.items()]
+    own = [(task, action.rpartition(".")[2], options) for task, action, options in used if "calico_ops.ipam." in action]
+    assert name in {module for _task, module, _options in own}
+    for task, module, options in own:
+        spec = specification(importlib.import_module(f"{PACKAGE}.modules.{module}"))
+        assert ArgumentSpecValidator(spec).validate(options or {}).error_messages == [], task
 
 
 def test_every_module_with_a_connection_is_in_the_action_group() -> None:

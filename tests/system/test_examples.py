@@ -1,0 +1,65 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The examples in the documentation of the modules work on the tutorial cluster, as they stand."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from playbook import BIN, Outcome, environment
+from twin_fixture import TwinHandle, start_twin
+
+ROOT = Path(__file__).parents[2]
+# A module that changes what the examples of others find there comes last.
+LAST = ["ippool_drain"]
+MODULES = sorted((path.stem for path in (ROOT / "plugins/modules").glob("*.py")), key=lambda name: (name in LAST, name))
+
+
+def examples(module: str) -> list[dict[str, t.Any]]:
+    found = importlib.import_module(f"ansible_collections.calico_ops.ipam.plugins.modules.{module}")
+    return t.cast("list[dict[str, t.Any]]", yaml.safe_load(found.EXAMPLES))
+
+
+@pytest.fixture
+def twin(tmp_path: Path) -> t.Iterator[TwinHandle]:
+    with start_twin(tmp_path, "tutorial", speed=40) as handle:
+        yield handle
+
+
+def test_the_examples_run(twin: TwinHandle, tmp_path: Path) -> None:
+    plays = [
+        {
+            "name": module,
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "module_defaults": {"group/calico_ops.ipam.cluster": {"kubeconfig": twin.kubeconfig}},
+            "tasks": examples(module),
+        }
+        for module in MODULES
+    ]
+    # The directory of the example's twin may be somebody's own.
+    text = yaml.safe_dump(plays, sort_keys=False).replace("/tmp/rehearsal", str(tmp_path / "rehearsal"))
+    (tmp_path / "examples.yml").write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [str(BIN / "ansible-playbook"), str(tmp_path / "examples.yml")],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    outcome = Outcome(done.returncode, done.stdout)
+    assert outcome.code == 0, outcome.output
+    assert outcome.recap()["failed"] == 0
+    for module in MODULES:
+        assert f"PLAY [{module}]" in outcome.output

@@ -1,0 +1,209 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guides do what they say: their files are written and their commands run, in order, each guide on its own twin.
+
+A fenced YAML block whose first line is ``# name.yml`` is that file; a fenced shell block is run as it stands in the
+directory of the files. A block that is neither must be told apart here, with the reason, or the test fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from cluster_state import CALICO, nobody_noticed, objects
+from playbook import BIN, environment, run_and_kill
+from twin_fixture import TwinHandle, local_twin, start_twin
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import process
+
+ROOT = Path(__file__).parents[2]
+GUIDES = sorted(path.stem for path in (ROOT / "docs/guides").glob("*.md"))
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# (\S+\.yml)\n")
+OLD = "default-ipv4-ippool"
+
+# Lines that cannot be run in a test, and why not.
+NOT_RUN = {
+    "ansible-galaxy collection install": "needs the published collection; the checkout is already importable",
+    "pip install": "changes the environment of the tests",
+    "export KUBECONFIG=~/.kube/config": "the test's KUBECONFIG is the twin's",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        found = FILE.match(self.text)
+        return found.group(1) if self.language == "yaml" and found else None
+
+
+def blocks(path: str) -> list[Block]:
+    return [Block(*found) for found in FENCE.findall((ROOT / path).read_text(encoding="utf-8"))]
+
+
+class Reader:
+    """Somebody who does what a page says, in a directory of their own."""
+
+    def __init__(self, directory: Path, kubeconfig: str) -> None:
+        self.directory = directory
+        self.environment = {
+            **environment(),
+            "KUBECONFIG": kubeconfig,
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def follow(self, block: Block) -> str:
+        """Write the file, or run the commands; the output of commands that must all succeed."""
+        if block.file is not None:
+            (self.directory / block.file).write_text(block.text, encoding="utf-8")
+            return ""
+        assert block.language == "shell", f"nobody knows what to do with this block:\n{block.text}"
+        lines = [line for line in block.text.splitlines() if not line.startswith(tuple(NOT_RUN))]
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", "\n".join(lines)],
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block.text}\n{done.stdout}"
+        assert "Traceback" not in done.stdout
+        return done.stdout
+
+
+@pytest.fixture
+def twin(tmp_path: Path) -> t.Iterator[TwinHandle]:
+    with start_twin(tmp_path, "tutorial", speed=40) as handle:
+        yield handle
+
+
+@pytest.fixture
+def reader(twin: TwinHandle, tmp_path: Path) -> Reader:
+    return Reader(tmp_path, twin.kubeconfig)
+
+
+def pools(twin: TwinHandle) -> dict[str, t.Any]:
+    return {name: item["spec"] for name, item in objects(twin, "ippools", CALICO).items()}
+
+
+def journals(twin: TwinHandle) -> list[str]:
+    return [name for name in objects(twin, "configmaps", "/api/v1/") if "/calico-ops-" in name]
+
+
+def test_every_guide_is_followed() -> None:
+    assert GUIDES == ["change_block_size", "declare_pools", "migrate_pool", "twin"]
+
+
+def test_readme(twin: TwinHandle, reader: Reader) -> None:
+    page = [block for block in blocks("README.md") if block.language == "shell"]
+    # The first block is make's own: `make demo` is this very procedure on a twin, `make test` runs this file.
+    assert [line.split()[:2] for line in page[0].text.splitlines()] == [["make", "demo"], ["make", "test"]]
+    assert len(page) == 2
+    before = pools(twin)
+    output = reader.follow(page[1])
+    assert OLD in output
+    assert "would restart Deployment shop/cart" in output
+    assert pools(twin) == before
+    assert journals(twin) == []
+
+
+def test_change_block_size(twin: TwinHandle, reader: Reader) -> None:
+    *procedure, undo = blocks("docs/guides/change_block_size.md")
+    for block in procedure:
+        reader.follow(block)
+    assert {name: spec["blockSize"] for name, spec in pools(twin).items()} == {OLD: 28}
+    assert journals(twin) == []
+    wanted = yaml.safe_load((reader.directory / "my-change.yml").read_text(encoding="utf-8"))
+    stopped = run_and_kill(
+        "change_block_size",
+        Path(twin.kubeconfig),
+        {**wanted, "change_block_size_block_size": 29},
+        "Step 3 | Move the pods to the temporary pool",
+        1.0,
+    )
+    assert stopped.code != 0
+    assert journals(twin) == [f"kube-system/calico-ops-ipam-{OLD}"]
+    assert pools(twin)[OLD]["disabled"] is True
+    reader.follow(undo)
+    assert {name: spec["blockSize"] for name, spec in pools(twin).items()} == {OLD: 28}
+    assert not pools(twin)[OLD].get("disabled")
+    assert journals(twin) == []
+    nobody_noticed(twin)
+
+
+def test_migrate_pool(twin: TwinHandle, reader: Reader) -> None:
+    for block in blocks("docs/guides/migrate_pool.md"):
+        reader.follow(block)
+    assert {name: spec["cidr"] for name, spec in pools(twin).items()} == {"new-pool": "10.0.0.0/16"}
+    nobody_noticed(twin)
+
+
+def test_declare_pools(twin: TwinHandle, reader: Reader) -> None:
+    for block in blocks("docs/guides/declare_pools.md"):
+        reader.follow(block)
+    assert sorted(pools(twin)) == [OLD, "rack-1", "tenants"]
+    assert pools(twin)["tenants"]["assignmentMode"] == "Manual"
+
+
+def test_twin(tmp_path: Path) -> None:
+    """The two ways to start one, a scenario, and what only the twin has."""
+    data = tmp_path / "my-twin"
+
+    def here(block: Block) -> Block:
+        # The guide's directory may be somebody's own.
+        return Block(block.language, block.text.replace("/tmp/my-twin", str(data)))
+
+    playbook, play, by_hand, scenario, fault = map(here, blocks("docs/guides/twin.md"))
+    reader = Reader(tmp_path, str(data / "kubeconfig"))
+    try:
+        reader.follow(playbook)
+        assert "failed=0" in reader.follow(play)
+        state = process.running(data)
+        assert state is not None
+        assert process.ask(state, "/twin/v1/faults", json.loads(fault.text))
+        # All the table's GETs answer; POSTs have tests of their own.
+        guide = (ROOT / "docs/guides/twin.md").read_text(encoding="utf-8")
+        for name in re.findall(r"^\| `GET (\w+)`", guide, re.MULTILINE):
+            assert process.ask(state, f"/twin/v1/{name}")
+    finally:
+        process.stop(data)
+
+    # This command runs until it is stopped, so it cannot be followed as the others are.
+    log = tmp_path / "log"
+    with log.open("w") as stream:
+        server = subprocess.Popen(
+            by_hand.text.split(), env=reader.environment, stdout=subprocess.PIPE, stderr=stream, text=True
+        )
+    try:
+        assert server.stdout is not None
+        assert "export KUBECONFIG=" in server.stdout.readline(), log.read_text()
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=20)
+
+    path = tmp_path / "two-racks.yml"
+    path.write_text(scenario.text, encoding="utf-8")
+    cluster = local_twin(path)
+    try:
+        assert cluster.scenario.name == "two-racks"
+    finally:
+        cluster.close()
