@@ -137,10 +137,10 @@ class TestWays:
         assert (result.changed, result.moved, result.total) == (True, 3, 5)
         assert [(entry.pod, entry.owner) for entry in result.left] == [("db-0", "StatefulSet plan/db"), ("debug", "")]
         assert result.steps == (
-            "leave StatefulSet plan/db (1 pods): budget plan/db (minAvailable 1) never spares a pod of "
+            "leave StatefulSet plan/db (1 pod): budget plan/db (minAvailable 1) never spares a pod of "
             "StatefulSet plan/db: relax it, or add replicas",
             "restart Deployment plan/web (3 pods): its rollout adds 1 at once",
-            "leave 1 pods without a controller: nobody would re-create it",
+            "leave 1 pod without a controller: nobody would re-create it",
         )
 
 

@@ -6,13 +6,19 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 from cluster_state import CALICO, objects
 from playbook import run
 from twin_fixture import TwinHandle, start_twin
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 
 CHANGE: dict[str, object] = {
     "change_block_size_pool": "default-ipv4-ippool",
@@ -106,3 +112,65 @@ def test_no_cluster_is_one_sentence(tmp_path: Path) -> None:
     assert "127.0.0.1:9" in outcome.output
     assert "Traceback" not in outcome.output
     assert "secret-token" not in outcome.output
+
+
+def without_token(twin: TwinHandle) -> dict[str, t.Any]:
+    content = t.cast("dict[str, t.Any]", yaml.safe_load(Path(twin.kubeconfig).read_text(encoding="utf-8")))
+    content["users"][0]["user"] = {"token": "secret-token"}
+    return content
+
+
+@pytest.mark.parametrize(
+    ("change", "variables", "words"),
+    [
+        (lambda content: json.dumps(content), {}, "does not accept the credentials"),
+        (lambda content: json.dumps(content), {"calico_ops_context": "prod"}, "has no context 'prod': it has twin."),
+        (lambda content: "secret-token: [", {}, "is not valid YAML: line 1"),
+        (lambda content: None, {}, "does not exist: give the path of an existing kubeconfig file."),
+    ],
+    ids=["token", "context", "yaml", "file"],
+)
+def test_a_wrong_connection_is_one_sentence(
+    twin: TwinHandle,
+    tmp_path: Path,
+    change: t.Callable[[dict[str, t.Any]], str | None],
+    variables: dict[str, object],
+    words: str,
+) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    text = change(without_token(twin))
+    if text is not None:
+        kubeconfig.write_text(text, encoding="utf-8")
+    outcome = run("report", kubeconfig, variables)
+    assert outcome.code != 0
+    assert words in outcome.output
+    assert "Traceback" not in outcome.output
+    assert "secret-token" not in outcome.output
+
+
+@pytest.mark.parametrize(
+    ("playbook", "words"),
+    [
+        ("declare_pools", "declare_pools_list"),
+        ("preflight", "preflight_procedure"),
+        ("migrate_pool", "migrate_pool_from, migrate_pool_to"),
+    ],
+)
+def test_what_must_be_given_is_asked_for(twin: TwinHandle, playbook: str, words: str) -> None:
+    outcome = run(playbook, Path(twin.kubeconfig), {})
+    assert outcome.code != 0
+    assert f"missing required arguments: {words}" in outcome.output
+
+
+def test_a_cluster_without_calico_is_one_sentence(tmp_path: Path) -> None:
+    with start_twin(tmp_path, "small", speed=40) as bare:
+        api = connect(ConnectionOptions(kubeconfig=bare.kubeconfig))
+        api.delete(
+            Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False),
+            "ippools.crd.projectcalico.org",
+        )
+        for playbook, variables in (("report", {}), ("change_block_size", CHANGE)):
+            outcome = run(playbook, Path(bare.kubeconfig), variables)
+            assert outcome.code != 0
+            assert "The cluster does not serve ippools.crd.projectcalico.org: either Calico is not" in outcome.output
+            assert "Traceback" not in outcome.output

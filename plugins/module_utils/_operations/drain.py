@@ -198,8 +198,8 @@ def _treated(task: Task) -> list[Treated]:
 
 def _planned_step(run: Run, task: Task, pods: int) -> str:
     if task.owner is None:
-        return f"leave {pods} pods without a controller: {task.choice.reason}"
-    name = f"{task.owner.label} ({pods} pods)"
+        return f"leave {_count(pods)} without a controller: {task.choice.reason}"
+    name = f"{task.owner.label} ({_count(pods)})"
     if task.hopeless or task.choice.way == NEVER:
         return f"leave {name}: {task.choice.blocked}"
     if task.choice.way == WAIT:
@@ -214,6 +214,10 @@ def _planned_step(run: Run, task: Task, pods: int) -> str:
     if task.choice.way == SURGE:
         return f"restart {name}, adding {task.choice.bounds.surge} before taking any: {task.choice.reason}"
     return f"restart {name}: {task.choice.reason}"
+
+
+def _count(pods: int) -> str:
+    return "1 pod" if pods == 1 else f"{pods} pods"
 
 
 def _left_pod(pod: PodFacts, reason: str) -> Left:
