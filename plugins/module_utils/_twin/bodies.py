@@ -4,7 +4,7 @@
 
 # This module is private to the collection calico_ops.ipam.
 
-"""Request bodies: JSON or YAML into plain data, with the duplicates that strict validation minds."""
+"""Request bodies: JSON, YAML or protobuf into plain data, with the duplicates that strict validation minds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.exchange import JSON, Request
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.options import IGNORE, STRICT
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.protobuf import (
+    MEDIA_TYPE,
+    UnknownMessage,
+    decode_protobuf,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import (
     bad_request,
     unsupported_media_type,
@@ -62,9 +67,13 @@ def body_of(request: Request, validation: str) -> tuple[t.Any, list[str]]:
             document, duplicates = _with_duplicates(request.body)
         elif kind in YAML_TYPES:
             document, duplicates = decode_yaml(request.body), []
+        elif kind == MEDIA_TYPE:
+            document, duplicates = decode_protobuf(request.body), []
         else:
-            # The real server takes application/vnd.kubernetes.protobuf as well.
             raise unsupported_media_type(_UNKNOWN + "application/json, application/yaml")
+    except UnknownMessage as error:
+        # The real server takes every built-in type so.
+        raise unsupported_media_type(f"{_UNKNOWN}application/json, application/yaml (protobuf: {error})") from None
     except (ValueError, RecursionError) as error:
         raise bad_request(f"the object provided is unrecognized (must be of type Object): {error}") from None
     warnings = [f'duplicate field "{path}"' for path in duplicates]
