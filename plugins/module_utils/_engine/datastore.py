@@ -122,6 +122,9 @@ class Datastore(t.Protocol):
 
     def delete_handle(self, stored: Stored[Handle]) -> None: ...
 
+    def finish_deletes(self, network: Network) -> None:
+        """Remove the records inside a range whose deletion was begun by somebody who did not come to its end (§2.4)."""
+
     def pools(self) -> t.Sequence[Pool]:
         """Every pool whose CIDR parses, by name; also disabled ones and those being deleted."""
 

@@ -285,17 +285,21 @@ def delete_rows_without_block(datastore: Datastore, rows: t.Iterable[Stored[Affi
 
 
 def delete_empty_blocks(datastore: Datastore, network: Network, *, now: Clock) -> AffinityRelease:
-    """Delete blocks inside a range that are empty and have no owner: a cooldown or a crash leaves such (§9.6, §18)."""
+    """Delete blocks inside a range that are empty and that nobody can give back.
+
+    They have no owner, which a cooldown or a crash leaves (§9.6, §18), or an owner without
+    a row, after somebody deleted the row by hand.
+    """
     access = access_to(datastore, now)
     released: t.List[Network] = []
     kept: t.List[t.Tuple[Network, str]] = []
     for listed in datastore.blocks_in(network):
         cidr = listed.value.cidr
-        if listed.value.affinity is not None:
+        if _has_row(datastore, listed.value):
             continue
         try:
             stored = access.load(cidr)
-            if stored.value.affinity is not None or not is_empty(stored.value):
+            if stored.value.affinity != listed.value.affinity or not is_empty(stored.value):
                 kept.append((cidr, f"Block {cidr} still has addresses in use."))
                 continue
             datastore.delete_block(stored)
@@ -379,6 +383,17 @@ def _block_cidrs(datastore: Datastore, network: Network) -> t.Set[Network]:
 def _exists(datastore: Datastore, cidr: Network) -> bool:
     try:
         datastore.get_block(cidr)
+    except NotFoundInStore:
+        return False
+    return True
+
+
+def _has_row(datastore: Datastore, block: Block) -> bool:
+    owner = block.owner
+    if owner is None:
+        return block.affinity is not None  # An owner that cannot be read is nobody's to take away.
+    try:
+        datastore.get_affinity(owner[1], owner[0], block.cidr)
     except NotFoundInStore:
         return False
     return True

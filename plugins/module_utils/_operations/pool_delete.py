@@ -13,11 +13,12 @@ affinities are given back, the pool is deleted, and the range is proven clean.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Conflict, NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, Conflict, NotFound
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_supported
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     IP_POOLS,
@@ -48,6 +49,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdin
     in_range,
     name_them,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import definition_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan, Step
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
@@ -108,10 +110,13 @@ def delete_pool(
     plan = _plan(live, pool, held)
     if not check_mode:
         _disable(api, live)
+        # Two runs that delete one pool each have both disabled theirs by now, and see it.
+        _refuse_last(api, pool, read_pools(api))
         clock.sleep(IN_FLIGHT)
         _wait_until_free(api, pool, timeout, clock, report)
         _clean(store, pool.cidr, clock, f"IPPool {name!r} is disabled and was not deleted")
         _delete_object(api, live, disabled=True)
+        _put_back_if_taken(api, live, pool)
         _clean(store, pool.cidr, clock, f"IPPool {name!r} was deleted")
     return plan
 
@@ -190,8 +195,14 @@ def _disable(api: PagedApi, live: StoredPool) -> None:
         try:
             api.patch(IP_POOLS, live.name, patch)
         except Conflict:
-            live = _same_pool(api, live)
+            try:
+                live = _same_pool(api, live)
+            except NotFound:
+                return
             continue
+        except NotFound:
+            # Another run was faster with the pool; what it left in the range is given back all the same.
+            return
         return
     raise _kept_changing(live.name)
 
@@ -213,6 +224,34 @@ def _delete_object(api: PagedApi, live: StoredPool, *, disabled: bool) -> None:
             return
         return
     raise _kept_changing(live.name)
+
+
+def _put_back_if_taken(api: PagedApi, live: StoredPool, pool: Pool) -> None:
+    """Create the pool again, disabled, when an address was taken between the proof and the deletion.
+
+    Nothing can lock an assignment out that began before the pool was disabled and took longer
+    than ``IN_FLIGHT``. Without its pool, such an address has neither encapsulation nor NAT (A01);
+    with it, the next run finds everything as if this one had not come so far.
+    """
+    held = holdings(api, _blocks(api, pool.cidr), pool.cidr)
+    if not held:
+        return
+    definition = definition_of(live)
+    body = {
+        "apiVersion": IP_POOLS.api_version,
+        "kind": IP_POOLS.kind,
+        "metadata": {"name": live.name, "labels": definition["labels"], "annotations": definition["annotations"]},
+        "spec": {**live.spec, "disabled": True},
+    }
+    with contextlib.suppress(AlreadyExists):
+        api.create(IP_POOLS, body)
+    raise Refused(
+        f"IPPool {live.name!r} is disabled and was not deleted: at the last moment {len(held)} addresses of it were "
+        f"taken by {name_them(held)}, so it was created again; move them, then run this again.",
+        pool=live.name,
+        in_use=len(held),
+        holders=[holding.as_result() for holding in held[:MOST_HOLDERS]],
+    )
 
 
 def _same_pool(api: PagedApi, live: StoredPool) -> StoredPool:
@@ -290,12 +329,17 @@ def _timed_out(name: str, held: t.Sequence[Holding], timeout: float) -> Refused:
 
 
 def _clean(store: Datastore, network: Network, clock: Clock, state: str) -> None:
-    """Give back every block and affinity of the range, and prove that none is left."""
+    """Give back every block and affinity of the range, and prove that none is left.
+
+    A block that somebody took an address of at the last moment keeps its owner, and with it
+    its routes; it is then named as what is in the way.
+    """
+    store.finish_deletes(network)
     left = prove_clean(store, network)
     for _pass in range(PASSES):
         if left.clean:
             return
-        release_pool_affinities(store, network, now=clock.now)
+        release_pool_affinities(store, network, now=clock.now, must_be_empty=True)
         delete_empty_blocks(store, network, now=clock.now)
         rows = rows_without_block(store, network)
         if rows:

@@ -196,6 +196,16 @@ class KubernetesStore:
     def delete_handle(self, stored: Stored[Handle]) -> None:
         self._delete(self.handles, stored.origin, True)
 
+    def finish_deletes(self, network: Network) -> None:
+        """Rows marked as deleted are seen by nobody who lists, and so would stay for ever."""
+        for resource in (self.blocks, self.affinities):
+            for thing in list(self._stream(resource)):
+                if wire.is_deleted(thing) and network.overlaps(wire.block_cidr(thing)):
+                    self._finish_delete(resource, thing)
+        for thing in list(self._stream(self.handles)):
+            if wire.is_deleted(thing) and any(network.overlaps(cidr) for cidr in wire.decode_handle(thing).blocks):
+                self._finish_delete(self.handles, thing)
+
     # What is only read
 
     def pools(self) -> t.Sequence[Pool]:

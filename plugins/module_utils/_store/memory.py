@@ -197,6 +197,9 @@ class MemoryStore:
     def delete_handle(self, stored: Stored[Handle]) -> None:
         self._delete(self._handles, handle_name(stored.value.id), stored, "Handle")
 
+    def finish_deletes(self, network: Network) -> None:
+        """Nothing to do: a delete is one step here."""
+
     # Compare and swap
 
     def _sort_pools(self) -> None:

@@ -1,0 +1,136 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The roles ``change_block_size`` and ``migrate_pool`` as sequences of operations: same order, same conditions.
+
+That this is what the roles do is not checked here; the system tests run the roles themselves.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from simulation import SimulatedApi, SimulatedClock
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks import (
+    Query,
+    block_filter,
+    queried_blocks,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
+    JournalRequest,
+    close_journal,
+    look,
+    open_journal,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import find, read_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import ensure_pool, pool_request
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_report import (
+    preflight,
+    preflight_request,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import fetch_view
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe import ProbeOptions, probe
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
+
+TARGET = {"cidr": "10.0.0.0/16"}
+
+
+class Procedure:
+    """The modules of this collection, as functions of one client."""
+
+    def __init__(self, api: SimulatedApi) -> None:
+        self.api = api
+        self.clock = SimulatedClock(api)
+
+    def preflight(self, **params: t.Any) -> None:
+        given = {"pool": None, "target": None, "block_size": None, "pools": None, "waivers": [], **params}
+        request = preflight_request(given)
+        found = preflight(request, fetch_view(self.api, request.pool))
+        blocking = [
+            each["message"] for each in found["findings"] if each["severity"] == "blocker" and not each["waived"]
+        ]
+        if blocking:
+            raise Refused(" ".join(blocking))
+
+    def present(self, name: str, **params: t.Any) -> None:
+        ensure_pool(self.api, pool_request({"name": name, **params}), check_mode=False)
+
+    def absent(self, name: str) -> None:
+        store = KubernetesStore(self.api)
+        delete_pool(self.api, store, name, timeout=300, clock=self.clock, report=lambda event: None, check_mode=False)
+
+    def drain(self, pool: str) -> None:
+        options = DrainOptions(pool=pool, max_parallel=5, namespaces=(), timeout=1800)
+        result = drain_pool(self.api, options, self.clock, lambda event: None, lambda text: None, check_mode=False)
+        result.require_complete(options)
+
+    def probe(self, pool: str) -> None:
+        probe(self.api, ProbeOptions(pool=pool), self.clock)
+
+    def nobody_in(self, pool: str) -> None:
+        store, pools = KubernetesStore(self.api), read_pools(self.api)
+        params = dict.fromkeys(("node", "cidr", "address", "pod", "handle"))
+        wanted = block_filter({"pool": pool, **params}, pools)
+        query = Query("blocks[].addresses[?kind=='pod'][]")
+        left = queried_blocks(pools, store.raw_blocks(), store.reservations(), wanted, query, addresses=True)
+        if left:
+            raise Refused(f"Pods still hold addresses of pool {pool}: {left}")
+
+
+def change_block_size(api: SimulatedApi, pool: str, size: int, target: dict[str, t.Any]) -> None:
+    do = Procedure(api)
+    target = {"name": f"{pool}-temporary", "block_size": size, **target}
+    temporary = str(target["name"])
+    request = JournalRequest("change_block_size", pool, target, size)
+    do.preflight(procedure="change_block_size", pool=pool, block_size=size, target=target)
+    if look(api, request).phase == "done":
+        return
+    outcome = open_journal(api, request, do.clock, check_mode=False)
+    journal = t.cast("t.Any", outcome.journal)
+    if outcome.phase == "moving_out":
+        do.present(
+            temporary,
+            definition={"spec": journal.definition["spec"]},
+            cidr=target["cidr"],
+            block_size=target["block_size"],
+            disabled=False,
+        )
+        do.present(pool, disabled=True)
+        do.drain(pool)
+        do.probe(temporary)
+        do.nobody_in(pool)
+        do.absent(pool)
+    do.present(pool, definition=journal.definition, block_size=size, disabled=False)
+    if find(read_pools(api), temporary) is not None:
+        do.present(temporary, disabled=True)
+        do.drain(temporary)
+        do.probe(pool)
+        do.nobody_in(temporary)
+        do.absent(temporary)
+    close_journal(api, JournalRequest("change_block_size", pool), check_mode=False)
+
+
+def migrate_pool(api: SimulatedApi, pool: str, target: dict[str, t.Any]) -> None:
+    do = Procedure(api)
+    request = JournalRequest("migrate_pool", pool, target)
+    do.preflight(procedure="migrate_pool", pool=pool, target=target)
+    if look(api, request).phase == "done":
+        return
+    outcome = open_journal(api, request, do.clock, check_mode=False)
+    journal = t.cast("t.Any", outcome.journal)
+    do.present(
+        **{"definition": {"spec": journal.definition["spec"]}, "disabled": False, **target},
+    )
+    if outcome.phase != "recreate":
+        do.present(pool, disabled=True)
+        do.drain(pool)
+        do.probe(target["name"])
+        do.nobody_in(pool)
+        do.absent(pool)
+    close_journal(api, JournalRequest("migrate_pool", pool), check_mode=False)

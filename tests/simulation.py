@@ -1,0 +1,229 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Operations on a twin in this process, in virtual time and in one thread: the same seed, the same run.
+
+``SimulatedApi`` is a client as the modules have one, with a hook before each write that may change the
+cluster or cut the run. ``SimulatedWatches`` stands in for the threads and sockets of ``_cluster/watch.py``:
+waiting lets virtual time pass, and each list is told of changes late by a span of its own, since watches of
+several kinds have no common order.
+"""
+
+from __future__ import annotations
+
+import random
+import typing as t
+from collections import deque
+from dataclasses import dataclass, field
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound, UnknownResource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.watch import Change, Notice
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
+
+if t.TYPE_CHECKING:
+    from datetime import datetime
+
+    from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.cluster import Twin
+
+TICK = 0.1
+Hook = t.Callable[["Write"], None]
+
+
+class Killed(BaseException):
+    """The process ended here; a BaseException, so that nothing handles it."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """One request that changes something, about to be sent; ``number`` counts from 1."""
+
+    number: int
+    verb: str
+    resource: Resource
+    name: str
+    body: t.Any = None
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.verb} {self.resource.kind} {self.name}"
+
+
+class SimulatedApi:
+    """``PagedApi`` on a twin; ``before`` and ``after`` are called around each write."""
+
+    def __init__(
+        self, twin: Twin, *, before: Hook | None = None, after: Hook | None = None, lag: random.Random | None = None
+    ) -> None:
+        self.twin = twin
+        self.lag = lag
+        self.writes: list[Write] = []
+        self._local = LocalApi(twin.server, "admin")
+        self._before = before
+        self._after = after
+        self.ticks: list[t.Callable[[], None]] = []
+
+    def tick(self, seconds: float = TICK) -> None:
+        """Let time pass, and whatever is due to happen."""
+        self.twin.clock.advance(seconds)
+        for happen in list(self.ticks):
+            happen()
+
+    def _write(self, verb: str, resource: Resource, name: str, body: t.Any, call: t.Callable[[], t.Any]) -> t.Any:
+        write = Write(len(self.writes) + 1, verb, resource, name, body)
+        self.writes.append(write)
+        if self._before is not None:
+            self._before(write)
+        answer = call()
+        if self._after is not None:
+            self._after(write)
+        return answer
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        return self._local.get(resource, name, namespace)
+
+    def list(self, resource: Resource, namespace: str | None = None, **selectors: t.Any) -> Listing:
+        try:
+            return self._local.list(resource, namespace, **selectors)
+        except NotFound as error:
+            # Of a list, 404 can only be about the type: the HTTP client says so by this class.
+            raise UnknownResource(error.message, error.status, error.reason, error.body) from None
+
+    def pages(self, resource: Resource, namespace: str | None = None) -> t.Iterator[Listing]:
+        yield self.list(resource, namespace)
+
+    def watch(self, resource: Resource, namespace: str | None = None, **options: t.Any) -> t.Iterator[t.Any]:
+        return self._local.watch(resource, namespace, **options)
+
+    def create(self, resource: Resource, body: Object, namespace: str | None = None, **options: t.Any) -> Object:
+        name = body["metadata"].get("name", "")
+        return t.cast(
+            "Object",
+            self._write(
+                "create", resource, name, body, lambda: self._local.create(resource, body, namespace, **options)
+            ),
+        )
+
+    def replace(self, resource: Resource, body: Object, namespace: str | None = None, **options: t.Any) -> Object:
+        name = body["metadata"]["name"]
+        return t.cast(
+            "Object",
+            self._write(
+                "replace", resource, name, body, lambda: self._local.replace(resource, body, namespace, **options)
+            ),
+        )
+
+    def patch(
+        self, resource: Resource, name: str, body: t.Any, namespace: str | None = None, **options: t.Any
+    ) -> Object:
+        return t.cast(
+            "Object",
+            self._write(
+                "patch", resource, name, body, lambda: self._local.patch(resource, name, body, namespace, **options)
+            ),
+        )
+
+    def delete(self, resource: Resource, name: str, namespace: str | None = None, **options: t.Any) -> None:
+        self._write("delete", resource, name, options, lambda: self._local.delete(resource, name, namespace, **options))
+
+    def evict(self, name: str, namespace: str, **options: t.Any) -> None:
+        self._write("evict", PODS, name, options, lambda: self._local.evict(name, namespace, **options))
+
+
+class SimulatedClock:
+    """An operation's clock in the twin's time."""
+
+    def __init__(self, api: SimulatedApi) -> None:
+        self._api = api
+        self._looks = 0
+
+    def now(self) -> datetime:
+        return self._api.twin.clock.now()
+
+    def monotonic(self) -> float:
+        # Looking at a clock takes time too; without it, "due now" could be rounded to "not yet" for ever.
+        self._looks += 1
+        return self._api.twin.clock.monotonic() + self._looks * 1e-7
+
+    def sleep(self, seconds: float) -> None:
+        self._api.tick(seconds)
+
+
+@dataclass
+class _Followed:
+    source: str
+    resource: Resource
+    namespace: str | None
+    selectors: dict[str, t.Any]
+    version: str
+    lag: float
+    waiting: deque[tuple[float, Notice]] = field(default_factory=deque)
+
+
+class SimulatedWatches:
+    """What ``Watches`` does, in virtual time."""
+
+    def __init__(self, api: SimulatedApi) -> None:
+        self._api = api
+        self._followed: list[_Followed] = []
+
+    def __enter__(self) -> SimulatedWatches:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._followed.clear()
+
+    def follow(
+        self,
+        source: str,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        optional: bool = False,
+    ) -> None:
+        selectors = {"label_selector": label_selector, "field_selector": field_selector}
+        listing = self._api.list(resource, namespace, **selectors)
+        lag = self._api.lag.choice([0.0, 0.0, 0.1, 0.4, 1.5]) if self._api.lag is not None else 0.0
+        followed = _Followed(source, resource, namespace, selectors, listing.resource_version, lag)
+        now = self._api.twin.clock.monotonic()
+        for item in listing.items:
+            followed.waiting.append((now, Notice(source, Change("ADDED", item))))
+        followed.waiting.append((now, Notice(source, Change("SYNCED"))))
+        self._followed.append(followed)
+
+    def next(self, timeout: float | None = None) -> Notice | None:
+        clock = self._api.twin.clock
+        deadline = clock.monotonic() + (3600.0 if timeout is None else timeout)
+        while True:
+            notice = self._due()
+            if notice is not None:
+                return notice
+            if clock.monotonic() >= deadline:
+                return None
+            # Never less than a moment, or rounding would keep time from passing at all.
+            self._api.tick(max(0.001, min(TICK, deadline - clock.monotonic())))
+
+    def _due(self) -> Notice | None:
+        now = self._api.twin.clock.monotonic()
+        for followed in self._followed:
+            events = self._api.watch(
+                followed.resource, followed.namespace, resource_version=followed.version, **followed.selectors
+            )
+            for event in events:
+                followed.version = str(event.object["metadata"]["resourceVersion"])
+                followed.waiting.append((now + followed.lag, Notice(followed.source, Change(event.type, event.object))))
+        for followed in self._followed:
+            if followed.waiting and followed.waiting[0][0] <= now + 1e-9:
+                return followed.waiting.popleft()[1]
+        return None
+
+
+def simulate(monkeypatch: t.Any) -> None:
+    """Let the operations that wait do so in virtual time."""
+    from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import drain, pool_delete, probe
+
+    for module in (drain, pool_delete, probe):
+        monkeypatch.setattr(module, "Watches", SimulatedWatches)

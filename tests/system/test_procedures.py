@@ -1,0 +1,128 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whole procedures in virtual time: cut after every single write, and disturbed by others."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from procedures import change_block_size, migrate_pool
+from simulation import Killed, SimulatedApi, Write, simulate
+from twin_fixture import local_twin
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    BLOCK_AFFINITIES,
+    CONFIG_MAPS,
+    IP_POOLS,
+    IPAM_BLOCKS,
+    IPAM_HANDLES,
+    NAMESPACES,
+    PODS,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import find, read_pools
+
+if t.TYPE_CHECKING:
+    from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.cluster import Twin
+
+POOL = "default-ipv4-ippool"
+TEMPORARY = {"cidr": "10.0.0.0/16"}
+NEW = {"name": "new", "cidr": "10.0.0.0/16"}
+MOST_WRITES = 60
+
+
+@pytest.fixture(autouse=True)
+def _virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate(monkeypatch)
+
+
+def prepared() -> Twin:
+    """The small cluster, its pool with everything that is easily lost when it is created again."""
+    twin = local_twin("small")
+    metadata = {"labels": {"team": "net"}, "annotations": {"note": "keep me"}}
+    SimulatedApi(twin).patch(IP_POOLS, POOL, {"metadata": metadata, "spec": {"disableBGPExport": True}})
+    return twin
+
+
+def killed_after(twin: Twin, number: int, run: t.Callable[[SimulatedApi], None]) -> bool:
+    """Run until the write of that number is done; false when the run ended before."""
+
+    def die(write: Write) -> None:
+        if write.number == number:
+            raise Killed(str(write))
+
+    try:
+        run(SimulatedApi(twin, after=die))
+    except Killed:
+        return True
+    return False
+
+
+def healthy(twin: Twin) -> None:
+    record = twin.recorder.record()
+    assert record["outages"] == []
+    assert record["budget_violations"] == []
+    assert record["addresses_outside_pools"] == []
+
+
+def only(twin: Twin, pool: str, cidr: str, size: int) -> dict[str, t.Any]:
+    """The pool, after making sure that there is nothing but it and what belongs to it."""
+    twin.clock.advance(60)
+    api = SimulatedApi(twin)
+    assert [each.name for each in read_pools(api)] == [pool]
+    network = parse_network(cidr)
+    blocks = {item["spec"]["cidr"]: item["spec"] for item in api.list(IPAM_BLOCKS).items}
+    assert blocks
+    for text, spec in blocks.items():
+        assert parse_network(text).prefix == size and network.contains(parse_network(text)), text
+        assert not spec.get("deleted")
+    rows = [item["spec"] for item in api.list(BLOCK_AFFINITIES).items]
+    assert {row["cidr"] for row in rows} == set(blocks)
+    assert all(row["state"] == "confirmed" for row in rows)
+    for handle in api.list(IPAM_HANDLES).items:
+        assert set(handle["spec"]["block"]) <= set(blocks)
+    pods = [pod for pod in api.list(PODS).items if not pod["spec"].get("hostNetwork")]
+    assert pods
+    for pod in pods:
+        assert network.contains(parse_network(pod["status"]["podIP"] + "/32").first)
+    assert not [item for item in api.list(NAMESPACES).items if item["metadata"]["name"].startswith("calico-ops")]
+    assert not [item for item in api.list(CONFIG_MAPS).items if "calico-ops" in item["metadata"]["name"]]
+    healthy(twin)
+    found = find(read_pools(api), pool)
+    assert found is not None
+    return found.shown()
+
+
+def test_change_block_size_killed_after_each_write() -> None:
+    for number in range(1, MOST_WRITES):
+        twin = prepared()
+        before = find(read_pools(SimulatedApi(twin)), POOL)
+        assert before is not None
+        before_shown = before.shown()
+        cut = killed_after(twin, number, lambda api: change_block_size(api, POOL, 28, TEMPORARY))
+        twin.clock.advance(number % 7)
+        change_block_size(SimulatedApi(twin), POOL, 28, TEMPORARY)
+        after = only(twin, POOL, "192.168.0.0/16", 28)
+        before_shown["spec"]["blockSize"] = 28
+        assert after == before_shown, number
+        again = SimulatedApi(twin)
+        change_block_size(again, POOL, 28, TEMPORARY)
+        assert again.writes == []
+        if not cut:
+            return
+    raise AssertionError("the procedure has more writes than this test allows for")
+
+
+def test_migrate_pool_killed_after_each_write() -> None:
+    for number in range(1, MOST_WRITES):
+        twin = prepared()
+        cut = killed_after(twin, number, lambda api: migrate_pool(api, POOL, NEW))
+        twin.clock.advance(number % 7)
+        migrate_pool(SimulatedApi(twin), POOL, NEW)
+        only(twin, "new", "10.0.0.0/16", 26)
+        if not cut:
+            return
+    raise AssertionError("the procedure has more writes than this test allows for")
