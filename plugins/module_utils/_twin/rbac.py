@@ -89,6 +89,9 @@ class Authorizer:
 
     def rules_for(self, user: User, namespace: str) -> list[Object]:
         """The rules that hold for the user in a namespace (SelfSubjectRulesReview)."""
+        if MASTERS in user.groups or not self.enabled:
+            everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+            return [everything, {"nonResourceURLs": ["*"], "verbs": ["*"]}]
         return list(self._rules(user, namespace))
 
     def _rules(self, user: User, namespace: str) -> t.Iterator[Object]:
