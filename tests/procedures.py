@@ -13,6 +13,7 @@ import typing as t
 
 from simulation import SimulatedApi, SimulatedClock
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks import (
     Query,
@@ -61,9 +62,17 @@ class Procedure:
     def present(self, name: str, **params: t.Any) -> None:
         ensure_pool(self.api, pool_request({"name": name, **params}), check_mode=False)
 
-    def absent(self, name: str) -> None:
-        store = KubernetesStore(self.api)
-        delete_pool(self.api, store, name, timeout=300, clock=self.clock, report=lambda event: None, check_mode=False)
+    def absent(self, name: str, cidr: str | None = None) -> None:
+        delete_pool(
+            self.api,
+            KubernetesStore(self.api),
+            name,
+            network=None if cidr is None else parse_network(cidr),
+            timeout=300,
+            clock=self.clock,
+            report=lambda event: None,
+            check_mode=False,
+        )
 
     def drain(self, pool: str) -> None:
         options = DrainOptions(pool=pool, max_parallel=5, namespaces=(), timeout=1800)
@@ -105,6 +114,7 @@ def change_block_size(api: SimulatedApi, pool: str, size: int, target: dict[str,
         do.drain(pool)
         do.probe(temporary)
         do.nobody_in(pool)
+        journal = t.cast("t.Any", open_journal(api, request, do.clock, check_mode=False).journal)
         do.absent(pool)
     do.present(pool, definition=journal.definition, block_size=size, disabled=False)
     if find(read_pools(api), temporary) is not None:
@@ -132,5 +142,5 @@ def migrate_pool(api: SimulatedApi, pool: str, target: dict[str, t.Any]) -> None
         do.drain(pool)
         do.probe(target["name"])
         do.nobody_in(pool)
-        do.absent(pool)
+    do.absent(pool, journal.definition["spec"]["cidr"])
     close_journal(api, JournalRequest("migrate_pool", pool), check_mode=False)

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 import pytest
-from procedures import change_block_size, migrate_pool
+from procedures import Procedure, change_block_size, migrate_pool
 from simulation import Killed, SimulatedApi, Write, simulate
 from twin_fixture import local_twin
 
@@ -23,6 +24,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     PODS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import find, read_pools
 
 if t.TYPE_CHECKING:
@@ -126,3 +128,82 @@ def test_migrate_pool_killed_after_each_write() -> None:
         if not cut:
             return
     raise AssertionError("the procedure has more writes than this test allows for")
+
+
+@pytest.mark.parametrize("number", [1, 3, 4, 5, 9, 15, 20, 22, 24, 29])
+def test_two_runs_at_once_do_no_harm(number: int) -> None:
+    """The second run goes from begin to end before that write of the first one."""
+    twin = prepared()
+
+    def second(write: Write) -> None:
+        if write.number == number:
+            change_block_size(SimulatedApi(twin), POOL, 28, TEMPORARY)
+
+    with contextlib.suppress(IpamError):
+        change_block_size(SimulatedApi(twin, before=second), POOL, 28, TEMPORARY)
+    # At worst the first run disabled the pool, noticed that there is no other, and said so.
+    SimulatedApi(twin).patch(IP_POOLS, POOL, {"spec": {"disabled": False}})
+    change_block_size(SimulatedApi(twin), POOL, 28, TEMPORARY)
+    only(twin, POOL, "192.168.0.0/16", 28)
+
+
+@pytest.mark.parametrize("number", [2, 5, 8, 24, 30])
+def test_what_people_change_on_the_way_survives(number: int) -> None:
+    twin = prepared()
+    admin = SimulatedApi(twin)
+
+    def edit(write: Write) -> None:
+        if write.number == number:
+            body = {"metadata": {"labels": {"edited": "yes"}}, "spec": {"disableBGPExport": False}}
+            admin.patch(IP_POOLS, POOL, body)
+
+    change_block_size(SimulatedApi(twin, before=edit), POOL, 28, TEMPORARY)
+    after = only(twin, POOL, "192.168.0.0/16", 28)
+    assert after["labels"] == {"team": "net", "edited": "yes"}
+    assert after["spec"]["disableBGPExport"] is False
+
+
+def test_a_pool_of_somebody_else_is_not_taken_for_the_temporary_one() -> None:
+    twin = prepared()
+    api = SimulatedApi(twin)
+    body = {
+        "apiVersion": IP_POOLS.api_version,
+        "kind": "IPPool",
+        "metadata": {"name": f"{POOL}-temporary"},
+        "spec": {"cidr": "10.0.0.0/16", "blockSize": 28, "ipipMode": "Always", "nodeSelector": "all()"},
+    }
+    api.create(IP_POOLS, body)
+    with pytest.raises(Refused, match="exists already, and as temporary pool it would be emptied and deleted"):
+        change_block_size(api, POOL, 28, TEMPORARY)
+    assert len(api.writes) == 1
+
+
+def test_a_disabled_pool_is_not_enabled_on_the_quiet() -> None:
+    twin = prepared()
+    api = SimulatedApi(twin)
+    api.patch(IP_POOLS, POOL, {"spec": {"disabled": True}})
+    with pytest.raises(Refused, match="is disabled, and with its new block size it would be in use again"):
+        change_block_size(api, POOL, 28, TEMPORARY)
+    assert len(api.writes) == 1
+
+
+def test_without_another_pool_nothing_is_drained() -> None:
+    twin = prepared()
+    api = SimulatedApi(twin)
+    api.patch(IP_POOLS, POOL, {"spec": {"disabled": True}})
+    with pytest.raises(Refused, match="no other enabled IPv4 pool gives addresses to pods"):
+        Procedure(api).drain(POOL)
+    assert len(api.writes) == 1
+
+
+@pytest.mark.parametrize("number", [3, 5, 20, 21, 22, 39, 40])
+def test_calico_node_restarts_create_no_pool(number: int) -> None:
+    twin = prepared()
+
+    def restart(write: Write) -> None:
+        if write.number == number:
+            for node in ("node-1", "node-2"):
+                twin.calico_nodes.restart(node)
+
+    change_block_size(SimulatedApi(twin, before=restart), POOL, 28, TEMPORARY)
+    only(twin, POOL, "192.168.0.0/16", 28)

@@ -58,6 +58,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     load_view,
     scope,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools, read_pools
 
 Report = t.Callable[[object], None]
 
@@ -82,6 +83,7 @@ def drain_pool(
         return DrainResult(changed=False, moved=0, total=0)
     if check_mode:
         return plan_drain(api, network, options, clock)
+    _refuse_nowhere_to_go(api, options.pool, network)
     return drain(api, network, options, clock, report)
 
 
@@ -114,6 +116,18 @@ def disabled_pool(api: KubeApi, name: str, check_mode: bool) -> Network | None:
             pool=name,
         )
     return parse_network(spec.get("cidr"), strict=False)
+
+
+def _refuse_nowhere_to_go(api: KubeApi, name: str, network: Network) -> None:
+    """A pod that is restarted while no pool gives out addresses gets none: that is an outage, not a drain."""
+    for pool in engine_pools(read_pools(api)):
+        if pool.name != name and pool.enabled and pool.version == network.version and "Workload" in pool.allowed_uses:
+            return
+    raise Refused(
+        f"IPPool {name!r} cannot be drained: no other enabled IPv{network.version} pool gives addresses to pods, so "
+        "restarted ones would get none; create or enable one first.",
+        pool=name,
+    )
 
 
 def plan_drain(api: KubeApi, network: Network, options: DrainOptions, clock: Clock) -> DrainResult:

@@ -231,12 +231,15 @@ def _still_here(run: Run, pod: PodFacts) -> bool:
     try:
         thing = run.api.get(PODS, pod.name, pod.namespace)
     except NotFound:
-        thing = {"metadata": {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid}}
-        run.view.apply("pods", "DELETED", thing)
+        thing = None
+    if thing is None or uid_of(thing) != pod.uid:
+        # Also when another has its name by now: the old one must not be looked for again and again.
+        gone = {"metadata": {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid}}
+        run.view.apply("pods", "DELETED", gone)
         return False
     run.view.apply("pods", "MODIFIED", thing)
     now = run.view.pods.get(pod.uid)
-    return uid_of(thing) == pod.uid and now is not None and now.in_pool and not now.terminating
+    return now is not None and now.in_pool and not now.terminating
 
 
 def _finish(run: Run, task: Task, here: list[PodFacts]) -> bool:

@@ -17,7 +17,7 @@ import contextlib
 import hashlib
 import json
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, NotFound
@@ -171,7 +171,7 @@ def look(api: KubeApi, request: JournalRequest) -> JournalOutcome:
 
 
 def open_journal(api: KubeApi, request: JournalRequest, clock: Clock, *, check_mode: bool) -> JournalOutcome:
-    """Write the journal unless it is there already for the same request.
+    """Write the journal; one that is there already for the same request only takes in how the pool has been changed.
 
     Refused when the pool has an unfinished journal of another request; InvalidInput when the
     pool does not exist. When the cluster is already as wanted, nothing is written.
@@ -180,10 +180,12 @@ def open_journal(api: KubeApi, request: JournalRequest, clock: Clock, *, check_m
     journal = read_journal(api, request.pool, request.namespace)
     _require_same(request, journal)
     if journal is not None:
-        return JournalOutcome(Plan(), journal, _phase(request, journal, pools))
+        return _refreshed(api, request, journal, pools, check_mode)
     if _phase(request, None, pools) == DONE:
         return JournalOutcome(Plan(), None, DONE)
     live = require(pools, request.pool)
+    if request.procedure == RESIZE:
+        _refuse_to_begin(request, live, pools)
     journal = Journal(
         procedure=request.procedure,
         pool=request.pool,
@@ -209,6 +211,52 @@ def open_journal(api: KubeApi, request: JournalRequest, clock: Clock, *, check_m
             # Another run wrote it between our look and our write: the same rules apply to it.
             return look(api, request)
     return outcome
+
+
+def _refuse_to_begin(request: JournalRequest, live: StoredPool, pools: t.Sequence[StoredPool]) -> None:
+    """What a change of block size would spoil for somebody, as long as it has not begun."""
+    name = str(request.target.get("name"))
+    if find(pools, name) is not None:
+        raise Refused(
+            f"IPPool {name!r} exists already, and as temporary pool it would be emptied and deleted in the end: choose "
+            "another name for the temporary pool, or delete that one first.",
+            pool=name,
+        )
+    if live.spec.get("disabled"):
+        raise Refused(
+            f"IPPool {live.name!r} is disabled, and with its new block size it would be in use again: enable it first, "
+            "or, when nobody has an address of it, delete it and create it anew.",
+            pool=live.name,
+        )
+
+
+def _refreshed(
+    api: KubeApi, request: JournalRequest, journal: Journal, pools: t.Sequence[StoredPool], check_mode: bool
+) -> JournalOutcome:
+    """The journal with the definition that the pool has by now: what people change on the way is to survive it (D18).
+
+    Only while the original pool is there; whether it is disabled stays as it was at the start.
+    """
+    phase = _phase(request, journal, pools)
+    live = find(pools, request.pool)
+    if phase != MOVING_OUT or live is None:
+        return JournalOutcome(Plan(), journal, phase)
+    definition = definition_of(live)
+    definition["spec"]["disabled"] = journal.definition["spec"].get("disabled", False)
+    if definition == dict(journal.definition):
+        return JournalOutcome(Plan(), journal, phase)
+    before, journal = journal, replace(journal, definition=definition)
+    name = config_map_name(request.pool)
+    step = Step(
+        "update",
+        f"ConfigMap {request.namespace}/{name}",
+        f"the definition of IPPool {request.pool} has been changed since",
+        before={"data": {KEY: before.as_dict()}},
+        after={"data": {KEY: journal.as_dict()}},
+    )
+    if not check_mode:
+        api.patch(CONFIG_MAPS, name, {"data": _data(journal)}, request.namespace)
+    return JournalOutcome(Plan((step,)), journal, phase)
 
 
 def close_journal(api: KubeApi, request: JournalRequest, *, check_mode: bool) -> JournalOutcome:
@@ -315,8 +363,12 @@ def _config_map(name: str, namespace: str, journal: Journal) -> Object:
         "apiVersion": CONFIG_MAPS.api_version,
         "kind": CONFIG_MAPS.kind,
         "metadata": {"name": name, "namespace": namespace, "labels": {LABEL: journal.procedure.replace("_", "-")}},
-        "data": {KEY: json.dumps(journal.as_dict(), indent=2) + "\n"},
+        "data": _data(journal),
     }
+
+
+def _data(journal: Journal) -> dict[str, str]:
+    return {KEY: json.dumps(journal.as_dict(), indent=2) + "\n"}
 
 
 def _decode(thing: Object) -> Journal:
