@@ -13,7 +13,7 @@ SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("pur
 
 # The link in site-packages makes the checkout importable and visible to ansible under its real name;
 # ANSIBLE_HOME keeps ansible's files in the checkout, out of the user's home.
-RUN = PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/$(SITE)" ANSIBLE_HOME="$(CURDIR)/.ansible" \
+RUN = PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$(SITE)" ANSIBLE_HOME="$(CURDIR)/.ansible" \
       ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_CALLBACK_RESULT_FORMAT=yaml
 
 .DEFAULT_GOAL := help
@@ -51,6 +51,16 @@ test: $(VENV)/.dev ## everything CI runs
 
 lint: $(VENV)/.dev ## ruff, yamllint, ansible-lint (production), changelog and docs lint
 	@$(RUN) $(BIN)/python tests/tools/everything.py lint
+
+unit: ## the fast tests
+contract: ## the Kubernetes API as our clients see it; CALICO_OPS_KUBECONFIG names a real cluster
+system: ## procedures, drains, kills and guides from end to end
+molecule: ## the Molecule scenarios
+sanity: ## ansible-test sanity
+types: ## mypy --strict on module_utils
+docs: ## documentation lint
+build: ## build the artifact and look into it
+old-core: ## the demo under ansible-core 2.18
 
 unit contract system molecule sanity types docs build old-core: $(VENV)/.dev
 	@$(RUN) $(BIN)/python tests/tools/everything.py $@

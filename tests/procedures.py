@@ -115,7 +115,8 @@ def change_block_size(api: SimulatedApi, pool: str, size: int, target: dict[str,
         do.probe(temporary)
         do.nobody_in(pool)
         journal = t.cast("t.Any", open_journal(api, request, do.clock, check_mode=False).journal)
-        do.absent(pool)
+    if outcome.phase != "moving_back":
+        do.absent(pool, journal.definition["spec"]["cidr"])
     do.present(pool, definition=journal.definition, block_size=size, disabled=False)
     if find(read_pools(api), temporary) is not None:
         do.present(temporary, disabled=True)

@@ -41,6 +41,8 @@ options:
       - With V(present) the pool exists and looks as described by the other options.
       - With V(absent) the pool does not exist, and no block or block affinity of it is left. The module fails when
         pods, virtual machines, services or unknown holders have addresses in the pool, and tells which.
+      - With V(absent) and O(cidr) only a pool with this range is deleted, and when the pool is gone already its range
+        is cleaned of blocks and block affinities all the same.
     type: str
     choices: [present, absent]
     default: present
@@ -141,6 +143,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
     metadata_argspec,
     pool_fields_argspec,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
@@ -155,6 +158,7 @@ def operate(context: Context) -> dict[str, t.Any]:
             context.api,
             KubernetesStore(context.api),
             params["name"],
+            network=None if params["cidr"] is None else parse_network(params["cidr"]),
             timeout=params["timeout"],
             clock=SystemClock(),
             report=context.report,

@@ -25,6 +25,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release im
     release_by_handle,
     release_pool_affinities,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 
@@ -245,3 +246,49 @@ def test_another_run_deletes_it_first() -> None:
     for cluster, message in at_each_write(gone):
         assert message.startswith(" ["), message
         assert (cluster.exists(), cluster.rows()) == (False, [])
+
+
+def clean_after(cluster: Cluster, network: str) -> Plan:
+    api = SimulatedApi(cluster.twin)
+    return delete_pool(
+        api,
+        KubernetesStore(api),
+        "old",
+        network=parse_network(network),
+        timeout=30,
+        clock=SimulatedClock(api),
+        report=lambda event: None,
+        check_mode=False,
+    )
+
+
+def test_the_range_of_a_pool_that_is_gone_is_cleaned_once() -> None:
+    cluster = Cluster()
+    cluster.admin.delete(IP_POOLS, "old")
+    assert len(cluster.blocks()) == 2
+    assert clean_after(cluster, str(NETWORK)).changed
+    assert (cluster.blocks(), cluster.rows()) == ({}, [])
+    assert not clean_after(cluster, str(NETWORK)).changed
+
+
+def test_the_range_of_a_pool_that_is_gone_is_left_alone_while_in_use() -> None:
+    cluster = Cluster()
+    cluster.take("node-1")
+    cluster.admin.delete(IP_POOLS, "old")
+    with pytest.raises(Refused, match="cannot be cleaned: 1 addresses"):
+        clean_after(cluster, str(NETWORK))
+    assert len(cluster.blocks()) == 2
+
+
+def test_the_range_of_another_pool_is_not_touched() -> None:
+    cluster = Cluster()
+    cluster.admin.delete(IP_POOLS, "old")
+    assert not clean_after(cluster, "192.168.0.0/16").changed
+    assert len(cluster.blocks()) == 2
+
+
+def test_a_pool_with_another_range_is_not_the_one_that_was_meant() -> None:
+    cluster = Cluster()
+    with pytest.raises(Refused, match="not the pool that was to be deleted"):
+        clean_after(cluster, "10.99.0.0/24")
+    assert cluster.exists()

@@ -83,9 +83,21 @@ class Waiting:
 
 
 def delete_pool(
-    api: PagedApi, store: Datastore, name: str, *, timeout: float, clock: Clock, report: Report, check_mode: bool
+    api: PagedApi,
+    store: Datastore,
+    name: str,
+    *,
+    network: Network | None = None,
+    timeout: float,
+    clock: Clock,
+    report: Report,
+    check_mode: bool,
 ) -> Plan:
-    """Delete the pool; nothing to do when it does not exist.
+    """Delete the pool; when it does not exist, there is at most its range to be cleaned.
+
+    ``network`` is the range that the caller knows the pool by: a pool with another one is not
+    the one that was meant, and the range of a pool that is gone is cleaned of what a run
+    that was killed, or a deletion by other means, left there.
 
     Refused when somebody holds an address who will not let go by itself, when no other
     enabled pool of its IP version is left, on installations that are not supported, and when after
@@ -96,8 +108,14 @@ def delete_pool(
     pools = read_pools(api)
     live = find(pools, name)
     if live is None:
-        return Plan()
+        return Plan() if network is None else _clean_gone(api, store, name, network, pools, clock, check_mode)
     pool = live.pool()
+    if network is not None and (pool is None or pool.cidr != network):
+        raise Refused(
+            f"IPPool {name!r} has the CIDR {live.spec.get('cidr')}, not {network}, so it is not the pool that was to "
+            "be deleted.",
+            pool=name,
+        )
     if pool is None:
         # No address ever came out of a pool whose CIDR does not parse.
         plan = Plan((_delete_step(live),))
@@ -119,6 +137,35 @@ def delete_pool(
         _put_back_if_taken(api, live, pool)
         _clean(store, pool.cidr, clock, f"IPPool {name!r} was deleted")
     return plan
+
+
+def _clean_gone(
+    api: PagedApi,
+    store: Datastore,
+    name: str,
+    network: Network,
+    pools: t.Sequence[StoredPool],
+    clock: Clock,
+    check_mode: bool,
+) -> Plan:
+    """Clean the range of a pool that is gone; what lies in the range of another pool belongs to that one."""
+    if any(other.cidr.overlaps(network) for other in engine_pools(pools)):
+        return Plan()
+    left = prove_clean(store, network)
+    if left.clean:
+        return Plan()
+    held = holdings(api, _blocks(api, network), network)
+    if held:
+        raise Refused(
+            f"IPPool {name!r} is gone and its range {network} cannot be cleaned: {len(held)} addresses are still held "
+            f"by {name_them(held)}; restart those pods, or wait for Calico's garbage collection, then run this again.",
+            pool=name,
+            in_use=len(held),
+            holders=[holding.as_result() for holding in held[:MOST_HOLDERS]],
+        )
+    if not check_mode:
+        _clean(store, network, clock, f"IPPool {name!r} is gone")
+    return Plan((Step("release", f"{_leftovers(left)} in {network}", f"IPPool {name} left them behind"),))
 
 
 def _plan(live: StoredPool, pool: Pool, held: t.Sequence[Holding]) -> Plan:
