@@ -47,7 +47,7 @@ class Check:
 
     ``waivable``: whether a user may let a blocker pass. ``when_resumed``: whether the check
     still means what it says once the procedure has begun; if not, what it finds then is
-    a note.
+    a note. ``decisive``: when it blocks, the checks after it have nothing to go by and are left out.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Check:
     examine: Examine
     waivable: bool = True
     when_resumed: bool = False
+    decisive: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,21 @@ def run_checks(
     InvalidInput for a waiver that names no check, or one that cannot be waived.
     """
     waivers = check_waivers(checks if known is None else known, situation.request.waivers)
-    findings = []
+    findings: list[Finding] = []
     for check in checks:
+        if is_decided(findings):
+            break
         for problem in check.examine(situation):
             if situation.resumed and not check.when_resumed:
                 problem = replace(problem, severity=NOTE)
             waived = problem.severity == BLOCKER and problem.waivable and check.id in waivers
             findings.append(Finding(check, problem, waived))
     return findings
+
+
+def is_decided(findings: t.Iterable[Finding]) -> bool:
+    """Whether a decisive check blocked, so that nothing more can be said."""
+    return any(finding.check.decisive and finding.problem.severity == BLOCKER for finding in findings)
 
 
 def blockers(findings: t.Iterable[Finding]) -> int:

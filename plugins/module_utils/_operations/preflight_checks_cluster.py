@@ -155,6 +155,7 @@ CHECKS = (
         installation_supported,
         False,
         True,
+        decisive=True,
     ),
     Check("rights-sufficient", "everything can be read", (), rights_sufficient, True, True),
     Check("windows-nodes", "no Windows node is concerned", ("B29",), windows_nodes),

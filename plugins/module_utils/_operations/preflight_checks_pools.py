@@ -15,6 +15,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
     InvalidInput,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import DONE, MIGRATE, RESIZE
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools, shown_spec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
@@ -34,6 +35,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     DECLARE,
     Situation,
     Wanted,
+    full_name,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.temporary_cidr import propose_temporary_cidr
 
@@ -72,6 +74,23 @@ def pool_exists(now: Situation) -> t.Iterator[Problem]:
 
 def _began(now: Situation) -> str:
     return now.view.journal.started if now.view.journal is not None else "earlier"
+
+
+def pool_in_use(now: Situation) -> t.Iterator[Problem]:
+    """A01: a pool is not deleted under the pods that have its addresses."""
+    for pool in now.wanted:
+        if not pool.deleted or pool.live is None or pool.pool is None:
+            continue
+        network = pool.pool.cidr
+        held = [pod for pod in now.view.pods if any(network.contains(address) for address in pod_addresses(pod))]
+        if held:
+            names = sorted(full_name(pod) for pod in held)
+            yield Problem(
+                BLOCKER,
+                f"Pool {pool.name!r} is to be deleted and {len(held)} pods have addresses of it, first {names[0]}.",
+                "Move them with the migrate_pool role, which deletes the pool in the end.",
+                tuple(f"Pod {name}" for name in names),
+            )
 
 
 def pool_definition(now: Situation) -> t.Iterator[Problem]:
@@ -261,10 +280,11 @@ def _said(value: t.Any) -> str:
     return repr(value) if value else "empty"
 
 
-POOL_EXISTS = Check("pool-exists", "the pools that are named exist", (), pool_exists, False, True)
+POOL_EXISTS = Check("pool-exists", "the pools that are named exist", (), pool_exists, False, True, decisive=True)
 
 CHECKS = (
     POOL_EXISTS,
+    Check("pool-in-use", "nobody uses a pool that is to be deleted", ("A01",), pool_in_use, False),
     Check("pool-definition", "Calico would take the pools", ("B06", "B10"), pool_definition, False),
     Check("block-size-legal", "the block size is possible", ("B11",), block_size_legal, True),
     Check("non-canonical-cidr", "the old pool can be updated", ("B10",), non_canonical_cidr),

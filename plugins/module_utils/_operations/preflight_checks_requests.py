@@ -163,7 +163,8 @@ def virtual_machines(now: Situation) -> t.Iterator[Problem]:
 
 
 def _draining(now: Situation) -> tuple[Wanted, ...]:
-    return now.leaving()
+    """Pools whose pods go elsewhere; one that is to be deleted must be empty (pool-in-use)."""
+    return tuple(pool for pool in now.leaving() if not pool.deleted)
 
 
 def _annotated(now: Situation) -> t.Iterator[tuple[str, dict[str, str]]]:

@@ -31,6 +31,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Check,
     Finding,
     blockers,
+    is_decided,
     run_checks,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_checks_capacity import measured
@@ -38,6 +39,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     DECLARE,
     PreflightRequest,
     Situation,
+    Wanted,
     situation,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
@@ -77,8 +79,9 @@ def preflight(request: PreflightRequest, view: ClusterView) -> dict[str, t.Any]:
     """
     now = situation(request, view)
     findings = run_checks(WHEN_DONE if now.phase == DONE else CHECKS, now, known=CHECKS)
-    plan = [] if now.phase == DONE else plan_sentences(now)
-    capacity = {} if now.phase == DONE else capacity_of(now)
+    over = now.phase == DONE or is_decided(findings)
+    plan = [] if over else plan_sentences(now)
+    capacity = {} if over else capacity_of(now)
     return {
         "findings": [finding.as_result() for finding in findings],
         "blockers": blockers(findings),
@@ -112,7 +115,7 @@ def plan_sentences(now: Situation) -> list[str]:
     owners = owners_of(pods, now.view)
     moving = f"{len(pods)} pods of {len(owners)} workloads"
     out = [
-        f"Create pool {target} ({where}, blockSize {now.target.spec.get('blockSize')})."
+        f"Create pool {target} ({where if now.target.pool is None else _shape(now.target)})."
         if now.target.is_new
         else f"Keep pool {target} ({where}), which exists.",
         f"Disable pool {old} ({now.source.spec.get('cidr')}); tunnel addresses of nodes move to {target} at once.",
@@ -141,19 +144,25 @@ def lines(findings: t.Sequence[Finding], plan: t.Sequence[str], capacity: t.Mapp
             yield f"{'':8} {problem.remedy}"
     if not findings:
         yield "nothing found that speaks against it"
-    for figures in capacity.values():
-        yield from figures["sentences"]
+    for name, figures in capacity.items():
+        for sentence in figures["sentences"]:
+            yield f"{name}: {sentence}"
     for number, sentence in enumerate(plan, 1):
         yield f"{number}. {sentence}"
 
 
-def _declared_sentence(pool: t.Any) -> str:
+def _declared_sentence(pool: Wanted) -> str:
     if pool.deleted:
         return (
             f"Delete pool {pool.name}." if pool.live is not None else f"Pool {pool.name} does not exist: nothing to do."
         )
     verb = "Create" if pool.live is None else "Keep or change"
-    return f"{verb} pool {pool.name} ({pool.spec.get('cidr')}, blockSize {pool.spec.get('blockSize')})."
+    return f"{verb} pool {pool.name} ({_shape(pool)})."
+
+
+def _shape(pool: Wanted) -> str:
+    size = pool.spec.get("blockSize")
+    return f"{pool.spec.get('cidr')}" if size is None else f"{pool.spec.get('cidr')}, blockSize {size}"
 
 
 def _blocks(now: Situation) -> int:

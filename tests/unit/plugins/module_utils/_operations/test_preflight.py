@@ -479,3 +479,27 @@ def test_a_declared_pool_cannot_change_its_size() -> None:
     finding = only(declared({"name": "old", "block_size": 28}))
     assert finding["id"] == "pool-definition"
     assert "calico_ops.ipam.change_block_size" in finding["message"]
+
+
+def test_a_pool_that_is_declared_absent_must_not_be_in_use() -> None:
+    finding = next(
+        each
+        for each in preflight(declared({"name": "old", "state": "absent"}, TARGET), VIEW)["findings"]
+        if each["id"] == "pool-in-use"
+    )
+    assert (finding["severity"], finding["waivable"]) == ("blocker", False)
+    assert "'old' is to be deleted" in finding["message"]
+    assert finding["objects"]
+    assert "selector-covers-nodes" not in [
+        name for name, _severity in found(declared({"name": "old", "state": "absent"}))
+    ]
+
+
+@pytest.mark.parametrize(
+    "request_", [asked(pool="nope", target={"name": "new", "cidr": "172.20.0.0/16"}), target(name="old")]
+)
+def test_nothing_follows_from_a_pool_that_is_not_there(request_: PreflightRequest) -> None:
+    result = preflight(request_, VIEW)
+    assert [finding["id"] for finding in result["findings"]] == ["pool-exists"]
+    assert (result["plan"], result["capacity"]) == ([], {})
+    assert result["blockers"] == 1
