@@ -28,7 +28,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     TooManyRequests,
     Unreachable,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import condition, uid_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import condition, metadata_of, uid_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import (
     desired_count,
@@ -54,11 +54,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     SURGE,
     DrainOptions,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts, View
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import SOURCES, PodFacts, View
 
 # A rollout that ended and left pods in the pool is begun again this often: it may have been under way when
 # the pool was disabled, but a second one of our own that changes nothing shows that restarts do not help.
 MOST_RESTARTS = 2
+FOLLOWED = frozenset(source.name for source in SOURCES)
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 20.0
 
@@ -71,7 +72,7 @@ class Task:
     choice: Choice
     dns: bool
     baseline: int
-    """Ready pods when the task was made."""
+    """Pods when the task was made: what an owner wants that does not say so itself."""
     pods: set[str] = field(default_factory=set)
     """uids of the pods to move."""
     active: bool = False
@@ -115,7 +116,7 @@ def make_task(run: Run, owner: Owner | None) -> Task:
             view.put(owner, thing)
     pods = view.pods_of(owner)
     dns = any(pod.namespace == "kube-system" and pod.labels.get("k8s-app") == "kube-dns" for pod in pods)
-    task = Task(owner, Choice(WAIT, ""), dns, sum(pod.ready for pod in pods))
+    task = Task(owner, Choice(WAIT, ""), dns, sum(not pod.terminating for pod in pods))
     rechoose(run, task)
     return task
 
@@ -259,6 +260,8 @@ def _finish(run: Run, task: Task, here: list[PodFacts]) -> bool:
 
 def _step_evictions(run: Run, task: Task, here: list[PodFacts]) -> bool:
     pods = run.view.pods_of(task.owner)
+    if not _look_at_size(run, task):
+        return False
     candidates = [pod for pod in here if not pod.terminating and pod.uid not in task.evicted]
     if not candidates:
         return _finish(run, task, here)
@@ -290,6 +293,26 @@ def _step_evictions(run: Run, task: Task, here: list[PodFacts]) -> bool:
         if not task.note:
             return _evict(run, task, pod)
     return False
+
+
+def _look_at_size(run: Run, task: Task) -> bool:
+    """Read how many pods a ReplicaSet wants by now: they are not watched, since a cluster has thousands of old ones.
+
+    False when that could not be read, so that nothing is evicted on an old number.
+    """
+    owner = task.owner
+    known = run.view.workloads.get(owner) if owner is not None else None
+    if owner is None or known is None or owner.kind in FOLLOWED:
+        return True
+    try:
+        thing = read_counted(run.api, owner)
+    except (ServerError, TooManyRequests, Unreachable) as error:
+        _pause(run, task, error.retry_after if isinstance(error, ApiError) else None)
+        task.note = error.message
+        return False
+    if thing is None or metadata_of(thing).get("resourceVersion") != metadata_of(known).get("resourceVersion"):
+        run.view.put(owner, thing)
+    return True
 
 
 def _evict(run: Run, task: Task, pod: PodFacts) -> bool:

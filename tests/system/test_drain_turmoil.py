@@ -1,0 +1,194 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Random workloads are drained while the cluster lives on; the recorder judges, which knows nothing of drains."""
+
+from __future__ import annotations
+
+import random
+import typing as t
+
+import pytest
+from drain_lab import NEW, OLD, POOLS, budget, rolling, scenario, workload
+from simulation import SimulatedApi, SimulatedClock, simulate
+from twin_fixture import local_twin
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ApiError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    IP_POOLS,
+    NAMESPACES,
+    POD_DISRUPTION_BUDGETS,
+    PODS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions, DrainResult
+
+if t.TYPE_CHECKING:
+    from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.cluster import Twin
+
+SPACE = "shop"
+
+
+@pytest.fixture(autouse=True)
+def _virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate(monkeypatch)
+
+
+class Lab:
+    def __init__(self, seed: int) -> None:
+        self.twin: Twin = local_twin(scenario(), seed=seed)
+        self.admin = SimulatedApi(self.twin)
+        self.allow("old")
+        self.create(NAMESPACES, {"metadata": {"name": SPACE}}, None)
+
+    def allow(self, pool: str) -> None:
+        for name in POOLS:
+            self.admin.patch(IP_POOLS, name, {"spec": {"disabled": name != pool}})
+
+    def create(self, resource: Resource, thing: Object, namespace: str | None = SPACE) -> None:
+        self.admin.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **thing}, namespace)
+
+    def begin(self) -> None:
+        assert self.twin.settle() == []
+        self.allow("new")
+        self.twin.recorder.restart()
+
+    def drain(self, seed: int, timeout: float = 600, **options: t.Any) -> DrainResult:
+        api = SimulatedApi(self.twin, lag=random.Random(seed))
+        api.ticks = self.admin.ticks
+        given = DrainOptions(pool="old", timeout=timeout, **options)
+        return drain_pool(api, given, SimulatedClock(api), lambda event: None, lambda text: None, check_mode=False)
+
+    def left(self) -> list[str]:
+        return [
+            pod["metadata"]["name"]
+            for pod in self.admin.list(PODS, SPACE).items
+            # One that is being deleted and whose containers have ended has given its address back.
+            if pod["status"]["phase"] != "Succeeded"
+            and OLD.contains(parse_address(pod["status"].get("podIP") or str(NEW.first)))
+        ]
+
+    def unharmed(self) -> None:
+        record = self.twin.recorder.record()
+        assert record["outages"] == []
+        assert record["budget_violations"] == []
+
+
+def random_deployment(chance: random.Random) -> Object:
+    strategy = rolling(chance.choice([0, 1, "25%", "100%"]), chance.choice([0, 1, 2, "25%", "50%"]))
+    if chance.random() < 0.15:
+        strategy = {"type": "Recreate"}
+    elif strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 0}:
+        strategy = rolling(1, 0)
+    return {"strategy": strategy, "minReadySeconds": chance.choice([0, 0, 2])}
+
+
+def random_budget(chance: random.Random, replicas: int) -> Object:
+    return chance.choice(
+        [
+            {"maxUnavailable": 1},
+            {"maxUnavailable": "30%"},
+            {"minAvailable": max(1, replicas - 1)},
+            {"minAvailable": "50%"},
+            {"minAvailable": "100%"},
+            {"maxUnavailable": 0},
+        ]
+    )
+
+
+def furnish(lab: Lab, chance: random.Random) -> None:
+    for number in range(chance.randint(3, 6)):
+        name = f"app-{number}"
+        kind = chance.choice([DEPLOYMENTS, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS])
+        replicas = chance.randint(1, 6)
+        if kind == DEPLOYMENTS:
+            thing = workload(name, replicas, **random_deployment(chance))
+        elif kind == STATEFUL_SETS:
+            policy = chance.choice(["OrderedReady", "Parallel"])
+            update = chance.choice([{"type": "OnDelete"}, {"rollingUpdate": {"partition": 1}}, {}, {}])
+            thing = workload(name, replicas, serviceName=name, podManagementPolicy=policy, updateStrategy=update)
+        elif kind == DAEMON_SETS:
+            update = chance.choice(
+                [{"maxUnavailable": 1}, {"maxUnavailable": "100%"}, {"maxSurge": 1, "maxUnavailable": 0}]
+            )
+            thing = workload(name, updateStrategy={"type": "RollingUpdate", "rollingUpdate": update})
+        else:
+            thing = workload(name, replicas)
+        # Every second one belongs to a tier, which may have a budget over several workloads.
+        thing["spec"]["template"]["metadata"]["labels"]["tier"] = chance.choice(["front", "back"])
+        lab.create(kind, thing)
+        if chance.random() < 0.5:
+            lab.create(POD_DISRUPTION_BUDGETS, budget(name, **random_budget(chance, replicas)))
+    if chance.random() < 0.5:
+        spec = {"selector": {"matchLabels": {"tier": "front"}}, "maxUnavailable": 1}
+        lab.create(POD_DISRUPTION_BUDGETS, {"metadata": {"name": "tier"}, "spec": spec})
+
+
+@pytest.mark.parametrize("seed", range(1, 25))
+def test_no_budget_is_broken_and_nobody_is_without_a_ready_pod(seed: int) -> None:
+    chance = random.Random(seed)
+    lab = Lab(seed)
+    furnish(lab, chance)
+    lab.begin()
+    result = lab.drain(seed, max_parallel=chance.choice([1, 2, 5, 10]), timeout=240)
+    lab.unharmed()
+    # Whoever is still there is listed, and nobody else.
+    assert {entry.pod for entry in result.left if entry.pod} >= set(lab.left())
+    assert result.moved + len(lab.left()) >= result.total
+
+
+@pytest.mark.parametrize("seed", range(1, 13))
+def test_scaling_deletions_and_new_budgets_on_the_way(seed: int) -> None:
+    chance = random.Random(1000 + seed)
+    lab = Lab(seed)
+    furnish(lab, chance)
+    lab.begin()
+    since = {"next": 1.0}
+    clock = lab.twin.clock
+    start = clock.monotonic()
+
+    def live() -> None:
+        if clock.monotonic() - start < since["next"] or since["next"] > 40:
+            return
+        since["next"] += chance.choice([0.5, 2.0, 5.0])
+        name = f"app-{chance.randint(0, 4)}"
+        try:
+            kind = chance.choice([DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS])
+            if chance.random() < 0.7:
+                lab.admin.patch(kind, name, {"spec": {"replicas": chance.randint(2, 8)}}, SPACE)
+            else:
+                lab.create(POD_DISRUPTION_BUDGETS, budget(f"late-{clock.monotonic():.0f}-{name}", maxUnavailable=1))
+        except ApiError:
+            return
+
+    lab.admin.ticks.append(live)
+    lab.drain(seed, max_parallel=chance.choice([2, 5]), timeout=240)
+    assert lab.twin.recorder.record()["outages"] == []
+
+
+def test_a_replica_set_scaled_on_the_way() -> None:
+    """Nobody watches plain ReplicaSets, of which a cluster has thousands."""
+    for first, then in ((3, 1), (1, 4), (2, 5)):
+        lab = Lab(1)
+        lab.create(REPLICA_SETS, workload("plain", first))
+        lab.begin()
+        scaled = []
+
+        def scale(lab: Lab = lab, then: int = then, scaled: list[int] = scaled) -> None:
+            evicted = lab.twin.recorder.record()["counts"]["evictionsAccepted"]
+            if evicted and not scaled:
+                scaled.append(then)
+                lab.admin.patch(REPLICA_SETS, "plain", {"spec": {"replicas": then}}, SPACE)
+
+        lab.admin.ticks.append(scale)
+        result = lab.drain(1, timeout=300)
+        assert scaled
+        assert (lab.left(), list(result.left)) == ([], []), (first, then)
+        lab.unharmed()
