@@ -150,7 +150,7 @@ def holders(spec: Spec) -> t.Iterator[AddressHolder]:
     """Every address of a stored block that is not free, in order, with who holds it."""
     cidr = parse_network(spec.get("cidr"), strict=False)
     version, base = cidr.version, cidr.value
-    known = [classify(attribute) for attribute in spec.get("attributes") or ()]
+    known = [classify(attribute or {}) for attribute in spec.get("attributes") or ()]
     foreign = _foreign(spec, (spec.get("affinity") or "").partition(":")[2])
     sequences = spec.get("sequenceNumberForAllocation") or {}
     for ordinal, index in enumerate(spec.get("allocations") or ()):
@@ -235,5 +235,5 @@ def _foreign(spec: Spec, node: str) -> t.Set[int]:
     return {
         index
         for index, attribute in enumerate(spec.get("attributes") or ())
-        if ((attribute.get("secondary") or {}).get("node") or node) != node
+        if (((attribute or {}).get("secondary") or {}).get("node") or node) != node
     }

@@ -31,9 +31,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilizatio
     AddressHolder,
     BlockFigures,
     holders,
-    measure,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import pool_of, shown_figures
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import (
+    measure_block,
+    pool_of,
+    shown_figures,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.libraries import load_jmespath
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
@@ -156,8 +159,8 @@ def blocks_with_holders(
     found: list[tuple[Network, dict[str, t.Any]]] = []
     nodes: dict[str, dict[str, t.Any]] = {}
     for block in blocks:
-        spec = block["spec"]
-        figures = measure(spec, reservations)
+        spec = block.get("spec") or {}
+        figures = measure_block(block, reservations)
         if not (wanted.takes_range(figures.cidr) and wanted.takes_node(figures, spec) and wanted.may_hold(spec)):
             continue
         shown = shown_figures(figures, pool_of(figures.cidr, named))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, Network, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import (
     COOLING,
     POD,
@@ -27,6 +27,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder imp
     Holder,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilization import holders
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import range_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
 
 STAYS = "stays"
@@ -76,7 +77,7 @@ def holdings(api: KubeApi, blocks: t.Iterable[Object], network: Network) -> list
 
 def in_range(block: Object, network: Network) -> bool:
     """Whether a stored block overlaps ``network``."""
-    return parse_network(block["spec"]["cidr"], strict=False).overlaps(network)
+    return range_of(block).overlaps(network)
 
 
 def name_them(found: t.Sequence[Holding]) -> str:

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilization import BlockFigures, Tally, measure
@@ -58,7 +59,17 @@ def pools_with_use(
 def measured(blocks: t.Iterable[Object], reservations: Reservations) -> t.Iterator[BlockFigures]:
     """The figures of stored blocks, which are small; the blocks themselves can go."""
     for block in blocks:
-        yield measure(block["spec"], reservations)
+        yield measure_block(block, reservations)
+
+
+def measure_block(block: Object, reservations: Reservations) -> BlockFigures:
+    """The figures of one stored block; InvalidInput naming it when its CIDR does not parse."""
+    try:
+        return measure(block.get("spec") or {}, reservations)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"IPAMBlock {block['metadata']['name']}: {error.message}", "spec.cidr", error.value
+        ) from None
 
 
 def block_rows(

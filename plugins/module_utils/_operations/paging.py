@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IPAM_BLOCKS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 
 
 class Page(t.Protocol):
@@ -35,4 +36,14 @@ def block_cidrs(api: PagedApi) -> t.Iterator[Network]:
     """The CIDRs of all blocks, page by page; none when blocks are not served."""
     for page in api.pages(IPAM_BLOCKS):
         for item in page.items:
-            yield parse_network((item.get("spec") or {}).get("cidr"), strict=False)
+            yield range_of(item)
+
+
+def range_of(block: Object) -> Network:
+    """The CIDR of a stored block; InvalidInput naming the block when it does not parse."""
+    try:
+        return parse_network((block.get("spec") or {}).get("cidr"), strict=False)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"IPAMBlock {block['metadata']['name']}: {error.message}", "spec.cidr", error.value
+        ) from None
