@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
+from pathlib import Path
 
 import pytest
+import yaml
 from procedures import Procedure, change_block_size, migrate_pool
 from simulation import Killed, SimulatedApi, Write, simulate
 from twin_fixture import local_twin
@@ -23,9 +25,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     NAMESPACES,
     PODS,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import find, read_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import process
 
 if t.TYPE_CHECKING:
     from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.cluster import Twin
@@ -207,3 +210,35 @@ def test_calico_node_restarts_create_no_pool(number: int) -> None:
 
     change_block_size(SimulatedApi(twin, before=restart), POOL, 28, TEMPORARY)
     only(twin, POOL, "192.168.0.0/16", 28)
+
+
+def dual_stack() -> Twin:
+    scenario = Path(process.__file__).parent / "scenarios" / "small.yml"
+    documents = [document for document in yaml.safe_load_all(scenario.read_text(encoding="utf-8")) if document]
+    for document in documents:
+        if document["metadata"]["name"] == "calico-config":
+            text = document["data"]["cni_network_config"]
+            both = '"type": "calico-ipam", "assign_ipv4": "true", "assign_ipv6": "true"'
+            document["data"]["cni_network_config"] = text.replace('"type": "calico-ipam"', both)
+        if document["metadata"]["name"] == "kubeadm-config":
+            text = document["data"]["ClusterConfiguration"]
+            document["data"]["ClusterConfiguration"] = text.replace("10.0.0.0/8", "10.0.0.0/8,fd00::/16")
+    spec = {"cidr": "fd00::/64", "blockSize": 122, "natOutgoing": True, "nodeSelector": "all()"}
+    pool = {"apiVersion": IP_POOLS.api_version, "kind": "IPPool", "metadata": {"name": "six"}, "spec": spec}
+    return local_twin([*documents, pool])
+
+
+def test_one_family_of_a_dual_stack_cluster_moves() -> None:
+    twin = dual_stack()
+    api = SimulatedApi(twin)
+    migrate_pool(api, "six", {"name": "six-new", "cidr": "fd00:0:0:1::/64"})
+    change_block_size(api, "six-new", 124, {"cidr": "fd00:0:0:2::/64"})
+    twin.clock.advance(60)
+    assert [pool.name for pool in read_pools(api)] == [POOL, "six-new"]
+    four, six = parse_network("192.168.0.0/16"), parse_network("fd00:0:0:1::/64")
+    for pod in api.list(PODS).items:
+        if not pod["spec"].get("hostNetwork"):
+            first, second = (parse_address(entry["ip"]) for entry in pod["status"]["podIPs"])
+            assert four.contains(first) and six.contains(second)
+    assert {parse_network(item["spec"]["cidr"]).prefix for item in api.list(IPAM_BLOCKS).items} == {26, 124}
+    healthy(twin)
