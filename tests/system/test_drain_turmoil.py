@@ -181,7 +181,7 @@ def test_a_replica_set_scaled_on_the_way() -> None:
         lab.begin()
         scaled = []
 
-        def scale(lab: Lab = lab, then: int = then, scaled: list[int] = scaled) -> None:
+        def scale(lab: Lab = lab, then: int = then, scaled: list[int] = scaled) -> None:  # pylint: disable=dangerous-default-value
             evicted = lab.twin.recorder.record()["counts"]["evictionsAccepted"]
             if evicted and not scaled:
                 scaled.append(then)

@@ -123,8 +123,8 @@ def without_token(twin: TwinHandle) -> dict[str, t.Any]:
 @pytest.mark.parametrize(
     ("change", "variables", "words"),
     [
-        (lambda content: json.dumps(content), {}, "does not accept the credentials"),
-        (lambda content: json.dumps(content), {"calico_ops_context": "prod"}, "has no context 'prod': it has twin."),
+        (json.dumps, {}, "does not accept the credentials"),
+        (json.dumps, {"calico_ops_context": "prod"}, "has no context 'prod': it has twin."),
         (lambda content: "secret-token: [", {}, "is not valid YAML: line 1"),
         (lambda content: None, {}, "does not exist: give the path of an existing kubeconfig file."),
     ],
