@@ -129,7 +129,7 @@ def delete_pool(
     if not check_mode:
         _disable(api, live)
         # Two runs that delete one pool each have both disabled theirs by now, and see it.
-        _refuse_last(api, pool, read_pools(api))
+        _refuse_last(api, pool, read_pools(api), "was disabled and not deleted")
         clock.sleep(IN_FLIGHT)
         _wait_until_free(api, pool, timeout, clock, report)
         _clean(store, pool.cidr, clock, f"IPPool {name!r} is disabled and was not deleted")
@@ -192,7 +192,7 @@ def _delete_step(live: StoredPool) -> Step:
     return Step("delete", f"IPPool {live.name}", "it is to be absent", before=before)
 
 
-def _refuse_last(api: PagedApi, pool: Pool, pools: t.Sequence[StoredPool]) -> None:
+def _refuse_last(api: PagedApi, pool: Pool, pools: t.Sequence[StoredPool], outcome: str = "cannot be deleted") -> None:
     """A03: without any pool of a family, a restart of calico-node creates one of its own."""
     if "LoadBalancer" in pool.allowed_uses:
         return
@@ -206,7 +206,7 @@ def _refuse_last(api: PagedApi, pool: Pool, pools: t.Sequence[StoredPool]) -> No
     nodes = sum(1 for node in api.list(NODES).items if pool.version in _versions(node))
     if using or nodes:
         raise Refused(
-            f"IPPool {pool.name!r} cannot be deleted: no other enabled IPv{pool.version} pool is left for the "
+            f"IPPool {pool.name!r} {outcome}: no other enabled IPv{pool.version} pool is left for the "
             f"{nodes} nodes and {using} pods of the cluster; create one first.",
             pool=pool.name,
         )

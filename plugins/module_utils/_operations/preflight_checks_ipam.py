@@ -61,6 +61,14 @@ def _to_create(now: Situation) -> list[Wanted]:
 def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
     """B32, and the block sizes of B06."""
     view = now.view
+    if view.damaged:
+        yield Problem(
+            BLOCKER,
+            f"{len(view.damaged)} IPAM records have no CIDR that makes sense, first {view.damaged[0]}; nobody can say "
+            "which pool they belong to.",
+            "Repair or remove them first.",
+            tuple(view.damaged),
+        )
     ranges = [pool.pool.cidr for pool in now.leaving() if pool.pool is not None]
     blocks = sorted((b for b in view.blocks if _inside(b.cidr, ranges)), key=lambda b: _order(b.cidr))
     overlapping = [f"IPAMBlock {second.cidr} over {first.cidr}" for first, second in _overlaps(blocks)]

@@ -117,7 +117,11 @@ class Workload:
 
 @dataclass(frozen=True)
 class ClusterView:
-    """The cluster at one moment. ``unreadable`` names what we were not allowed to see."""
+    """The cluster at one moment.
+
+    ``unreadable`` names what we were not allowed to see, ``damaged`` the IPAM records without a
+    range that makes sense; they are left out of ``blocks`` and ``affinities``.
+    """
 
     installation: InstallationMode
     pools: t.Sequence[StoredPool] = ()
@@ -137,6 +141,7 @@ class ClusterView:
     openshift_cidrs: t.Sequence[str] = ()
     journal: Journal | None = None
     unreadable: t.Sequence[str] = ()
+    damaged: t.Sequence[str] = ()
 
     def workload(self, kind: str, namespace: str, name: str) -> Workload | None:
         return self._by_key.get((kind, namespace, name))
@@ -174,7 +179,7 @@ def fetch_view(api: PagedApi, pool: str | None, namespace: str = NAMESPACE) -> C
             )
         ),
         blocks=tuple(reader.blocks()),
-        affinities=tuple(_affinity(thing) for thing in reader.all(BLOCK_AFFINITIES) if not _deleted(thing)),
+        affinities=tuple(reader.affinities()),
         reservations=tuple(_reservations(reader.all(IP_RESERVATIONS))),
         settings=(settings[0].get("spec") or {}) if settings else {},
         nodes=tuple(reader.all(NODES)),
@@ -191,6 +196,7 @@ def fetch_view(api: PagedApi, pool: str | None, namespace: str = NAMESPACE) -> C
         openshift_cidrs=tuple(reader.openshift_cidrs()) if installation.openshift else (),
         journal=read_journal(api, pool, namespace) if pool else None,
         unreadable=tuple(reader.unreadable),
+        damaged=tuple(reader.damaged),
     )
 
 
@@ -200,6 +206,7 @@ class _Reader:
     def __init__(self, api: PagedApi) -> None:
         self._api = api
         self.unreadable: list[str] = []
+        self.damaged: list[str] = []
 
     def all(self, resource: Resource) -> list[Object]:
         try:
@@ -214,13 +221,33 @@ class _Reader:
         try:
             for page in self._api.pages(IPAM_BLOCKS):
                 for thing in page.items:
-                    spec = thing["spec"]
-                    cidr = parse_network(spec["cidr"], strict=False)
-                    yield BlockFact(cidr, spec.get("affinity") or "", cidr.size - len(spec.get("unallocated") or []))
+                    cidr = self._range(thing)
+                    if cidr is not None:
+                        spec = thing["spec"]
+                        in_use = cidr.size - len(spec.get("unallocated") or [])
+                        yield BlockFact(cidr, spec.get("affinity") or "", in_use)
         except UnknownResource:
             return
         except Forbidden:
             self.unreadable.append(IPAM_BLOCKS.plural)
+
+    def affinities(self) -> t.Iterator[AffinityFact]:
+        for thing in self.all(BLOCK_AFFINITIES):
+            cidr = None if _deleted(thing) else self._range(thing)
+            if cidr is not None:
+                spec = thing["spec"]
+                confirmed = spec.get("state") == "confirmed"
+                yield AffinityFact(cidr, spec.get("node") or "", spec.get("type") or "host", confirmed)
+
+    def _range(self, thing: Object) -> Network | None:
+        """The range of an IPAM record; None, and noted, when it has none that makes sense."""
+        spec = thing.get("spec")
+        text = spec.get("cidr") if isinstance(spec, dict) else None
+        try:
+            return parse_network(text, strict=False)
+        except InvalidInput:
+            self.damaged.append(f"{thing['kind']} {thing['metadata']['name']}")
+            return None
 
     def config_map(self, namespace: str, name: str) -> t.Iterator[t.Mapping[str, str]]:
         try:
@@ -247,16 +274,6 @@ def _at(thing: Object, path: t.Iterable[str]) -> Object:
 
 def _deleted(thing: Object) -> bool:
     return str((thing.get("spec") or {}).get("deleted")).lower() == "true"
-
-
-def _affinity(thing: Object) -> AffinityFact:
-    spec = thing["spec"]
-    return AffinityFact(
-        parse_network(spec["cidr"], strict=False),
-        spec["node"],
-        spec.get("type") or "host",
-        spec.get("state") == "confirmed",
-    )
 
 
 def _reservations(things: t.Iterable[Object]) -> t.Iterator[Network]:

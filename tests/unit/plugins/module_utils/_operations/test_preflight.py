@@ -503,3 +503,9 @@ def test_nothing_follows_from_a_pool_that_is_not_there(request_: PreflightReques
     assert [finding["id"] for finding in result["findings"]] == ["pool-exists"]
     assert (result["plan"], result["capacity"]) == ([], {})
     assert result["blockers"] == 1
+
+
+def test_records_without_a_range_stop_the_procedure() -> None:
+    finding = only(MOVE, view(damaged=("IPAMBlock 10-0-0-0-26",)))
+    assert (finding["id"], finding["severity"]) == ("ipam-consistent", "blocker")
+    assert "first IPAMBlock 10-0-0-0-26" in finding["message"]
