@@ -18,13 +18,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     IPAM_BLOCKS,
     IPAM_HANDLES,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_pool_affinities
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import AssignRequest, auto_assign
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError, Refused
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import (
-    release_by_handle,
-    release_pool_affinities,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import release_by_handle
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore

@@ -99,13 +99,6 @@ def is_rolling(workload: Object) -> bool:
     return updated < replicas or int(status.get("replicas") or 0) > updated
 
 
-def ready_count(workload: Object) -> int:
-    """Ready pods by the workload's own status."""
-    status = workload.get("status") or {}
-    name = "numberReady" if workload.get("kind") == "DaemonSet" else "readyReplicas"
-    return int(status.get(name) or 0)
-
-
 def desired_count(workload: Object) -> int:
     """How many pods the workload is to have."""
     if workload.get("kind") == "DaemonSet":

@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
     from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle import Handle
     from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
-    from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
+    from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservation, Reservations
     from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 
 T = t.TypeVar("T")
@@ -134,6 +134,28 @@ class Datastore(t.Protocol):
 
     def node_labels(self, node: str) -> t.Mapping[str, str]:
         """Labels pool selectors are matched against (spec ippool.md §8.5); NotFoundInStore without such a Node."""
+
+
+class ConfigurationStore(t.Protocol):
+    """Settings and reservations as records of their own, to be written. The errors are those of ``Datastore``."""
+
+    def get_settings(self) -> Stored[Settings]:
+        """What is stored; NotFoundInStore when there is no object, which Calico reads as its defaults (§14)."""
+
+    def create_settings(self, settings: Settings) -> Stored[Settings]: ...
+
+    def update_settings(self, stored: Stored[Settings], settings: Settings) -> Stored[Settings]: ...
+
+    def get_reservation(self, name: str) -> Stored[Reservation]: ...
+
+    def list_reservations(self) -> list[Stored[Reservation]]:
+        """All reservations in name order."""
+
+    def create_reservation(self, reservation: Reservation) -> Stored[Reservation]: ...
+
+    def update_reservation(self, stored: Stored[Reservation], reservation: Reservation) -> Stored[Reservation]: ...
+
+    def delete_reservation(self, stored: Stored[Reservation]) -> None: ...
 
 
 def retry_conflicts(operation: t.Callable[[], t.Any]) -> None:

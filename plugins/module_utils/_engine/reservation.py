@@ -10,9 +10,18 @@ from __future__ import annotations
 
 import typing as t
 from bisect import bisect_right
+from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, covering, parse_range
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """One IPReservation; ``cidrs`` as they are written there, CIDRs or bare addresses."""
+
+    name: str
+    cidrs: t.Tuple[str, ...] = ()
 
 
 class Reservations:

@@ -27,19 +27,19 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     PODS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.watch import Watches
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_pool_affinities
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import Datastore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import (
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.leftovers import (
     Leftovers,
     delete_empty_blocks,
     delete_rows_without_block,
     forget_stale_counts,
     prove_clean,
-    release_pool_affinities,
     rows_without_block,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import (
     LEAKED,

@@ -126,10 +126,6 @@ class ApiServer:
         """Add an admission step for creates, replaces and patches."""
         self.admissions.append(admission)
 
-    def before_delete(self, admission: DeleteAdmission) -> None:
-        """Add an admission step for deletes; it refuses by raising a ``Fault``."""
-        self.delete_admissions.append(admission)
-
     # ---- reading
 
     def entry(self, resource: Resource, name: str, namespace: str | None = None) -> Entry:

@@ -35,10 +35,6 @@ def container_id(pod: Object, container: str, restarts: int = 0) -> str:
     return "containerd://" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def sandbox_id(pod: Object) -> str:
-    return hashlib.sha256(f"{pod['metadata']['uid']}/sandbox".encode()).hexdigest()
-
-
 def _statuses(pod: Object, state: t.Callable[[Object, Object], Object], *, ready: bool, started: bool) -> list[Object]:
     """The container statuses with a new ``state(container, former status)`` each."""
     before = {each["name"]: each for each in (pod.get("status") or {}).get("containerStatuses") or ()}

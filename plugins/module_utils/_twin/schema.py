@@ -90,10 +90,6 @@ class SchemaRegistry:
             self._custom.pop(place, None)
             self._nodes.pop(place, None)
 
-    def custom_kind(self, kind: Kind) -> CustomKind | None:
-        """Schema and table columns of a custom kind."""
-        return self._custom.get(_place(kind))
-
     def node(self, kind: Kind) -> structural.Node | None:
         """The compiled schema of a custom kind; compiled when first asked for, rules included."""
         place = _place(kind)

@@ -279,11 +279,6 @@ def too_many_requests(message: str, causes: t.Sequence[Cause] = (), retry_after:
     return failure(429, message, "TooManyRequests", details, headers)
 
 
-def overloaded() -> Fault:
-    """429 of priority and fairness: plain text."""
-    return Fault(429, text="Too many requests, please try again later.\n", headers={"Retry-After": "1"})
-
-
 def unavailable() -> Fault:
     """503 of an aggregated group whose server is down: plain text, no Retry-After."""
     return Fault(503, text="service unavailable\n", headers={"X-Content-Type-Options": "nosniff"})

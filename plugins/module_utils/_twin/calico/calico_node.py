@@ -61,10 +61,6 @@ class CalicoNodes:
                 self._up[pod["spec"]["nodeName"]] = pod["metadata"]["uid"]
         self._objects.subscribe(self._on_pod, PODS)
 
-    def is_up(self, node: str) -> bool:
-        """Whether calico-node runs on the node."""
-        return node in self._up
-
     def nodes(self) -> list[str]:
         """The nodes on which calico-node runs."""
         return sorted(self._up)

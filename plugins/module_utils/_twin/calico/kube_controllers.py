@@ -19,6 +19,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import NODES, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import Access, access_to
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import HOST, release_block_affinity
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_host_affinities
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import (
     Block,
     ReleaseRequest,
@@ -37,10 +38,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming imp
     TUNNEL_HANDLES,
     WINDOWS_RESERVED_HANDLE,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import (
-    release_host_affinities,
-    release_ips,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import release_ips
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.network_config import datastore_ready
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import WorkQueue

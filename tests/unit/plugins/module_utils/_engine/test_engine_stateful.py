@@ -19,6 +19,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import (
+    release_host_affinities,
+    release_pool_affinities,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import (
     AssignRequest,
     assign_ip,
@@ -37,9 +41,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import (
     ips_by_handle,
     release_by_handle,
-    release_host_affinities,
     release_ips,
-    release_pool_affinities,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.memory import MemoryStore

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import access_to
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import release_block_affinity
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_pool_affinities
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import (
     AssignRequest,
     assign_ip,
@@ -22,10 +23,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.order import block_order
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import (
-    release_by_handle,
-    release_pool_affinities,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import release_by_handle
 
 POOL = Pool("p", parse_network("10.0.0.0/29"), 30)
 FIRST = next(block_order("a", POOL.cidr, 30, 0))

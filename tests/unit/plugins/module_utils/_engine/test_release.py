@@ -12,6 +12,10 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import Affinity
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import (
+    release_host_affinities,
+    release_pool_affinities,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import AssignRequest, auto_assign
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import ReleaseRequest, new_block
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address, parse_network
@@ -24,20 +28,20 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
     Refused,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle import Handle
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.leftovers import (
+    delete_empty_blocks,
+    delete_rows_without_block,
+    forget_stale_counts,
+    prove_clean,
+    rows_without_block,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.order import block_order
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import (
     attributes_of,
-    delete_empty_blocks,
-    delete_rows_without_block,
-    forget_stale_counts,
     ips_by_handle,
-    prove_clean,
     release_by_handle,
-    release_host_affinities,
     release_ips,
-    release_pool_affinities,
-    rows_without_block,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.memory import MemoryStore

@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import access_to
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import Affinity, claim_block
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_pool_affinities
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Attribute, assign, new_block
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
@@ -27,12 +28,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle imp
     decrement_handle,
     increment_handle,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import (
-    ips_by_handle,
-    prove_clean,
-    release_by_handle,
-    release_pool_affinities,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.leftovers import prove_clean
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import ips_by_handle, release_by_handle
 
 CIDR = parse_network("10.77.4.8/30")
 BLOCK = new_block(CIDR, 1787217245204418101, "host:worker-7", "2026-08-20T09:14:05Z")

@@ -25,6 +25,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     NODES,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import Affinity
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_pool_affinities
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import AssignRequest, auto_assign
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import new_block
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
@@ -33,11 +34,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
     NotFoundInStore,
     UpdateConflict,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import (
-    prove_clean,
-    release_by_handle,
-    release_pool_affinities,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.leftovers import prove_clean
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import release_by_handle
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 
