@@ -19,7 +19,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     IPAM_HANDLES,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_pool_affinities
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import AssignRequest, auto_assign
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import release_by_handle

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Block, clean_up, next_revision
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import Datastore, Stored
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import StrictAffinityRequired
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.timestamps import Clock
 
@@ -39,6 +40,12 @@ class Access:
         return self.datastore.update_block(stored, next_revision(block))
 
 
-def access_to(datastore: Datastore, now: Clock) -> Access:
-    """Access with the settings as they are stored now."""
-    return Access(datastore, now, datastore.settings())
+def access_to(datastore: Datastore, now: Clock, *, windows: bool = False) -> Access:
+    """Access with the settings as they are stored now.
+
+    StrictAffinityRequired for a Windows host when strictAffinity is off (§14).
+    """
+    settings = datastore.settings()
+    if windows and not settings.strict_affinity:
+        raise StrictAffinityRequired("Windows hosts need strictAffinity true in the IPAM settings.")
+    return Access(datastore, now, settings)

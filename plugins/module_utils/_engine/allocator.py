@@ -4,33 +4,40 @@
 
 # This module is private to the collection calico_ops.ipam.
 
-"""Handing out addresses as Calico does: automatically (spec ipam-engine.md §9) or a given one (§11)."""
+"""Handing out addresses as Calico does, automatically (spec ipam-engine.md §9)."""
 
 from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import Access
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import Access, access_to
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import (
     HOST,
     VIRTUAL,
     Affinity,
-    claim_block,
     release_block_affinity,
     resolve_affinity,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import (
+    LOAD_BALANCER_USE,
+    AssignedAddress,
+    Assignment,
+    AssignRequest,
+    FamilyAssignment,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import (
     Block,
     HostReserved,
-    assign,
-    assign_address,
     free_count,
     longest_prefix,
     owner_text,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_assign import (
+    assign,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.candidate import claim_candidate
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, Network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
     RETRIES,
     Datastore,
@@ -39,15 +46,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
     UpdateConflict,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
-    AddressTaken,
     AllocationError,
     BlockLimit,
     HandleLimit,
     IpamError,
     NoFreeBlocks,
-    NoQualifiedPool,
-    StrictAffinityRequired,
-    UseNotAllowed,
     UseRequired,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle import decrement_handle, increment_handle
@@ -56,86 +59,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import ips_by_handle, pool_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import choose_pools, selects_node
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.timestamps import Clock, nanoseconds
 
-LOAD_BALANCER_USE = "LoadBalancer"
 #: Blocks a host may own when neither the settings nor the request say otherwise (§9.1 step 8).
 DEFAULT_MAX_BLOCKS = 20
-
-
-@dataclass(frozen=True)
-class AssignRequest:
-    """What ``auto_assign`` is asked for (§9).
-
-    ``attributes`` describe the owner (None and ``{}`` are different things to Calico).
-    ``requested_v4`` and ``requested_v6`` name pools by CIDR and bypass their selectors.
-    ``max_blocks`` limits blocks per host, ``max_per_handle`` addresses per handle and family;
-    0 leaves either to the settings. ``windows``: the host runs Windows.
-    """
-
-    host: str
-    num_v4: int = 0
-    num_v6: int = 0
-    handle_id: t.Optional[str] = None
-    attributes: t.Optional[t.Mapping[str, str]] = None
-    use: str = "Workload"
-    requested_v4: t.Sequence[Network] = ()
-    requested_v6: t.Sequence[Network] = ()
-    namespace_labels: t.Optional[t.Mapping[str, str]] = None
-    max_blocks: int = 0
-    max_per_handle: int = 0
-    host_reserved_v4: t.Optional[HostReserved] = None
-    host_reserved_v6: t.Optional[HostReserved] = None
-    windows: bool = False
-
-
-class AssignedAddress(t.NamedTuple):
-    """An address with the prefix length Calico reports: the block's, or 32/128 for a given address."""
-
-    address: Address
-    prefix: int
-
-    def __str__(self) -> str:
-        return f"{self.address}/{self.prefix}"
-
-
-@dataclass(frozen=True)
-class FamilyAssignment:
-    """Addresses of one family; ``notes`` say why there are fewer than ``requested``."""
-
-    requested: int
-    addresses: t.Tuple[AssignedAddress, ...] = ()
-    notes: t.Tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What ``auto_assign`` got. Too few addresses are no error: compare, or look at ``problem``.
-
-    With an ``error`` the addresses named here are assigned all the same; the caller
-    releases them.
-    """
-
-    v4: t.Optional[FamilyAssignment] = None
-    v6: t.Optional[FamilyAssignment] = None
-    error: t.Optional[IpamError] = None
-
-    @property
-    def addresses(self) -> t.Tuple[AssignedAddress, ...]:
-        """All addresses, IPv4 first."""
-        return tuple(address for family in (self.v4, self.v6) if family for address in family.addresses)
-
-    @property
-    def problem(self) -> t.Optional[str]:
-        """One sentence when not everything asked for was assigned, else None."""
-        if self.error is not None:
-            return self.error.message
-        for version, family in ((4, self.v4), (6, self.v6)):
-            if family and len(family.addresses) < family.requested:
-                reason = ": " + "; ".join(family.notes) if family.notes else ""
-                return f"Assigned {len(family.addresses)} of {family.requested} IPv{version} address(es){reason}."
-        return None
 
 
 def auto_assign(datastore: Datastore, request: AssignRequest, *, now: Clock) -> Assignment:
@@ -151,61 +78,6 @@ def auto_assign(datastore: Datastore, request: AssignRequest, *, now: Clock) -> 
     if request.num_v6 > 0 and error is None:
         v6, error = _assign_family(datastore, request, 6, now)
     return Assignment(v4, v6, error)
-
-
-def assign_ip(
-    datastore: Datastore,
-    address: Address,
-    host: str,
-    *,
-    now: Clock,
-    handle_id: t.Optional[str] = None,
-    attributes: t.Optional[t.Mapping[str, str]] = None,
-    use: t.Optional[str] = None,
-    host_reserved: t.Optional[HostReserved] = None,
-    max_per_handle: int = 0,
-    windows: bool = False,
-) -> AssignedAddress:
-    """Assign one given address (§11); selectors, reservations and block limits do not matter.
-
-    AddressTaken when it is allocated or cooling, UseNotAllowed when its pool lacks ``use``,
-    NoQualifiedPool outside every enabled pool, ClaimConflict when the block is somebody
-    else's and may not be used, HandleLimit when the handle already holds another address.
-    """
-    pool = pool_of((pool for pool in datastore.pools() if pool.enabled), address)
-    if pool is None:
-        raise NoQualifiedPool(f"Address {address} lies in no enabled pool.", address=str(address))
-    if use and use not in pool.allowed_uses:
-        raise UseNotAllowed(f"Pool {pool.name} does not allow the use {use}.", pool=pool.name, address=str(address))
-    access = Access(datastore, now, _settings(datastore, windows))
-    affinity_type = VIRTUAL if use == LOAD_BALANCER_USE else HOST
-    owner = owner_text(affinity_type, host) if access.settings.strict_affinity else None
-    cidr = address.network(pool.block_size)
-    assigned = AssignedAddress(address, address.bits)
-    for _attempt in range(RETRIES):
-        try:
-            stored = access.load(cidr)
-        except NotFoundInStore:
-            stored = claim_block(access, host, affinity_type, cidr, host_reserved)
-        try:
-            block = assign_address(stored.value, address, handle_id, attributes, owner=owner)
-        except AddressTaken:
-            holder = stored.value.attribute_at(cidr.ordinal(address))
-            if max_per_handle and handle_id and holder is not None and holder.handle_id == handle_id:
-                return assigned
-            raise
-        if handle_id:
-            increment_handle(datastore, handle_id, cidr, 1, max_per_handle)
-        try:
-            access.write(stored, block)
-        except (UpdateConflict, NotFoundInStore):
-            continue  # like Calico, the handle is raised again: its count is an upper bound (§6)
-        except IpamError:
-            if handle_id:
-                decrement_handle(datastore, handle_id, cidr, 1)
-            raise
-        return assigned
-    raise UpdateConflict(f"Block {cidr} kept changing: gave up after {RETRIES} attempts.", block=str(cidr))
 
 
 def ensure_block(
@@ -287,11 +159,11 @@ def _prepare(datastore: Datastore, request: AssignRequest, version: int, now: Cl
     """§9.1 steps 1 to 8."""
     if not request.use:
         raise UseRequired("The intended use is empty: give Workload, Tunnel or LoadBalancer.")
-    settings = _settings(datastore, request.windows)
+    access = access_to(datastore, now, windows=request.windows)
     virtual = request.use == LOAD_BALANCER_USE
     reserved = request.host_reserved_v4 if version == 4 else request.host_reserved_v6
     search = _Search(
-        Access(datastore, now, settings),
+        access,
         request,
         version,
         VIRTUAL if virtual else HOST,
@@ -316,7 +188,7 @@ def _prepare(datastore: Datastore, request: AssignRequest, version: int, now: Cl
         else:
             _give_back_unselected(search.access, row.value, pools, labels)
     search.owned = len(search.own)
-    limits = [limit for limit in (request.max_blocks, settings.max_blocks_per_host) if limit > 0]
+    limits = [limit for limit in (request.max_blocks, access.settings.max_blocks_per_host) if limit > 0]
     search.limit = min(limits) if limits else DEFAULT_MAX_BLOCKS
     return search
 
@@ -469,10 +341,3 @@ def _borrow(search: _Search) -> None:
             _take(search, stored, False)
         if search.wanted > 0:
             search.notes.append(f"Pool {pool.name} ({pool.cidr}) has no free address")
-
-
-def _settings(datastore: Datastore, windows: bool) -> Settings:
-    settings = datastore.settings()
-    if windows and not settings.strict_affinity:
-        raise StrictAffinityRequired("Windows hosts need strictAffinity true in the IPAM settings.")
-    return settings

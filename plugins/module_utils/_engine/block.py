@@ -16,17 +16,13 @@ import typing as t
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, Network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
-    AddressTaken,
-    BadHandle,
-    BadSequenceNumber,
-    ClaimConflict,
     InvalidInput,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming import WINDOWS_RESERVED_HANDLE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.timestamps import format_time, parse_time
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.timestamps import parse_time
 
 
 class Attribute(t.NamedTuple):
@@ -133,56 +129,6 @@ def longest_prefix(version: int, reserved: t.Optional[HostReserved]) -> int:
     return bits - total.bit_length()
 
 
-def assign(
-    block: Block,
-    count: int,
-    handle_id: t.Optional[str],
-    secondary: t.Optional[t.Mapping[str, str]],
-    *,
-    owner: t.Optional[str] = None,
-    reservations: t.Optional[Reservations] = None,
-) -> t.Tuple[Block, t.Tuple[int, ...]]:
-    """Take up to ``count`` free addresses from the front of the free list (§5.3).
-
-    ``owner`` demands that the block belongs to it (ClaimConflict otherwise). Returns the new
-    block and the ordinals taken, the block itself and nothing when none is free.
-    """
-    _check_owner(block, owner)
-    version, base = block.cidr.version, block.cidr.value
-    if reservations is None or not reservations.any(version):
-        taken = block.unallocated[:count]
-        rest = block.unallocated[count:]
-    else:
-        chosen: t.List[int] = []
-        kept: t.List[int] = []
-        for ordinal in block.unallocated:
-            if len(chosen) < count and not reservations.reserved(version, base + ordinal):
-                chosen.append(ordinal)
-            else:
-                kept.append(ordinal)
-        taken, rest = tuple(chosen), tuple(kept)
-    if not taken:
-        return block, ()
-    return _allocated(block, taken, rest, Attribute(handle_id, secondary)), taken
-
-
-def assign_address(
-    block: Block,
-    address: Address,
-    handle_id: t.Optional[str],
-    secondary: t.Optional[t.Mapping[str, str]],
-    *,
-    owner: t.Optional[str] = None,
-) -> Block:
-    """Take one given address (§5.4); AddressTaken when it is allocated or cooling. Reservations do not matter."""
-    _check_owner(block, owner)
-    ordinal = block.cidr.ordinal(address)
-    if block.allocations[ordinal] is not None:
-        raise AddressTaken(f"Address {address} is already assigned in block {block.cidr}.", address=str(address))
-    rest = tuple(o for o in block.unallocated if o != ordinal)
-    return _allocated(block, (ordinal,), rest, Attribute(handle_id, secondary))
-
-
 def clean_up(block: Block, now: datetime, cooldown: int) -> Block:
     """The pass that runs on every load (§5.5); the block itself when there is nothing to do.
 
@@ -216,80 +162,6 @@ def clean_up(block: Block, now: datetime, cooldown: int) -> Block:
         attributes=tuple(kept),
         sequences={o: number for o, number in block.sequences.items() if o not in gone} if freed else block.sequences,
     )
-
-
-@dataclass(frozen=True)
-class ReleaseRequest:
-    """Give back one address; a stated handle or sequence number must be the stored one."""
-
-    address: Address
-    handle_id: t.Optional[str] = None
-    sequence: t.Optional[int] = None
-
-
-@dataclass(frozen=True)
-class Released:
-    """A block after a release. ``counts``: per handle how many addresses it lost."""
-
-    block: Block
-    not_allocated: t.Tuple[Address, ...] = ()
-    counts: t.Mapping[str, int] = field(default_factory=dict)
-    ordinals: t.Tuple[int, ...] = ()
-
-
-def release_addresses(block: Block, requests: t.Iterable[ReleaseRequest], now: datetime, cooldown: int) -> Released:
-    """Release by address (§5.6): all of the requests or, on any error, none.
-
-    Raises BadSequenceNumber or BadHandle when a request's idea of an allocation is stale.
-    """
-    wanted = {block.cidr.ordinal(request.address): request for request in requests}
-    missing: t.List[Address] = []
-    ordinals: t.List[int] = []
-    counts: t.Dict[str, int] = {}
-    for ordinal in sorted(wanted):
-        request = wanted[ordinal]
-        stored = block.sequences.get(ordinal, 0)
-        if request.sequence is not None and request.sequence != stored:
-            raise BadSequenceNumber(
-                f"Address {request.address} was handed out anew: its sequence number is {stored}, not "
-                f"{request.sequence}.",
-                address=str(request.address),
-            )
-        attribute = block.attribute_at(ordinal)
-        if attribute is None or attribute.released_at is not None:
-            missing.append(request.address)
-            continue
-        handle = cut_handle(attribute.handle_id)
-        if request.handle_id is not None and cut_handle(request.handle_id) != handle:
-            raise BadHandle(
-                f"Address {request.address} belongs to handle {handle!r}, not {request.handle_id!r}.",
-                address=str(request.address),
-            )
-        if handle:
-            counts[handle] = counts.get(handle, 0) + 1
-        ordinals.append(ordinal)
-    if not ordinals:
-        return Released(block, tuple(missing))
-    sequences = dict(block.sequences)
-    for ordinal in ordinals:
-        sequences[ordinal] = block.sequence
-    after = _cooling(block, ordinals, now, cooldown, sequences)
-    return Released(after, tuple(missing), counts, tuple(ordinals))
-
-
-def release_handle(
-    block: Block, handle_id: str, now: datetime, cooldown: int, sequence: t.Optional[int] = None
-) -> Released:
-    """Release every address of a handle (§5.7); with ``sequence``, only those recorded under that number."""
-    ordinals = [
-        ordinal
-        for ordinal in ordinals_of_handle(block, handle_id)
-        if sequence is None or block.sequences.get(ordinal, 0) == sequence
-    ]
-    if not ordinals:
-        return Released(block)
-    after = _cooling(block, ordinals, now, cooldown, block.sequences)
-    return Released(after, (), {handle_id: len(ordinals)}, tuple(ordinals))
 
 
 def ordinals_of_handle(block: Block, handle_id: str) -> t.List[int]:
@@ -346,63 +218,6 @@ def next_revision(block: Block) -> Block:
 def without_owner(block: Block) -> Block:
     """The block after its affinity was taken away (§7.4 step 7)."""
     return replace(block, affinity=None, claim_time=None)
-
-
-def _check_owner(block: Block, owner: t.Optional[str]) -> None:
-    if owner is not None and block.affinity != owner:
-        raise ClaimConflict(
-            f"Block {block.cidr} belongs to {block.affinity or 'nobody'}, not to {owner}.", block=str(block.cidr)
-        )
-
-
-def _allocated(block: Block, taken: t.Tuple[int, ...], rest: t.Tuple[int, ...], attribute: Attribute) -> Block:
-    """The block with ``taken`` pointing to ``attribute``, shared with an equal one if there is one."""
-    attributes = block.attributes
-    index = _index_of(attributes, attribute)
-    if index == len(attributes):
-        attributes = (*attributes, attribute)
-    allocations = list(block.allocations)
-    sequences = dict(block.sequences)
-    for ordinal in taken:
-        allocations[ordinal] = index
-        sequences[ordinal] = block.sequence
-    return Block(
-        block.cidr,
-        block.affinity,
-        block.claim_time,
-        tuple(allocations),
-        rest,
-        attributes,
-        block.sequence,
-        sequences,
-        block.deleted,
-    )
-
-
-def _index_of(attributes: t.Sequence[Attribute], attribute: Attribute) -> int:
-    """Position of an entry whose four known members are equal (§5.3); the length when there is none."""
-    four = attribute[:4]
-    for index, known in enumerate(attributes):
-        if known[0] == four[0] and known[:4] == four:
-            return index
-    return len(attributes)
-
-
-def _cooling(
-    block: Block, ordinals: t.Iterable[int], now: datetime, cooldown: int, sequences: t.Mapping[int, int]
-) -> Block:
-    index = len(block.attributes)
-    allocations: t.List[t.Optional[int]] = list(block.allocations)
-    for ordinal in ordinals:
-        allocations[ordinal] = index
-    cooling = replace(
-        block,
-        allocations=tuple(allocations),
-        attributes=(*block.attributes, Attribute(released_at=format_time(now))),
-        sequences=sequences,
-    )
-    # Without a cooldown the addresses are free again within the same write.
-    return clean_up(cooling, now, cooldown if cooldown > 0 else -1)
 
 
 def _is_due(released_at: str, now: datetime, cooldown: int) -> bool:

@@ -20,10 +20,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import (
     Attribute,
     Block,
-    Released,
-    ReleaseRequest,
     is_empty,
     ordinals_of_handle,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_release import (
+    Released,
+    ReleaseRequest,
     release_addresses,
     release_handle,
 )

@@ -22,10 +22,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_host_affinities
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import (
     Block,
-    ReleaseRequest,
     cut_handle,
     is_empty,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_release import ReleaseRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
     Datastore,

@@ -19,11 +19,9 @@ from dataclasses import dataclass
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, NODES
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import (
-    AssignRequest,
-    assign_ip,
-    auto_assign,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assign_ip import assign_ip
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, parse_address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import Datastore, NotFoundInStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, IpamError

@@ -12,11 +12,9 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import Affinity
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import (
-    AssignRequest,
-    assign_ip,
-    auto_assign,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assign_ip import assign_ip
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import HostReserved, new_block
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import NotFoundInStore

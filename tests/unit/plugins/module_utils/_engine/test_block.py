@@ -15,9 +15,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block impo
     Attribute,
     Block,
     HostReserved,
-    ReleaseRequest,
-    assign,
-    assign_address,
     clean_up,
     free_count,
     is_empty,
@@ -25,6 +22,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block impo
     new_block,
     next_revision,
     ordinals_of_handle,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_assign import assign, assign_address
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_release import (
+    ReleaseRequest,
     release_addresses,
     release_handle,
 )

@@ -23,12 +23,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_r
     release_host_affinities,
     release_pool_affinities,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import (
-    AssignRequest,
-    assign_ip,
-    auto_assign,
-)
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import ReleaseRequest
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assign_ip import assign_ip
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_release import ReleaseRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import NotFoundInStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (

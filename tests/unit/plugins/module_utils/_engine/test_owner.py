@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import assign_ip
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assign_ip import assign_ip
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import NotFoundInStore, UpdateConflict
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput

@@ -12,11 +12,8 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import access_to
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import (
-    AssignRequest,
-    auto_assign,
-    ensure_block,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign, ensure_block
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import HostReserved
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (

@@ -14,11 +14,9 @@ import pytest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import access_to
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import release_block_affinity
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_pool_affinities
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import (
-    AssignRequest,
-    assign_ip,
-    auto_assign,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assign_ip import assign_ip
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.order import block_order

@@ -16,8 +16,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_r
     release_host_affinities,
     release_pool_affinities,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import AssignRequest, auto_assign
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import ReleaseRequest, new_block
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import new_block
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_release import ReleaseRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import NotFoundInStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (

@@ -15,7 +15,8 @@ import pytest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import access_to
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import Affinity, claim_block
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_pool_affinities
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Attribute, assign, new_block
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Attribute, new_block
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_assign import assign
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
     AlreadyInStore,

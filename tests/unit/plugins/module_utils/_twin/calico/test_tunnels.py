@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, NODES
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import assign_ip
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assign_ip import assign_ip
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.tunnels import Tunnels
 
