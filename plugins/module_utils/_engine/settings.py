@@ -8,11 +8,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import typing as t
+from dataclasses import dataclass, field
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 
 MAX_COOLDOWN_SECONDS = 1200
+
+#: Field of ``Settings`` -> Calico's spelling, in the order in which settings are shown.
+SETTINGS_FIELDS: t.Dict[str, str] = {
+    "strict_affinity": "strictAffinity",
+    "auto_allocate_blocks": "autoAllocateBlocks",
+    "max_blocks_per_host": "maxBlocksPerHost",
+    "vm_address_persistence": "kubeVirtVMAddressPersistence",
+    "cooldown_seconds": "ipCooldownSeconds",
+}
 
 
 @dataclass(frozen=True)
@@ -20,7 +30,8 @@ class Settings:
     """What is stored, or Calico's values for a missing object.
 
     ``max_blocks_per_host`` 0 means the built-in limit. ``cooldown_seconds`` is how long a
-    released address rests before it can be handed out again.
+    released address rests before it can be handed out again. ``unset`` names, in Calico's
+    spelling, the members that the stored object leaves out, where a store can tell.
     """
 
     strict_affinity: bool = False
@@ -28,6 +39,11 @@ class Settings:
     max_blocks_per_host: int = 0
     vm_address_persistence: str = "Enabled"
     cooldown_seconds: int = 0
+    unset: t.FrozenSet[str] = field(default=frozenset(), compare=False, repr=False)
+
+    def shown(self) -> t.Dict[str, t.Any]:
+        """In Calico's spelling, in a fixed order."""
+        return {theirs: getattr(self, ours) for ours, theirs in SETTINGS_FIELDS.items()}
 
 
 def check_settings(settings: Settings) -> None:

@@ -95,6 +95,8 @@ class FakeApi:
         self._write("delete", resource, name)
         if uid is not None and self._one(resource, name)["metadata"]["uid"] != uid:
             raise Conflict("the UID in the precondition does not match", 409, "Conflict")
+        if resource_version not in (None, self._one(resource, name)["metadata"]["resourceVersion"]):
+            raise Conflict("the ResourceVersion in the precondition does not match", 409, "Conflict")
         self._one(resource, name)
         del self._of(resource)[name]
 
