@@ -32,6 +32,8 @@ class Access:
 
     def tidy(self, stored: Stored[Block]) -> Stored[Block]:
         """A block that was listed, after its clean-up pass."""
+        if stored.value.settled:
+            return stored
         block = clean_up(stored.value, self.now(), self.settings.cooldown_seconds)
         return stored if block is stored.value else Stored(block, stored.revision, stored.origin)
 

@@ -67,6 +67,10 @@ class Block:
     sequence: int
     sequences: t.Mapping[int, int] = field(default_factory=dict)
     deleted: bool = False
+    # Two things worth knowing again, see ``remember``. They follow from the rest, are never given and never
+    # copied by ``replace``, so they cannot outlive what they say.
+    settled: bool = field(default=False, init=False, compare=False, repr=False)
+    handle_hashes: t.Optional[bytes] = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def owner(self) -> t.Optional[t.Tuple[str, str]]:
@@ -102,7 +106,7 @@ def new_block(
     """An empty block (§5.1). ``sequence`` is the present moment in nanoseconds since 1970."""
     size = cidr.size
     if reserved is None:
-        return Block(cidr, affinity, claim_time, (None,) * size, tuple(range(size)), (), sequence)
+        return remember(Block(cidr, affinity, claim_time, (None,) * size, tuple(range(size)), (), sequence), True, b"")
     first, last = reserved.start, size - reserved.end
     kept = Attribute(reserved.handle, {"note": reserved.note})
     return Block(
@@ -135,16 +139,15 @@ def clean_up(block: Block, now: datetime, cooldown: int) -> Block:
     Frees cooling addresses whose time has passed (all of them when ``cooldown``, in seconds,
     is negative), then drops attributes nobody points to.
     """
+    if block.settled:
+        return block
     attributes = block.attributes
-    due = {
-        index
-        for index, attribute in enumerate(attributes)
-        if attribute.released_at is not None and _is_due(attribute.released_at, now, cooldown)
-    }
+    cooling = {index: a.released_at for index, a in enumerate(attributes) if a.released_at is not None}
+    due = {index for index, released_at in cooling.items() if _is_due(released_at, now, cooldown)}
     used = set(block.allocations)
     used.discard(None)
     if not due and len(used) == len(attributes):
-        return block
+        return block if cooling else remember(block, True, block.handle_hashes)
     freed = [ordinal for ordinal, index in enumerate(block.allocations) if index in due]
     position: t.Dict[t.Optional[int], t.Optional[int]] = {None: None}
     kept: t.List[Attribute] = []
@@ -155,13 +158,33 @@ def clean_up(block: Block, now: datetime, cooldown: int) -> Block:
             position[index] = len(kept)
             kept.append(attribute)
     gone = set(freed)
-    return replace(
+    after = replace(
         block,
         allocations=tuple(position[index] for index in block.allocations),
         unallocated=block.unallocated + tuple(freed),
         attributes=tuple(kept),
         sequences={o: number for o, number in block.sequences.items() if o not in gone} if freed else block.sequences,
     )
+    return after if cooling.keys() - due else remember(after, True, None)
+
+
+def remember(block: Block, settled: bool, handle_hashes: t.Optional[bytes]) -> Block:
+    """The same block, with what is known about it.
+
+    ``settled``: the clean-up pass would change nothing, at any time, for no address cools and no attribute is
+    unused. ``handle_hashes``: of every attribute in order, see ``handle_hash``; None when not computed.
+    """
+    object.__setattr__(block, "settled", settled)
+    object.__setattr__(block, "handle_hashes", handle_hashes)
+    return block
+
+
+def handle_hash(handle_id: t.Optional[str]) -> bytes:
+    """Eight bytes to tell handles apart with: a handle whose bytes do not occur is not there.
+
+    Thousands of them are searched as one text, without touching the attributes.
+    """
+    return hash(handle_id).to_bytes(8, "little", signed=True)
 
 
 def ordinals_of_handle(block: Block, handle_id: str) -> t.List[int]:
@@ -202,7 +225,7 @@ def free_count(block: Block, reservations: t.Optional[Reservations] = None) -> i
 
 def next_revision(block: Block) -> Block:
     """The block with the sequence number every update must carry (§5.2)."""
-    return Block(
+    after = Block(
         block.cidr,
         block.affinity,
         block.claim_time,
@@ -213,6 +236,7 @@ def next_revision(block: Block) -> Block:
         block.sequences,
         block.deleted,
     )
+    return remember(after, block.settled, block.handle_hashes)
 
 
 def without_owner(block: Block) -> Block:

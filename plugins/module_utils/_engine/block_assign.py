@@ -11,7 +11,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Attribute, Block
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import (
+    Attribute,
+    Block,
+    handle_hash,
+    remember,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import AddressTaken, ClaimConflict
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
@@ -77,15 +82,20 @@ def _check_owner(block: Block, owner: t.Optional[str]) -> None:
 def _allocated(block: Block, taken: t.Tuple[int, ...], rest: t.Tuple[int, ...], attribute: Attribute) -> Block:
     """The block with ``taken`` pointing to ``attribute``, shared with an equal one if there is one."""
     attributes = block.attributes
-    index = _index_of(attributes, attribute)
+    hashes = block.handle_hashes
+    if hashes is None:
+        hashes = b"".join([handle_hash(known.handle_id) for known in attributes])
+    own = handle_hash(attribute.handle_id)
+    index = _index_of(attributes, attribute) if own in hashes else len(attributes)
     if index == len(attributes):
         attributes = (*attributes, attribute)
+        hashes += own
     allocations = list(block.allocations)
     sequences = dict(block.sequences)
     for ordinal in taken:
         allocations[ordinal] = index
         sequences[ordinal] = block.sequence
-    return Block(
+    after = Block(
         block.cidr,
         block.affinity,
         block.claim_time,
@@ -96,6 +106,8 @@ def _allocated(block: Block, taken: t.Tuple[int, ...], rest: t.Tuple[int, ...], 
         sequences,
         block.deleted,
     )
+    # A settled block stays settled: an attribute came, and it is in use.
+    return remember(after, block.settled, hashes)
 
 
 def _index_of(attributes: t.Sequence[Attribute], attribute: Attribute) -> int:

@@ -55,6 +55,8 @@ class MemoryStore:
         self._revision = 0
         self._blocks: t.Dict[Network, Stored[Block]] = {}
         self._affinities: t.Dict[str, t.Dict[Network, Stored[Affinity]]] = {}
+        #: Rows of a host in name order, made when they are first listed and dropped by the next write.
+        self._sorted_rows: t.Dict[str, t.Tuple[Stored[Affinity], ...]] = {}
         self._handles: t.Dict[str, Stored[Handle]] = {}
         self._pools: t.Dict[str, Pool] = {pool.name: pool for pool in pools}
         self._pools_by_name: t.Tuple[Pool, ...] = ()
@@ -148,30 +150,43 @@ class MemoryStore:
         affinity_type: t.Optional[str] = None,
         version: t.Optional[int] = None,
     ) -> t.List[Stored[Affinity]]:
-        with self._lock:
-            if host is None:
-                found = [s for rows in self._affinities.values() for s in rows.values()]
-            else:
-                found = list(self._affinities.get(host, {}).values())
-        found = [
+        if host is None:
+            with self._lock:
+                found: t.Sequence[Stored[Affinity]] = [s for rows in self._affinities.values() for s in rows.values()]
+            found = sorted(found, key=_row_name)
+        else:
+            found = self._rows_of(host)
+        return [
             stored
             for stored in found
             if (affinity_type is None or stored.value.type == affinity_type)
             and (version is None or stored.value.cidr.version == version)
         ]
-        return found if len(found) < 2 else sorted(found, key=_row_name)
 
     def create_affinity(self, affinity: Affinity) -> Stored[Affinity]:
         with self._lock:
             rows = self._affinities.setdefault(affinity.host, {})
-        return self._create(rows, affinity.cidr, affinity, "Affinity")
+        stored = self._create(rows, affinity.cidr, affinity, "Affinity")
+        self._sorted_rows.pop(affinity.host, None)
+        return stored
 
     def update_affinity(self, stored: Stored[Affinity], affinity: Affinity) -> Stored[Affinity]:
         rows = self._affinities.get(stored.value.host, {})
-        return self._update(rows, stored.value.cidr, stored, affinity, "Affinity")
+        written = self._update(rows, stored.value.cidr, stored, affinity, "Affinity")
+        self._sorted_rows.pop(affinity.host, None)
+        return written
 
     def delete_affinity(self, stored: Stored[Affinity]) -> None:
         self._delete(self._affinities.get(stored.value.host, {}), stored.value.cidr, stored, "Affinity")
+        self._sorted_rows.pop(stored.value.host, None)
+
+    def _rows_of(self, host: str) -> t.Sequence[Stored[Affinity]]:
+        found = self._sorted_rows.get(host)
+        if found is None:
+            with self._lock:
+                found = tuple(sorted(self._affinities.get(host, {}).values(), key=_row_name))
+                self._sorted_rows[host] = found
+        return found
 
     # Handles
 
