@@ -223,7 +223,7 @@ class SimulatedWatches:
 
 def simulate(monkeypatch: t.Any) -> None:
     """Let the operations that wait do so in virtual time."""
-    from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import drain, pool_delete, probe
+    from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import drain, probe, range_wait
 
-    for module in (drain, pool_delete, probe):
+    for module in (drain, probe, range_wait):
         monkeypatch.setattr(module, "Watches", SimulatedWatches)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Attribute, Block
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import (
     COOLING,
@@ -25,8 +26,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder imp
     TUNNEL,
     WINDOWS,
     Holder,
+    classify,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilization import holders
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import range_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
 
@@ -40,11 +41,15 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class Holding:
-    """One address with its holder; ``state``: ``stays``, ``leaves`` by itself, or ``leaked`` (its pod is gone)."""
+    """One address with its holder; ``state``: ``stays``, ``leaves`` by itself, or ``leaked`` (its pod is gone).
+
+    ``released_at``, RFC 3339, is set for a cooling address.
+    """
 
     address: Address
     holder: Holder
     state: str
+    released_at: str = ""
 
     def as_result(self) -> dict[str, t.Any]:
         holder = self.holder
@@ -58,21 +63,37 @@ class Holding:
         }
 
 
-def holdings(api: KubeApi, blocks: t.Iterable[Object], network: Network) -> list[Holding]:
-    """Every address of ``network`` that is allocated in the stored ``blocks``, in order of address.
+def holdings(api: KubeApi, blocks: t.Iterable[Block], network: Network) -> list[Holding]:
+    """Every address that is allocated in those ``blocks`` that overlap ``network``, in order of address.
 
-    Addresses that a Windows host keeps for itself in each block are not counted: they vanish
-    with the block. Pods are listed only when a pod holds something.
+    Addresses outside ``network`` count too: a block goes as a whole or not at all. Addresses
+    that a Windows host keeps for itself in each block do not, since they vanish with the
+    block. Pods are listed only when a pod holds something.
     """
-    found = [
-        (entry.address, entry.holder)
-        for block in blocks
-        if in_range(block, network)
-        for entry in holders(block["spec"])
-        if entry.holder.kind != WINDOWS and network.contains(entry.address)
+    found: list[tuple[Address, Holder, str]] = []
+    for block in blocks:
+        if not network.overlaps(block.cidr):
+            continue
+        known = [(holder_of(attribute), attribute.released_at or "") for attribute in block.attributes]
+        for ordinal, index in enumerate(block.allocations):
+            if index is not None and known[index][0].kind != WINDOWS:
+                found.append((block.cidr.address(ordinal), *known[index]))
+    pods = _pods(api) if any(holder.kind == POD for _address, holder, _released in found) else {}
+    return [
+        Holding(address, holder, _state(address, holder, pods), released) for address, holder, released in sorted(found)
     ]
-    pods = _pods(api) if any(holder.kind == POD for _address, holder in found) else {}
-    return [Holding(address, holder, _state(address, holder, pods)) for address, holder in sorted(found)]
+
+
+def holder_of(attribute: Attribute) -> Holder:
+    """The holder that one attribute of a block describes."""
+    return classify(
+        {
+            "handle_id": attribute.handle_id,
+            "secondary": attribute.secondary,
+            "alternateOwnerAttrs": attribute.alternate,
+            "releasedAt": attribute.released_at,
+        }
+    )
 
 
 def in_range(block: Object, network: Network) -> bool:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, Conflict, NotFound
@@ -26,27 +25,15 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     NODES,
     PODS,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.watch import Watches
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_pool_affinities
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import Datastore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.leftovers import (
-    Leftovers,
-    delete_empty_blocks,
-    delete_rows_without_block,
-    forget_stale_counts,
-    prove_clean,
-    rows_without_block,
-)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import (
     LEAKED,
     STAYS,
     Holding,
-    holdings,
-    in_range,
     name_them,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import definition_of
@@ -59,27 +46,22 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
     find,
     read_pools,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.range_cleaning import (
+    MOST_HOLDERS,
+    clean_range,
+    left_in,
+    leftovers_text,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.range_wait import (
+    Report,
+    Wording,
+    held_now,
+    wait_until_free,
+)
 
 ATTEMPTS = 5
-# Passes over a range until it is clean; more than one only when something else writes there.
-PASSES = 3
 # Seconds in which an assignment that began before the pool was disabled comes to its end (§5.1 step 3).
 IN_FLIGHT = 0.5
-# Holders in the details of a failure.
-MOST_HOLDERS = 1000
-
-Report = t.Callable[[object], None]
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Progress: what the deletion of a pool waits for."""
-
-    pool: str
-    left: tuple[Holding, ...]
-
-    def __str__(self) -> str:
-        return f"IPPool {self.pool}: waiting for {len(self.left)} addresses of {name_them(self.left)}"
 
 
 def delete_pool(
@@ -108,7 +90,7 @@ def delete_pool(
     pools = read_pools(api)
     live = find(pools, name)
     if live is None:
-        return Plan() if network is None else _clean_gone(api, store, name, network, pools, clock, check_mode)
+        return Plan() if network is None else _clean_gone(api, store, name, network, pools, clock, report, check_mode)
     pool = live.pool()
     if network is not None and (pool is None or pool.cidr != network):
         raise Refused(
@@ -123,7 +105,7 @@ def delete_pool(
             _delete_object(api, live, disabled=False)
         return plan
     _refuse_last(api, pool, pools)
-    held = holdings(api, _blocks(api, pool.cidr), pool.cidr)
+    held = held_now(api, store, pool.cidr, clock)
     _refuse_holders(name, held, "it cannot be deleted")
     plan = _plan(live, pool, held)
     if not check_mode:
@@ -131,11 +113,24 @@ def delete_pool(
         # Two runs that delete one pool each have both disabled theirs by now, and see it.
         _refuse_last(api, pool, read_pools(api), "was disabled and not deleted")
         clock.sleep(IN_FLIGHT)
-        _wait_until_free(api, pool, timeout, clock, report)
-        _clean(store, pool.cidr, clock, f"IPPool {name!r} is disabled and was not deleted")
+        wait_until_free(
+            api,
+            store,
+            pool.cidr,
+            watched=IPAM_BLOCKS,
+            timeout=timeout,
+            clock=clock,
+            report=report,
+            wording=Wording(
+                f"IPPool {name}",
+                lambda left: _refuse_holders(name, left, "it was disabled and not deleted"),
+                lambda left: _timed_out(name, left, timeout),
+            ),
+        )
+        _clean(store, pool.cidr, clock, report, f"IPPool {name!r} is disabled and was not deleted")
         _delete_object(api, live, disabled=True)
-        _put_back_if_taken(api, live, pool)
-        _clean(store, pool.cidr, clock, f"IPPool {name!r} was deleted")
+        _put_back_if_taken(api, live, held_now(api, store, pool.cidr, clock))
+        _clean(store, pool.cidr, clock, report, f"IPPool {name!r} was deleted")
     return plan
 
 
@@ -146,15 +141,16 @@ def _clean_gone(
     network: Network,
     pools: t.Sequence[StoredPool],
     clock: Clock,
+    report: Report,
     check_mode: bool,
 ) -> Plan:
     """Clean the range of a pool that is gone; what lies in the range of another pool belongs to that one."""
     if any(other.cidr.overlaps(network) for other in engine_pools(pools)):
         return Plan()
-    left = prove_clean(store, network)
+    left = left_in(store, network)
     if left.clean:
         return Plan()
-    held = holdings(api, _blocks(api, network), network)
+    held = held_now(api, store, network, clock)
     if held:
         raise Refused(
             f"IPPool {name!r} is gone and its range {network} cannot be cleaned: {len(held)} addresses are still held "
@@ -164,8 +160,8 @@ def _clean_gone(
             holders=[holding.as_result() for holding in held[:MOST_HOLDERS]],
         )
     if not check_mode:
-        _clean(store, network, clock, f"IPPool {name!r} is gone")
-    return Plan((Step("release", f"{_leftovers(left)} in {network}", f"IPPool {name} left them behind"),))
+        _clean(store, network, clock, report, f"IPPool {name!r} is gone")
+    return Plan((Step("release", f"{leftovers_text(left)} in {network}", f"IPPool {name} left them behind"),))
 
 
 def _plan(live: StoredPool, pool: Pool, held: t.Sequence[Holding]) -> Plan:
@@ -273,14 +269,13 @@ def _delete_object(api: PagedApi, live: StoredPool, *, disabled: bool) -> None:
     raise _kept_changing(live.name)
 
 
-def _put_back_if_taken(api: PagedApi, live: StoredPool, pool: Pool) -> None:
+def _put_back_if_taken(api: PagedApi, live: StoredPool, held: t.Sequence[Holding]) -> None:
     """Create the pool again, disabled, when an address was taken between the proof and the deletion.
 
     Nothing can lock an assignment out that began before the pool was disabled and took longer
     than ``IN_FLIGHT``. Without its pool, such an address has neither encapsulation nor NAT (A01);
     with it, the next run finds everything as if this one had not come so far.
     """
-    held = holdings(api, _blocks(api, pool.cidr), pool.cidr)
     if not held:
         return
     definition = definition_of(live)
@@ -319,45 +314,6 @@ def _kept_changing(name: str) -> Refused:
     )
 
 
-def _blocks(api: PagedApi, network: Network) -> list[Object]:
-    """The stored blocks of a range; the others are dropped page by page."""
-    return [block for page in api.pages(IPAM_BLOCKS) for block in page.items if in_range(block, network)]
-
-
-def _wait_until_free(api: PagedApi, pool: Pool, timeout: float, clock: Clock, report: Report) -> None:
-    """Follow the blocks of the range until the last address has left them."""
-    held = holdings(api, _blocks(api, pool.cidr), pool.cidr)
-    _refuse_holders(pool.name, held, "it was disabled and not deleted")
-    if not held:
-        return
-    deadline = clock.monotonic() + timeout
-    blocks: dict[str, Object] = {}
-    synced = False
-    with Watches(api) as watches:
-        watches.follow("blocks", IPAM_BLOCKS)
-        while True:
-            notice = watches.next(max(0.0, deadline - clock.monotonic()))
-            if notice is None:
-                raise _timed_out(pool.name, held, timeout)
-            change = notice.change
-            if change.type == "SYNCED":
-                synced = True
-            elif change.type == "DELETED":
-                blocks.pop(change.object["metadata"]["name"], None)
-            elif change.type in ("ADDED", "MODIFIED") and in_range(change.object, pool.cidr):
-                blocks[change.object["metadata"]["name"]] = change.object
-            else:
-                continue
-            if not synced:
-                continue
-            before, held = held, holdings(api, blocks.values(), pool.cidr)
-            _refuse_holders(pool.name, held, "it was disabled and not deleted")
-            if not held:
-                return
-            if held != before or change.type == "SYNCED":
-                report(Waiting(pool.name, tuple(held)))
-
-
 def _timed_out(name: str, held: t.Sequence[Holding], timeout: float) -> Refused:
     leaked = [holding for holding in held if holding.state == LEAKED]
     hint = (
@@ -375,40 +331,5 @@ def _timed_out(name: str, held: t.Sequence[Holding], timeout: float) -> Refused:
     )
 
 
-def _clean(store: Datastore, network: Network, clock: Clock, state: str) -> None:
-    """Give back every block and affinity of the range, and prove that none is left.
-
-    A block that somebody took an address of at the last moment keeps its owner, and with it
-    its routes; it is then named as what is in the way.
-    """
-    store.finish_deletes(network)
-    left = prove_clean(store, network)
-    for _pass in range(PASSES):
-        if left.clean:
-            return
-        release_pool_affinities(store, network, now=clock.now, must_be_empty=True)
-        delete_empty_blocks(store, network, now=clock.now)
-        rows = rows_without_block(store, network)
-        if rows:
-            # A claim that is under way shows as a row that changed in the meantime.
-            clock.sleep(IN_FLIGHT)
-            delete_rows_without_block(store, rows)
-        forget_stale_counts(store, network)
-        left = prove_clean(store, network)
-    if not left.clean:
-        raise Refused(
-            f"{state}, but {_leftovers(left)} are still there in {network}, written by something else meanwhile; run "
-            "this again, and if it stays so look at what calico-node does on the nodes concerned.",
-            blocks=[str(block) for block in left.blocks],
-            affinities=[f"{row.host} {row.cidr}" for row in left.affinities],
-            handles=[handle for handle, _cidr, _count in left.handles],
-        )
-
-
-def _leftovers(left: Leftovers) -> str:
-    parts = [
-        f"{len(found)} {what}"
-        for found, what in ((left.blocks, "blocks"), (left.affinities, "affinities"), (left.handles, "handles"))
-        if found
-    ]
-    return " and ".join(parts)
+def _clean(store: Datastore, network: Network, clock: Clock, report: Report, state: str) -> None:
+    clean_range(store, network, settle=IN_FLIGHT, clock=clock, report=report, state=state)

@@ -15,7 +15,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import UNKNOWN
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import holdings, in_range
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilization import holders
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import in_range
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import measure_block
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import block_cidrs
 
@@ -48,5 +49,5 @@ def test_an_address_with_a_lost_holder_is_in_use(attributes: t.Any, index: int) 
     spec = {"cidr": "10.0.0.0/30", "allocations": [index, None, None, None], "attributes": attributes}
     block = {"metadata": {"name": "b-1"}, "spec": {**spec, "unallocated": [1, 2, 3]}}
     assert measure_block(block, Reservations()).in_use == 1
-    (held,) = holdings(t.cast("t.Any", None), [block], NETWORK)
-    assert (held.holder.kind, held.state) == (UNKNOWN, "stays")
+    (entry,) = holders(block["spec"])
+    assert entry.holder.kind == UNKNOWN

@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Attribute, Block
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import WINDOWS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import (
@@ -34,9 +35,13 @@ class PodsApi:
         return Listing(self._pods, "1")
 
 
-def block(cidr: str, *attributes: dict[str, t.Any]) -> dict[str, t.Any]:
-    spec = {"cidr": cidr, "allocations": list(range(len(attributes))), "attributes": list(attributes)}
-    return {"metadata": {"name": cidr}, "spec": spec}
+def block(cidr: str, *attributes: dict[str, t.Any]) -> Block:
+    network = parse_network(cidr)
+    held = tuple(
+        Attribute(entry.get("handle_id"), entry.get("secondary"), None, entry.get("releasedAt")) for entry in attributes
+    )
+    free = tuple(range(len(held), network.size))
+    return Block(network, None, None, (*range(len(held)), *(None for _ordinal in free)), free, held, 1)
 
 
 def owned(**secondary: str) -> dict[str, t.Any]:
