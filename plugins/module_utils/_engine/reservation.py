@@ -8,12 +8,21 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, covering, parse_range
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import (
+    Network,
+    covering,
+    parse_network,
+    parse_range,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+
+_NAME_LIMIT = 253
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,14 @@ class Reservation:
 
     name: str
     cidrs: t.Tuple[str, ...] = ()
+
+    def networks(self) -> t.Tuple[Network, ...]:
+        """What is reserved, in the order written; entries that do not parse reserve nothing (§8.3)."""
+        return tuple(network for entry in self.cidrs for network in _parsed(entry))
+
+    def malformed(self) -> t.Tuple[str, ...]:
+        """The entries that do not parse, and that Calico therefore ignores."""
+        return tuple(entry for entry in self.cidrs if not _parsed(entry))
 
 
 class Reservations:
@@ -60,10 +77,36 @@ class Reservations:
 
 def parse_reservations(entries: t.Iterable[t.Any]) -> Reservations:
     """Reservations from CIDR or bare address texts; malformed entries are skipped, as Calico does."""
-    networks: t.List[Network] = []
-    for entry in entries:
-        try:
-            networks.append(parse_range(entry.strip() if isinstance(entry, str) else entry))
-        except InvalidInput:
-            continue
-    return Reservations(networks)
+    return Reservations(network for entry in entries for network in _parsed(entry))
+
+
+def checked_reservation(name: str, entries: t.Iterable[t.Any], *, field: str = "reserved_cidrs") -> Reservation:
+    """A reservation to be written: CIDRs in canonical text, each once, bare addresses as /32 or /128.
+
+    InvalidInput, blamed on the entry, when one does not parse or has host bits, when there is
+    none at all, and for a name that Kubernetes would not take. Newer CRDs take CIDRs only
+    (spec ippool.md §3.5).
+    """
+    if len(name) > _NAME_LIMIT or not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"name {name[:80]!r} is no name for a reservation: it takes up to {_NAME_LIMIT} lower-case letters, "
+            "digits, '-' and '.', and every part between dots begins and ends with a letter or digit.",
+            "name",
+            name,
+        )
+    networks: t.Dict[Network, None] = {}
+    for position, entry in enumerate(entries):
+        where = f"{field}[{position}]"
+        text = entry.strip() if isinstance(entry, str) else entry
+        bare = isinstance(text, str) and "/" not in text
+        networks[parse_range(text, field=where) if bare else parse_network(text, field=where)] = None
+    if not networks:
+        raise InvalidInput(f"{field} is empty: a reservation needs at least one CIDR.", field, [])
+    return Reservation(name, tuple(str(network) for network in networks))
+
+
+def _parsed(entry: t.Any) -> t.Tuple[Network, ...]:
+    try:
+        return (parse_range(entry.strip() if isinstance(entry, str) else entry),)
+    except InvalidInput:
+        return ()
