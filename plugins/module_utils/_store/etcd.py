@@ -1,0 +1,276 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Calico's IPAM state in its own etcd (spec ipam-engine.md §1, §3)."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import Affinity
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Block
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
+    CorruptRecord,
+    NotFoundInStore,
+    Stored,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle import Handle
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool, pool_from_object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import (
+    Reservations,
+    parse_reservations,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store import etcd_keys, etcd_wire, wire
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import EtcdClient, Row
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_records import (
+    create_row,
+    delete_row,
+    get_row,
+    update_row,
+)
+
+T = t.TypeVar("T")
+ToObject = t.Callable[[Row, t.Optional[etcd_wire.Members]], t.Optional[Object]]
+OnCorrupt = t.Callable[[CorruptRecord], object]
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where a record was read, and from what."""
+
+    key: str
+    members: etcd_wire.Members
+
+
+class EtcdStore:
+    """Implements ``Datastore`` on etcd.
+
+    Lists are in the byte order of the keys and show one moment each, however long they are.
+    A record that cannot be read raises CorruptRecord from a list, unless ``on_corrupt`` takes
+    it, and then it is left out. Keys of a form that Calico does not use are passed over, as
+    Calico does. Errors of the client pass through.
+    """
+
+    def __init__(self, client: EtcdClient, *, on_corrupt: t.Optional[OnCorrupt] = None) -> None:
+        self._client = client
+        self._on_corrupt = on_corrupt
+
+    # Blocks
+
+    def get_block(self, cidr: Network) -> Stored[Block]:
+        return _block(get_row(self._client, etcd_keys.block_key(cidr), f"Block {cidr}"))
+
+    def list_blocks(self, version: t.Optional[int] = None) -> t.List[Stored[Block]]:
+        return list(self._blocks(version))
+
+    def blocks_in(self, network: Network) -> t.List[Stored[Block]]:
+        return [stored for stored in self._blocks(network.version) if network.overlaps(stored.value.cidr)]
+
+    def block_index(self) -> t.Mapping[Network, Stored[Block]]:
+        return {stored.value.cidr: stored for stored in self._blocks()}
+
+    def raw_blocks(self) -> t.Iterator[Object]:
+        """Every block as the custom resource it would be, also those that cannot be decoded."""
+        return self._raw([etcd_keys.BLOCKS], etcd_wire.block_object)
+
+    def create_block(self, block: Block) -> Stored[Block]:
+        return self._create(
+            etcd_keys.block_key(block.cidr), block, etcd_wire.encode_block(block), f"Block {block.cidr}"
+        )
+
+    def update_block(self, stored: Stored[Block], block: Block) -> Stored[Block]:
+        body = etcd_wire.encode_block(block, stored.value, stored.origin.members)
+        return self._update(stored, block, body, f"Block {stored.value.cidr}")
+
+    def delete_block(self, stored: Stored[Block]) -> None:
+        self._delete(stored, f"Block {stored.value.cidr}")
+
+    # Affinity rows
+
+    def get_affinity(self, host: str, affinity_type: str, cidr: Network) -> Stored[Affinity]:
+        key = etcd_keys.affinity_key(host, affinity_type, cidr)
+        return _affinity(get_row(self._client, key, f"Affinity of {affinity_type} {host} to {cidr}"))
+
+    def list_affinities(
+        self,
+        host: t.Optional[str] = None,
+        affinity_type: t.Optional[str] = None,
+        version: t.Optional[int] = None,
+    ) -> t.List[Stored[Affinity]]:
+        """Rows of hosts and of virtual owners alike, where Calico's own list without a type misses the latter."""
+        prefixes = etcd_keys.affinity_prefixes(host, affinity_type, version)
+        found = self._decoded(prefixes, etcd_keys.parse_affinity_key, _affinity)
+        return [
+            stored
+            for stored in found
+            if not stored.value.deleted and (version is None or stored.value.cidr.version == version)
+        ]
+
+    def raw_affinities(self) -> t.Iterator[Object]:
+        """Every affinity row as the custom resource it would be, also those that cannot be decoded."""
+        return self._raw(etcd_keys.affinity_prefixes(), etcd_wire.affinity_object)
+
+    def create_affinity(self, affinity: Affinity) -> Stored[Affinity]:
+        key = etcd_keys.affinity_key(affinity.host, affinity.type, affinity.cidr)
+        return self._create(key, affinity, etcd_wire.encode_affinity(affinity), _row_text(affinity))
+
+    def update_affinity(self, stored: Stored[Affinity], affinity: Affinity) -> Stored[Affinity]:
+        body = etcd_wire.encode_affinity(affinity, stored.value, stored.origin.members)
+        return self._update(stored, affinity, body, _row_text(stored.value))
+
+    def delete_affinity(self, stored: Stored[Affinity]) -> None:
+        self._delete(stored, _row_text(stored.value))
+
+    # Handles
+
+    def get_handle(self, handle_id: str) -> Stored[Handle]:
+        """Ids that differ only in case are two handles here."""
+        return _handle(get_row(self._client, etcd_keys.handle_key(handle_id), f"Handle {handle_id}"))
+
+    def list_handles(self) -> t.List[Stored[Handle]]:
+        return list(self._handles())
+
+    def handles_in(self, network: Network) -> t.List[Stored[Handle]]:
+        return [stored for stored in self._handles() if any(network.overlaps(cidr) for cidr in stored.value.blocks)]
+
+    def raw_handles(self) -> t.Iterator[Object]:
+        """Every handle as the custom resource it would be, also those that cannot be decoded."""
+        return self._raw([etcd_keys.HANDLES], etcd_wire.handle_object)
+
+    def create_handle(self, handle: Handle) -> Stored[Handle]:
+        key = etcd_keys.handle_key(handle.id)
+        return self._create(key, handle, etcd_wire.encode_handle(handle), f"Handle {handle.id}")
+
+    def update_handle(self, stored: Stored[Handle], handle: Handle) -> Stored[Handle]:
+        body = etcd_wire.encode_handle(handle, stored.value, stored.origin.members)
+        return self._update(stored, handle, body, f"Handle {stored.value.id}")
+
+    def delete_handle(self, stored: Stored[Handle]) -> None:
+        self._delete(stored, f"Handle {stored.value.id}")
+
+    def finish_deletes(self, network: Network) -> None:
+        """Nothing to do: a delete is one step here."""
+
+    # What is only read
+
+    def pools(self) -> t.Sequence[Pool]:
+        found: t.List[Pool] = []
+        for thing in self._resources("ippools", "IPPool"):
+            try:
+                found.append(pool_from_object(thing))
+            except InvalidInput:
+                continue  # a pool whose CIDR does not parse takes part in nothing
+        return sorted(found, key=lambda pool: pool.name)
+
+    def reservations(self) -> Reservations:
+        return parse_reservations(
+            entry
+            for thing in self._resources("ipreservations", "IPReservation")
+            for entry in (thing.get("spec") or {}).get("reservedCIDRs") or ()
+        )
+
+    def settings(self) -> Settings:
+        row = self._client.get(etcd_keys.SETTINGS)
+        return Settings() if row is None else etcd_wire.decode_settings(row)
+
+    def node_labels(self, node: str) -> t.Mapping[str, str]:
+        """The labels of Calico's own Node resource."""
+        thing = self._resource("nodes", "Node", node)
+        return dict((thing.get("metadata") or {}).get("labels") or {})
+
+    def cluster_information(self) -> Object:
+        """Calico's record of the cluster; NotFoundInStore when there is none."""
+        return self._resource("clusterinformations", "ClusterInformation", "default")
+
+    # Rows
+
+    def _blocks(self, version: t.Optional[int] = None) -> t.Iterator[Stored[Block]]:
+        return self._decoded([etcd_keys.block_prefix(version)], etcd_keys.parse_block_key, _block)
+
+    def _handles(self) -> t.Iterator[Stored[Handle]]:
+        return self._decoded([etcd_keys.HANDLES], etcd_keys.parse_handle_key, _handle)
+
+    def _rows(self, prefixes: t.Iterable[str]) -> t.Iterator[Row]:
+        for prefix in prefixes:
+            yield from self._client.rows(prefix)
+
+    def _decoded(
+        self,
+        prefixes: t.Iterable[str],
+        ours: t.Callable[[str], object],
+        decode: t.Callable[[Row], Stored[T]],
+    ) -> t.Iterator[Stored[T]]:
+        for row in self._rows(prefixes):
+            if ours(row.key) is None:
+                continue
+            try:
+                yield decode(row)
+            except CorruptRecord as error:
+                if self._on_corrupt is None:
+                    raise
+                self._on_corrupt(error)
+
+    def _raw(self, prefixes: t.Iterable[str], to_object: ToObject) -> t.Iterator[Object]:
+        for row in self._rows(prefixes):
+            thing = to_object(row, etcd_wire.members_or_none(row))
+            if thing is not None:
+                yield thing
+
+    def _resources(self, plural: str, kind: str) -> t.Iterator[Object]:
+        for row in self._client.rows(etcd_keys.resource_prefix(plural)):
+            try:
+                yield etcd_wire.members(row, kind)
+            except CorruptRecord as error:
+                if self._on_corrupt is None:
+                    raise
+                self._on_corrupt(error)
+
+    def _resource(self, plural: str, kind: str, name: str) -> Object:
+        try:
+            return etcd_wire.members(
+                get_row(self._client, etcd_keys.resource_key(plural, name), f"{kind} {name}"), kind
+            )
+        except NotFoundInStore:
+            raise NotFoundInStore(f"{kind} {name} does not exist.", **{kind.lower(): name}) from None
+
+    def _create(self, key: str, value: T, body: etcd_wire.Members, what: str) -> Stored[T]:
+        return Stored(value, create_row(self._client, key, etcd_wire.to_bytes(body), what), _Origin(key, body))
+
+    def _update(self, stored: Stored[T], value: T, body: etcd_wire.Members, what: str) -> Stored[T]:
+        key = stored.origin.key
+        revision = update_row(self._client, key, etcd_wire.to_bytes(body), stored.revision, what)
+        return Stored(value, revision, _Origin(key, body))
+
+    def _delete(self, stored: Stored[t.Any], what: str) -> None:
+        delete_row(self._client, stored.origin.key, stored.revision, what)
+
+
+def _block(row: Row) -> Stored[Block]:
+    stored = _stored(row, "Block", etcd_wire.block_object, wire.decode_block)
+    etcd_wire.check_key(row, stored.value.cidr)
+    return stored
+
+
+def _affinity(row: Row) -> Stored[Affinity]:
+    return _stored(row, "Affinity", etcd_wire.affinity_object, wire.decode_affinity)
+
+
+def _handle(row: Row) -> Stored[Handle]:
+    return _stored(row, "Handle", etcd_wire.handle_object, wire.decode_handle)
+
+
+def _stored(row: Row, kind: str, to_object: ToObject, decode: t.Callable[[Object], T]) -> Stored[T]:
+    found = etcd_wire.members(row, kind)
+    return Stored(decode(to_object(row, found) or {}), row.revision, _Origin(row.key, found))
+
+
+def _row_text(affinity: Affinity) -> str:
+    return f"Affinity of {affinity.type} {affinity.host} to {affinity.cidr}"
