@@ -40,7 +40,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects impo
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.served import ServedKinds
 
 ROUNDS = 2000 if os.environ.get("CALICO_OPS_NIGHTLY") else 60
-STEPS = 12
+STEPS = 14
 HOSTS = {"node-a": {"rack": "one"}, "node-b": {"rack": "two"}, "node-c": {}}
 RESERVED = ["10.0.0.1/32", "fd00::2/127"]
 
@@ -49,7 +49,7 @@ class Cluster:
     """The API of a small cluster, its time, and what was wrong with any write."""
 
     def __init__(self, seed: int, settings: dict[str, t.Any] | None) -> None:
-        self.baton = Baton(seed)
+        self.baton = Baton(seed, stay=0.1 + 0.2 * (seed % 3))
         self.problems: list[str] = []
         self.held: dict[str, str] = {}
         self._moment = datetime(2026, 8, 20, 9, tzinfo=timezone.utc)
@@ -116,7 +116,7 @@ class Writer:
     def run(self) -> None:
         for step in range(STEPS):
             choice = self.random.random()
-            if choice < 0.5 or not self.mine:
+            if choice < 0.45 or not self.mine:
                 handle = f"{self.name}.Pod-{step}"
                 version = self.random.choice([4, 4, 6])
                 self.request = Request("automatic", self.host, handle=handle)
@@ -128,7 +128,7 @@ class Writer:
                         )
                 if got:
                     self.mine.append(handle)
-            elif choice < 0.85:
+            elif choice < 0.7:
                 handle = self.mine.pop(self.random.randrange(len(self.mine)))
                 self.request = Request("release", self.host, handle=handle)
                 addresses = [address for address, holder in self.cluster.held.items() if holder == handle]
@@ -222,7 +222,15 @@ def problems_of(seed: int) -> list[str]:
         for handle in writer.mine:
             writer.request = Request("release", writer.host, handle=handle)
             writer.release(handle)
+    for host in HOSTS:
+        visitor = Ours(cluster, host, f"visitor-{host}", seed)
+        for version in (4, 6):
+            visitor.request = Request("automatic", host)
+            visitor.assign(visitor.name, version, 16)
+        visitor.request = Request("release", host, handle=visitor.name)
+        visitor.release(visitor.name)
     rest = cluster.state()
+    cluster.problems.extend(f"at rest: {violation}" for violation in check(rest, empty_ownerless=cooling))
     left = [block for block in rest.cleaned().blocks if not cooling and block["spec"]["attributes"]]
     cluster.problems.extend(f"never released: {block}" for block in left)
     return cluster.problems
