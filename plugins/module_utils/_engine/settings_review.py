@@ -108,7 +108,7 @@ def _borrowing_starts(facts: SettingsFacts) -> t.Iterator[Concern]:
 
 def _no_new_blocks(facts: SettingsFacts) -> t.Iterator[Concern]:
     without = sorted(set(facts.nodes) - set(facts.blocks_of))
-    tail = f"; {_count(len(without), 'node')} have none at all ({_some(without)})" if without else ""
+    tail = f"; without any block are {_count(len(without), 'node')} ({_some(without)})" if without else ""
     yield Concern(
         "With autoAllocateBlocks false no node gets a new block: pods stay pending once the blocks of their node are "
         f"full{tail}."
@@ -160,10 +160,10 @@ def _cooldown(facts: SettingsFacts) -> t.Iterator[Concern]:
     old = sorted(name for name, version in facts.versions.items() if version < COOLDOWN_SINCE)
     wanted = f"v{COOLDOWN_SINCE[0]}.{COOLDOWN_SINCE[1]}"
     if old:
-        major, minor = facts.versions[old[0]]
+        major, minor = min(facts.versions.values())
         yield Concern(
-            f"A cooldown must wait until every Calico component is {wanted} or later: {_some(old)} "
-            f"({old[0]} is v{major}.{minor}) would take cooling addresses for allocated ones that nobody holds.",
+            f"A cooldown must wait until every Calico component is {wanted} or later: {_some(old)}, "
+            f"down to v{major}.{minor}, would take cooling addresses for allocated ones that nobody holds.",
             refused=True,
             waiver=COOLDOWN_VERSIONS,
         )

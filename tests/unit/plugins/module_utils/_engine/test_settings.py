@@ -9,7 +9,11 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings, check_settings
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import (
+    Settings,
+    check_settings,
+    settings_problems,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +22,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings i
         (Settings(auto_allocate_blocks=False), "autoAllocateBlocks"),
         (Settings(max_blocks_per_host=4), "maxBlocksPerHost"),
         (Settings(strict_affinity=True, max_blocks_per_host=-1), "maxBlocksPerHost"),
+        (Settings(strict_affinity=True, max_blocks_per_host=1 << 31), "maxBlocksPerHost"),
+        (Settings(cooldown_seconds=-1), "ipCooldownSeconds"),
         (Settings(cooldown_seconds=1201), "ipCooldownSeconds"),
         (Settings(vm_address_persistence="Sometimes"), "kubeVirtVMAddressPersistence"),
     ],
@@ -38,3 +44,26 @@ def test_refused(settings: Settings, field: str) -> None:
 )
 def test_accepted(settings: Settings) -> None:
     check_settings(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (Settings(), []),
+        (Settings(True, True, 4, "Disabled", 30), []),
+        (Settings(False, False), ["both false"]),
+        (Settings(False, False, unset=frozenset({"autoAllocateBlocks"})), ["without autoAllocateBlocks"]),
+        (Settings(True, False, unset=frozenset({"autoAllocateBlocks"})), ["without autoAllocateBlocks"]),
+        (Settings(True, False), ["autoAllocateBlocks is false"]),
+        (Settings(max_blocks_per_host=4), ["does not borrow"]),
+        (Settings(False, False, 4, cooldown_seconds=5000), ["both false", "does not borrow", "is 5000"]),
+    ],
+)
+def test_problems_of_what_is_stored(settings: Settings, words: list[str]) -> None:
+    problems = settings_problems(settings)
+    assert len(problems) == len(words)
+    assert all(word in problem for word, problem in zip(words, problems))
+
+
+def test_what_is_not_stored_does_not_make_a_difference() -> None:
+    assert Settings(unset=frozenset({"ipCooldownSeconds"})) == Settings()
