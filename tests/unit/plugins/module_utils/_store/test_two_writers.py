@@ -22,7 +22,10 @@ from invariants import Holder, State, check, state_of_api
 from second_allocator import CONFIGS, NODES, POOLS, RESERVATIONS, SecondAllocator
 from write_judge import ApiRecorder, Request, World, Write, judge
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CALICO_V1
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CALICO_V1,
+    CUSTOM_RESOURCE_DEFINITIONS,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import access_to
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import release_block_affinity
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
@@ -34,10 +37,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.crd import calico_crds, kind_from_crd
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.crd import calico_crds
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.served import ServedKinds
 
 ROUNDS = 2000 if os.environ.get("CALICO_OPS_NIGHTLY") else 60
 STEPS = 14
@@ -53,10 +55,9 @@ class Cluster:
         self.problems: list[str] = []
         self.held: dict[str, str] = {}
         self._moment = datetime(2026, 8, 20, 9, tzinfo=timezone.utc)
-        served = ServedKinds()
+        self.api = LocalApi(ApiServer(ObjectStore(), VirtualClock()))
         for crd in calico_crds("v1"):
-            served.serve(crd["metadata"]["name"], kind_from_crd(crd))
-        self.api = LocalApi(ApiServer(ObjectStore(), VirtualClock(), served=served))
+            self.api.create(CUSTOM_RESOURCE_DEFINITIONS, crd)
         for name, labels in HOSTS.items():
             self.api.create(NODES, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
         for name, cidr, size, selector in (
