@@ -48,6 +48,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.range_
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.range_wait import (
     Report,
     Wording,
+    held_text,
     wait_until_free,
 )
 
@@ -207,7 +208,7 @@ def _steps(state: RangeState) -> tuple[Step, ...]:
             Step(
                 "wait",
                 f"range {state.network}",
-                f"{len(state.held)} addresses are about to be free: {name_them(state.held)}",
+                f"{held_text(state.held)} are to be free again",
             )
         ]
         if state.held
@@ -225,8 +226,7 @@ def _timed_out(network: Network, held: t.Sequence[Holding], timeout: float, cool
         else "run this again later, or with a longer timeout"
     )
     return Refused(
-        f"Range {network} was not made clean: after {timeout:g} seconds {len(held)} addresses in it are still held by "
-        f"{name_them(held)}; {hint}.",
+        f"Range {network} was not made clean: after {timeout:g} seconds {held_text(held)} are still not free; {hint}.",
         cidr=str(network),
         in_use=len(held),
         holders=[shown_holding(holding, cooldown) for holding in held[:MOST_HOLDERS]],

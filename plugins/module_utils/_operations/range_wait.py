@@ -46,12 +46,7 @@ class Waiting:
     left: tuple[Holding, ...]
 
     def __str__(self) -> str:
-        cooling = [holding for holding in self.left if holding.holder.kind == COOLING]
-        others = [holding for holding in self.left if holding.holder.kind != COOLING]
-        parts = [f"{len(others)} addresses of {name_them(others)}"] if others else []
-        if cooling:
-            parts.append(f"{len(cooling)} cooling addresses")
-        return f"{self.what}: waiting for {' and '.join(parts)}"
+        return f"{self.what}: waiting for {held_text(self.left)}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +60,15 @@ class Wording:
     what: str
     refuse_staying: t.Callable[[Held], None]
     timed_out: t.Callable[[Held], Refused]
+
+
+def held_text(held: Held) -> str:
+    """How many addresses are held, by whom, and how many merely cool down; for a sentence."""
+    others = [holding for holding in held if holding.holder.kind != COOLING]
+    parts = [f"{len(others)} addresses of {name_them(others)}"] if others else []
+    if len(others) < len(held):
+        parts.append(f"{len(held) - len(others)} cooling addresses")
+    return " and ".join(parts)
 
 
 def held_now(api: KubeApi, store: Datastore, network: Network, clock: Clock) -> list[Holding]:
