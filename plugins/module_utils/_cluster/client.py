@@ -198,6 +198,10 @@ class HttpApi:
         request = Request("GET", _path(resource, namespace, query=query), resource=resource)
         return WatchStream(self._transport.stream(request, seconds + WATCH_GRACE), self._transport)
 
+    def openapi(self, group: str, version: str) -> Object:
+        """The server's OpenAPI v3 document of one group and version; ``UnknownResource`` when it has none."""
+        return self._ask(Request("GET", f"/openapi/v3/apis/{group}/{version}"))
+
     def _pages(
         self,
         resource: Resource,
@@ -243,15 +247,19 @@ class HttpApi:
     ) -> Object:
         data = None if body is None else json.dumps(body).encode("utf-8")
         path = _path(resource, namespace, name, subresource, query)
-        answer = self._transport.send(Request(method, path, data, content_type if data else None, resource))
+        return self._ask(Request(method, path, data, content_type if data else None, resource))
+
+    def _ask(self, request: Request) -> Object:
+        answer = self._transport.send(request)
         try:
             decoded = json.loads(answer)
         except ValueError:
             decoded = None
         if not isinstance(decoded, dict):
             raise ServerError(
-                f"The server at {self.server} answered {method} {path.partition('?')[0]} with something other than "
-                "a JSON object: it is not a Kubernetes API server, or a proxy answered in its place.",
+                f"The server at {self.server} answered {request.method} {request.path.partition('?')[0]} with "
+                "something other than a JSON object: it is not a Kubernetes API server, or a proxy answered in its "
+                "place.",
                 502,
             )
         return decoded

@@ -39,6 +39,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block impo
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
     AlreadyInStore,
+    CorruptRecord,
     NotFoundInStore,
     Stored,
     UpdateConflict,
@@ -62,6 +63,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservatio
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store import wire
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.schema_guard import SchemaGuard
 
 T = t.TypeVar("T")
 
@@ -84,11 +86,22 @@ class _Paged(t.Protocol):
 class KubernetesStore:
     """Implements ``Datastore`` on a Kubernetes API; ``group`` is the one that is live (§1).
 
+    A list with a record that cannot be understood raises CorruptRecord, or, with
+    ``on_corrupt``, hands it the error and leaves the record out. To read one such record is
+    an error always: "does not exist" would be a lie that a claim acts on.
+
     Errors of the API other than the answers named in ``Datastore`` pass through.
     """
 
-    def __init__(self, api: KubeApi, group: str = CALICO_V1) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        group: str = CALICO_V1,
+        on_corrupt: t.Optional[t.Callable[[CorruptRecord], object]] = None,
+    ) -> None:
         self._api = api
+        self._on_corrupt = on_corrupt
+        self._guard = SchemaGuard(api)
         self.group = group
         v3 = group != CALICO_V1
         self.blocks = _in_group(IPAM_BLOCKS, group)
@@ -105,13 +118,12 @@ class KubernetesStore:
         return _stored(self._get(self.blocks, block_name(cidr)), wire.decode_block)
 
     def list_blocks(self, version: t.Optional[int] = None) -> t.List[Stored[Block]]:
-        found = [_stored(thing, wire.decode_block) for thing in self._list(self.blocks)]
+        found = self._decoded(self._list(self.blocks), wire.decode_block)
         return [stored for stored in found if version is None or stored.value.cidr.version == version]
 
     def blocks_in(self, network: Network) -> t.List[Stored[Block]]:
-        return [
-            _stored(thing, wire.decode_block) for thing in self.raw_blocks() if network.overlaps(wire.block_cidr(thing))
-        ]
+        inside = self._inside(self.raw_blocks(), network)
+        return list(self._decoded(inside, wire.decode_block))
 
     def block_index(self) -> t.Mapping[Network, Stored[Block]]:
         return {stored.value.cidr: stored for stored in self.list_blocks()}
@@ -121,13 +133,14 @@ class KubernetesStore:
         return self._stream(self.blocks)
 
     def create_block(self, block: Block) -> Stored[Block]:
-        return self._create(self.blocks, block, wire.encode_block(block, self.blocks))
+        return self._create(self.blocks, wire.encode_block(block, self.blocks), wire.decode_block)
 
     def update_block(self, stored: Stored[Block], block: Block) -> Stored[Block]:
-        return self._update(self.blocks, block, wire.encode_block(block, self.blocks, stored.origin))
+        body = wire.encode_block(block, self.blocks, stored.origin)
+        return self._update(self.blocks, body, stored.origin, wire.decode_block)
 
     def delete_block(self, stored: Stored[Block]) -> None:
-        self._delete(self.blocks, stored.origin, True)
+        self._delete(self.blocks, stored.origin)
 
     # Affinity rows
 
@@ -151,29 +164,28 @@ class KubernetesStore:
                 labels.append(f"{AFFINITY_TYPE_LABEL}={affinity_type}")
             if version is not None:
                 labels.append(f"{IP_VERSION_LABEL}={version}")
-        found: t.List[Stored[Affinity]] = []
-        for thing in self._list(self.affinities, ",".join(labels) or None):
-            if wire.is_deleted(thing):
-                continue
-            stored = _stored(thing, wire.decode_affinity)
-            row = stored.value
-            if (
-                (host is None or row.host == host)
-                and (affinity_type is None or row.type == affinity_type)
-                and (version is None or row.cidr.version == version)
-            ):
-                found.append(stored)
-        return found
+        rows = self._list(self.affinities, ",".join(labels) or None)
+        return [
+            stored
+            for stored in self._decoded((row for row in rows if not wire.is_deleted(row)), wire.decode_affinity)
+            if (host is None or stored.value.host == host)
+            and (affinity_type is None or stored.value.type == affinity_type)
+            and (version is None or stored.value.cidr.version == version)
+        ]
+
+    def raw_affinities(self) -> t.Iterator[Object]:
+        """Every affinity row as it is stored, also those without labels and those being deleted, page by page."""
+        return self._stream(self.affinities)
 
     def create_affinity(self, affinity: Affinity) -> Stored[Affinity]:
-        return self._create(self.affinities, affinity, wire.encode_affinity(affinity, self.affinities))
+        return self._create(self.affinities, wire.encode_affinity(affinity, self.affinities), wire.decode_affinity)
 
     def update_affinity(self, stored: Stored[Affinity], affinity: Affinity) -> Stored[Affinity]:
         body = wire.encode_affinity(affinity, self.affinities, stored.origin)
-        return self._update(self.affinities, affinity, body)
+        return self._update(self.affinities, body, stored.origin, wire.decode_affinity)
 
     def delete_affinity(self, stored: Stored[Affinity]) -> None:
-        self._delete(self.affinities, stored.origin, wire.deleted_value(True, self.affinities))
+        self._delete(self.affinities, stored.origin)
 
     # Handles
 
@@ -181,30 +193,36 @@ class KubernetesStore:
         return _stored(self._get(self.handles, handle_name(handle_id)), wire.decode_handle)
 
     def list_handles(self) -> t.List[Stored[Handle]]:
-        return [_stored(thing, wire.decode_handle) for thing in self._list(self.handles)]
+        return list(self._decoded(self._list(self.handles), wire.decode_handle))
 
     def handles_in(self, network: Network) -> t.List[Stored[Handle]]:
-        found = (_stored(thing, wire.decode_handle) for thing in self._stream(self.handles))
+        found = self._decoded(self._stream(self.handles), wire.decode_handle)
         return [stored for stored in found if any(network.overlaps(cidr) for cidr in stored.value.blocks)]
 
+    def raw_handles(self) -> t.Iterator[Object]:
+        """Every handle as it is stored, page by page."""
+        return self._stream(self.handles)
+
     def create_handle(self, handle: Handle) -> Stored[Handle]:
-        return self._create(self.handles, handle, wire.encode_handle(handle, self.handles))
+        return self._create(self.handles, wire.encode_handle(handle, self.handles), wire.decode_handle)
 
     def update_handle(self, stored: Stored[Handle], handle: Handle) -> Stored[Handle]:
-        return self._update(self.handles, handle, wire.encode_handle(handle, self.handles, stored.origin))
+        body = wire.encode_handle(handle, self.handles, stored.origin)
+        return self._update(self.handles, body, stored.origin, wire.decode_handle)
 
     def delete_handle(self, stored: Stored[Handle]) -> None:
-        self._delete(self.handles, stored.origin, True)
+        self._delete(self.handles, stored.origin)
 
     def finish_deletes(self, network: Network) -> None:
         """Rows marked as deleted are seen by nobody who lists, and so would stay for ever."""
         for resource in (self.blocks, self.affinities):
-            for thing in list(self._stream(resource)):
-                if wire.is_deleted(thing) and network.overlaps(wire.block_cidr(thing)):
-                    self._finish_delete(resource, thing)
-        for thing in list(self._stream(self.handles)):
-            if wire.is_deleted(thing) and any(network.overlaps(cidr) for cidr in wire.decode_handle(thing).blocks):
-                self._finish_delete(self.handles, thing)
+            marked = filter(wire.is_deleted, self._stream(resource))
+            for thing in list(self._inside(marked, network)):
+                self._finish_delete(resource, thing)
+        marked = filter(wire.is_deleted, self._stream(self.handles))
+        for stored in list(self._decoded(marked, wire.decode_handle)):
+            if any(network.overlaps(cidr) for cidr in stored.value.blocks):
+                self._finish_delete(self.handles, stored.origin)
 
     # What is only read
 
@@ -226,15 +244,17 @@ class KubernetesStore:
             things = self._list(self.ip_reservations)
         except (NotFound, UnknownResource):
             return Reservations()  # Calico before v3.22 does not have the kind
-        return parse_reservations(
-            entry for thing in things for entry in (thing.get("spec") or {}).get("reservedCIDRs") or ()
-        )
+        return parse_reservations(entry for thing in things for entry in wire.reserved_cidrs(thing))
 
     def settings(self) -> Settings:
+        """The stored settings; a cooldown only where the server keeps what it needs (see ``schema_guard``)."""
         try:
-            return wire.decode_settings(self._api.get(self.config, "default"), self.group)
+            settings = wire.decode_settings(self._api.get(self.config, "default"), self.group)
         except (NotFound, UnknownResource):
             return Settings()
+        if settings.cooldown_seconds and not self._guard.cools(self.blocks):
+            return replace(settings, cooldown_seconds=0)
+        return settings
 
     def node_labels(self, node: str) -> t.Mapping[str, str]:
         try:
@@ -244,7 +264,7 @@ class KubernetesStore:
         text = (metadata.get("annotations") or {}).get(NODE_LABELS_ANNOTATION)
         labels: t.Dict[str, str] = {}
         if text:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, TypeError, RecursionError):
                 labels.update(json.loads(text) or {})
         labels.update(metadata.get("labels") or {})
         return labels
@@ -271,25 +291,52 @@ class KubernetesStore:
         else:
             yield from self._list(resource)
 
-    def _create(self, resource: Resource, value: T, body: Object) -> Stored[T]:
+    def _decoded(self, things: t.Iterable[Object], decode: t.Callable[[Object], T]) -> t.Iterator[Stored[T]]:
+        for thing in things:
+            try:
+                stored = _stored(thing, decode)
+            except CorruptRecord as error:
+                self._report(error)
+            else:
+                yield stored
+
+    def _inside(self, things: t.Iterable[Object], network: Network) -> t.Iterator[Object]:
+        """Those blocks or rows that overlap a range; where a record without a CIDR lies nobody can tell."""
+        for thing in things:
+            try:
+                inside = network.overlaps(wire.block_cidr(thing))
+            except CorruptRecord as error:
+                self._report(error)
+            else:
+                if inside:
+                    yield thing
+
+    def _report(self, error: CorruptRecord) -> None:
+        if self._on_corrupt is None:
+            raise error
+        self._on_corrupt(error)
+
+    def _create(self, resource: Resource, body: Object, decode: t.Callable[[Object], T]) -> Stored[T]:
         try:
-            return _written(value, self._api.create(resource, body))
+            return _stored(self._api.create(resource, self._guard.fit(resource, body)), decode)
         except AlreadyExists:
             name = body["metadata"]["name"]
             raise AlreadyInStore(f"{resource.kind} {name} exists already.", name=name) from None
 
-    def _update(self, resource: Resource, value: T, body: Object) -> Stored[T]:
+    def _update(self, resource: Resource, body: Object, origin: Object, decode: t.Callable[[Object], T]) -> Stored[T]:
+        return _stored(self._replace(resource, self._guard.fit(resource, body, origin)), decode)
+
+    def _replace(self, resource: Resource, body: Object) -> Object:
         name = body["metadata"]["name"]
         try:
-            return _written(value, self._api.replace(resource, body))
+            return self._api.replace(resource, body)
         except Conflict:
             raise UpdateConflict(f"{resource.kind} {name} changed since it was read.", name=name) from None
         except NotFound:
             raise _missing(resource, name) from None
 
-    def _delete(self, resource: Resource, origin: Object, deleted: t.Union[bool, str]) -> None:
-        body = {**origin, "spec": {**origin["spec"], "deleted": deleted}}
-        self._update(resource, None, body)
+    def _delete(self, resource: Resource, origin: Object) -> None:
+        self._replace(resource, wire.mark_deleted(origin, resource))
         self._finish_delete(resource, origin)
 
     def _finish_delete(self, resource: Resource, thing: Object) -> None:
@@ -305,10 +352,6 @@ def _in_group(resource: Resource, group: str) -> Resource:
 
 def _stored(thing: Object, decode: t.Callable[[Object], T]) -> Stored[T]:
     return Stored(decode(thing), thing["metadata"].get("resourceVersion"), thing)
-
-
-def _written(value: T, thing: Object) -> Stored[T]:
-    return Stored(value, thing["metadata"].get("resourceVersion"), thing)
 
 
 def _packed(thing: Object) -> bool:

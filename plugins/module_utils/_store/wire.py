@@ -6,23 +6,33 @@
 
 """Calico's IPAM records as custom resources, both groups (spec ipam-engine.md §2).
 
-``decode_*`` turns an object into an engine value, ``encode_*`` a value into an object to
-create or, given the object it was read as, to write back: members this collection does not
-know are kept. Numbers stay integers: sequence numbers are larger than a float can hold.
+``decode_*`` turns an object into an engine value and raises CorruptRecord, and nothing
+else, for an object that cannot be one. ``encode_*`` turns a value into an object to create
+or, given the object it was read as, to write back.
+
+Written back, an object differs from the one read only where the value does: a member
+whose value did not change keeps its spelling (null or missing, "" or "false"), and members
+this collection does not know are kept. A write that changes something also adds members
+that Calico's schemas require, and the labels of affinity rows (§2.3: "written on every create
+and update"); a value without any change gives back the very object that was read, without
+labels too, because a write that changes nothing has nothing to say about a row.
+
+Numbers stay integers: sequence numbers are larger than a float can hold, so a float in
+their place is a fault.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CALICO_V1
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import HOST, Affinity
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import HOST, VIRTUAL, Affinity
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Attribute, Block
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_faults import contradiction, form_fault
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle import Handle
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming import (
     METADATA_ANNOTATION,
@@ -32,114 +42,36 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming imp
     handle_name,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.wire_faults import (
+    cidr_of,
+    corrupt,
+    count_of,
+    deleted_of,
+    flag_of,
+    name_of,
+    spec_of,
+    text_of,
+)
 
-_ATTRIBUTE_MEMBERS = frozenset({"handle_id", "secondary", "alternateOwnerAttrs", "releasedAt"})
+Spec = t.Dict[str, t.Any]
+
+# What a record must have to be written in every release (§2.2), with the value that says nothing.
+_SETTINGS_NEED = ("strictAffinity", "autoAllocateBlocks")
+_BLOCK_NEEDS: Spec = {"allocations": [], "unallocated": [], "attributes": [], "strictAffinity": False}
+
+_MEMBERS = frozenset(("handle_id", "secondary", "alternateOwnerAttrs", "releasedAt"))
+
+# The largest block Calico makes has 4096 addresses: looking a key up beats parsing it.
+_ORDINALS: t.Dict[str, int] = {str(ordinal): ordinal for ordinal in range(1 << 12)}
+
+_new_attribute = t.cast("t.Callable[[t.Tuple[t.Any, ...]], Attribute]", functools.partial(tuple.__new__, Attribute))
 
 
-def is_deleted(thing: Object) -> bool:
+def is_deleted(thing: t.Any) -> bool:
     """Whether the soft delete of a record has begun (§2.4); affinity rows of group v1 spell it as text."""
-    return (thing.get("spec") or {}).get("deleted") in (True, "true")
-
-
-def block_cidr(thing: Object) -> Network:
-    """The CIDR of a block alone; its name cannot be turned back into one reliably (§2.1)."""
-    return _cidr(thing, _spec(thing).get("cidr"))
-
-
-def decode_block(thing: Object) -> Block:
-    """A block; CorruptRecord, naming the object, when its parts contradict each other."""
-    spec = _spec(thing)
-    cidr = _cidr(thing, spec.get("cidr"))
-    allocations = tuple(spec.get("allocations") or ())
-    raw = spec.get("attributes") or ()
-    if len(allocations) != cidr.size:
-        raise _corrupt(thing, f"has {len(allocations)} allocations where {cidr} has {cidr.size} addresses")
-    used = {index for index in allocations if index is not None}
-    if used and not (min(used) >= 0 and max(used) < len(raw)):
-        raise _corrupt(thing, f"points to attribute {max(used)} but has only {len(raw)}")
-    unallocated = tuple(spec.get("unallocated") or ())
-    if unallocated and not (min(unallocated) >= 0 and max(unallocated) < cidr.size):
-        raise _corrupt(thing, "lists a free ordinal outside its CIDR")
-    numbers = spec.get("sequenceNumberForAllocation")
-    return Block(
-        cidr,
-        spec.get("affinity") or None,
-        spec.get("affinityClaimTime") or None,
-        allocations,
-        unallocated,
-        tuple([_attribute(entry) for entry in raw]),
-        spec.get("sequenceNumber") or 0,
-        {int(ordinal): number for ordinal, number in numbers.items()} if numbers else {},
-        bool(spec.get("deleted")),
-    )
-
-
-def encode_block(block: Block, resource: Resource, origin: t.Optional[Object] = None) -> Object:
-    """The object of a block."""
-    spec: t.Dict[str, t.Any] = dict(origin["spec"]) if origin else {}
-    spec["cidr"] = str(block.cidr)
-    _set(spec, "affinity", block.affinity)
-    _set(spec, "affinityClaimTime", block.claim_time)
-    spec["allocations"] = list(block.allocations)
-    spec["unallocated"] = list(block.unallocated)
-    spec["attributes"] = [_entry(attribute) for attribute in block.attributes]
-    spec["sequenceNumber"] = block.sequence
-    spec["sequenceNumberForAllocation"] = {str(ordinal): number for ordinal, number in block.sequences.items()}
-    spec["deleted"] = block.deleted
-    spec["strictAffinity"] = False
-    return _object(resource, block_name(block.cidr), spec, origin)
-
-
-def decode_affinity(thing: Object) -> Affinity:
-    """An affinity row; without a type (rows from before v3.30) it is one of a host (§2.2)."""
-    spec = _spec(thing)
-    return Affinity(
-        spec.get("node") or "",
-        spec.get("type") or HOST,
-        _cidr(thing, spec.get("cidr")),
-        spec.get("state") or "",
-        is_deleted(thing),
-    )
-
-
-def encode_affinity(affinity: Affinity, resource: Resource, origin: t.Optional[Object] = None) -> Object:
-    """The object of an affinity row, with its three labels (§2.3)."""
-    spec: t.Dict[str, t.Any] = dict(origin["spec"]) if origin else {}
-    spec["state"] = affinity.state
-    spec["node"] = affinity.host
-    spec["type"] = affinity.type
-    spec["cidr"] = str(affinity.cidr)
-    spec["deleted"] = deleted_value(affinity.deleted, resource)
-    labels = affinity_labels(affinity.host, affinity.type, affinity.cidr.version)
-    return _object(resource, affinity_name(affinity.host, affinity.cidr), spec, origin, labels)
-
-
-def decode_handle(thing: Object) -> Handle:
-    """A handle; the id keeps its case only in ``spec.handleID``."""
-    spec = _spec(thing)
-    blocks = {_cidr(thing, text): count for text, count in (spec.get("block") or {}).items()}
-    return Handle(spec.get("handleID") or thing["metadata"]["name"], blocks, bool(spec.get("deleted")))
-
-
-def encode_handle(handle: Handle, resource: Resource, origin: t.Optional[Object] = None) -> Object:
-    """The object of a handle."""
-    spec: t.Dict[str, t.Any] = dict(origin["spec"]) if origin else {}
-    spec["handleID"] = handle.id
-    spec["block"] = {str(cidr): count for cidr, count in handle.blocks.items()}
-    spec["deleted"] = handle.deleted
-    return _object(resource, handle_name(handle.id), spec, origin)
-
-
-def decode_settings(thing: Object, group: str) -> Settings:
-    """The settings; in group v1 a missing boolean reads as false, ``autoAllocateBlocks`` too (§2.2)."""
-    spec = thing.get("spec") or {}
-    return Settings(
-        strict_affinity=bool(spec.get("strictAffinity")),
-        auto_allocate_blocks=bool(spec.get("autoAllocateBlocks", group != CALICO_V1)),
-        max_blocks_per_host=spec.get("maxBlocksPerHost") or 0,
-        vm_address_persistence=spec.get("kubeVirtVMAddressPersistence") or "Enabled",
-        cooldown_seconds=spec.get("ipCooldownSeconds") or 0,
-    )
+    spec = thing.get("spec") if isinstance(thing, dict) else None
+    deleted = spec.get("deleted") if isinstance(spec, dict) else None
+    return deleted is True or deleted == "true"
 
 
 def deleted_value(deleted: bool, resource: Resource) -> t.Union[bool, str]:
@@ -147,17 +79,243 @@ def deleted_value(deleted: bool, resource: Resource) -> t.Union[bool, str]:
     return deleted if resource.group != CALICO_V1 else str(deleted).lower()
 
 
+def block_cidr(thing: Object) -> Network:
+    """The CIDR of a block or row alone; its name cannot be turned back into one reliably (§2.1)."""
+    return cidr_of(thing, spec_of(thing).get("cidr"))
+
+
+# Blocks
+
+
+def decode_block(thing: Object) -> Block:
+    """A block whose parts agree with each other and with its name."""
+    spec = spec_of(thing)
+    cidr = cidr_of(thing, spec.get("cidr"))
+    fault = form_fault(spec) or contradiction(spec, cidr.size)
+    if fault is not None:
+        raise corrupt(thing, fault)
+    if name_of(thing) != block_name(cidr):
+        raise corrupt(thing, f"has the CIDR {cidr}, which has another name")
+    get = spec.get
+    numbers = get("sequenceNumberForAllocation")
+    return Block(
+        cidr,
+        get("affinity") or None,
+        get("affinityClaimTime") or None,
+        tuple(spec["allocations"]),
+        tuple(get("unallocated") or ()),
+        _attributes(get("attributes") or ()),
+        get("sequenceNumber") or 0,
+        _sequences(numbers, cidr.size) if numbers else {},
+        get("deleted") is True,
+    )
+
+
+def encode_block(block: Block, resource: Resource, origin: t.Optional[Object] = None) -> Object:
+    """The object of a block."""
+    if origin is None:
+        spec: Spec = {"cidr": str(block.cidr)}
+        _set(spec, "affinity", block.affinity)
+        _set(spec, "affinityClaimTime", block.claim_time)
+        spec["allocations"] = list(block.allocations)
+        spec["unallocated"] = list(block.unallocated)
+        spec["attributes"] = [_entry(attribute) for attribute in block.attributes]
+        spec["sequenceNumber"] = block.sequence
+        spec["sequenceNumberForAllocation"] = {str(ordinal): number for ordinal, number in block.sequences.items()}
+        spec["deleted"] = block.deleted
+        spec["strictAffinity"] = False
+        return _new(resource, block_name(block.cidr), spec)
+    before = decode_block(origin)
+    if block == before:
+        return origin
+    spec = dict(origin["spec"])
+    if block.affinity != before.affinity:
+        _set(spec, "affinity", block.affinity)
+    if block.claim_time != before.claim_time:
+        _set(spec, "affinityClaimTime", block.claim_time)
+    if block.allocations != before.allocations:
+        spec["allocations"] = list(block.allocations)
+    if block.unallocated != before.unallocated:
+        spec["unallocated"] = list(block.unallocated)
+    if block.attributes != before.attributes:
+        spec["attributes"] = [_entry(attribute) for attribute in block.attributes]
+    if block.sequence != before.sequence:
+        spec["sequenceNumber"] = block.sequence
+    if block.sequences != before.sequences:
+        stored = spec.get("sequenceNumberForAllocation") or {}
+        # Keys that are no ordinal mean nothing to Calico and stay.
+        numbers = {key: number for key, number in stored.items() if _ordinal(key) not in before.sequences}
+        numbers.update((str(ordinal), number) for ordinal, number in block.sequences.items())
+        spec["sequenceNumberForAllocation"] = numbers
+    if block.deleted != before.deleted:
+        spec["deleted"] = block.deleted
+    _complete(spec, _BLOCK_NEEDS)
+    return {**origin, "spec": spec}
+
+
+# Affinity rows
+
+
+def decode_affinity(thing: Object) -> Affinity:
+    """An affinity row; without a type (rows from before v3.30) it is one of a host (§2.2)."""
+    spec = spec_of(thing)
+    cidr = cidr_of(thing, spec.get("cidr"))
+    host = text_of(thing, spec, "node")
+    if not host:
+        raise corrupt(thing, "names no node")
+    if name_of(thing) != affinity_name(host, cidr):
+        raise corrupt(thing, f"has node and CIDR {cidr}, which have another name")
+    state = text_of(thing, spec, "state")
+    if state not in ("", "pending", "confirmed", "pendingDeletion"):
+        raise corrupt(thing, "has a state that Calico does not know")
+    kind = text_of(thing, spec, "type") or HOST
+    if kind not in (HOST, VIRTUAL):
+        raise corrupt(thing, "has a type that Calico does not know")
+    return Affinity(host, kind, cidr, state, deleted_of(thing, spec))
+
+
+def encode_affinity(affinity: Affinity, resource: Resource, origin: t.Optional[Object] = None) -> Object:
+    """The object of an affinity row, with its three labels (§2.3)."""
+    labels = affinity_labels(affinity.host, affinity.type, affinity.cidr.version)
+    deleted = deleted_value(affinity.deleted, resource)
+    if origin is None:
+        spec: Spec = {
+            "state": affinity.state,
+            "node": affinity.host,
+            "type": affinity.type,
+            "cidr": str(affinity.cidr),
+            "deleted": deleted,
+        }
+        return _new(resource, affinity_name(affinity.host, affinity.cidr), spec, labels)
+    before = decode_affinity(origin)
+    if affinity == before:
+        return origin
+    spec = dict(origin["spec"])
+    if affinity.state != before.state:
+        spec["state"] = affinity.state
+    if affinity.type != before.type:
+        spec["type"] = affinity.type
+    if affinity.deleted != before.deleted:
+        spec["deleted"] = deleted
+    _complete(spec, {"state": affinity.state, "deleted": deleted})
+    return {**origin, "metadata": _labelled(origin["metadata"], labels), "spec": spec}
+
+
+# Handles
+
+
+def decode_handle(thing: Object) -> Handle:
+    """A handle; the id keeps its case only in ``spec.handleID``."""
+    spec = spec_of(thing)
+    name = name_of(thing)
+    handle_id = text_of(thing, spec, "handleID") or name
+    if handle_name(handle_id) != handle_name(name):
+        raise corrupt(thing, "has a handleID that has another name")
+    counts = spec.get("block")
+    if counts is None:
+        counts = {}
+    elif not isinstance(counts, dict):
+        raise corrupt(thing, "has a block that is not a map of counts")
+    blocks: t.Dict[Network, int] = {}
+    for text, count in counts.items():
+        if type(count) is not int or count < 0:
+            raise corrupt(thing, "has a count that is not a whole number from 0 on")
+        blocks[cidr_of(thing, text)] = count
+    return Handle(handle_id, blocks, flag_of(thing, spec, "deleted"))
+
+
+def encode_handle(handle: Handle, resource: Resource, origin: t.Optional[Object] = None) -> Object:
+    """The object of a handle."""
+    blocks = {str(cidr): count for cidr, count in handle.blocks.items()}
+    if origin is None:
+        return _new(
+            resource,
+            handle_name(handle.id),
+            {"handleID": handle.id, "block": blocks, "deleted": handle.deleted},
+        )
+    before = decode_handle(origin)
+    if handle == before:
+        return origin
+    spec = dict(origin["spec"])
+    if handle.id != before.id:
+        spec["handleID"] = handle.id
+    if handle.blocks != before.blocks:
+        spec["block"] = blocks
+    if handle.deleted != before.deleted:
+        spec["deleted"] = handle.deleted
+    _complete(spec, {"handleID": handle.id, "block": blocks})
+    return {**origin, "spec": spec}
+
+
+def mark_deleted(origin: Object, resource: Resource) -> Object:
+    """The object with its soft delete begun (§2.4); nothing else about it changes."""
+    spec = dict(spec_of(origin))
+    spec["deleted"] = deleted_value(True, resource) if resource.plural == "blockaffinities" else True
+    if resource.plural == "ipamblocks":
+        _complete(spec, _BLOCK_NEEDS)
+    elif resource.plural == "ipamhandles":
+        _complete(spec, {"handleID": name_of(origin), "block": {}})
+    return {**origin, "spec": spec}
+
+
+# Settings
+
+
+def decode_settings(thing: Object, group: str) -> Settings:
+    """The settings; in group v1 a missing boolean reads as false, ``autoAllocateBlocks`` too (§2.2)."""
+    spec = thing.get("spec") if isinstance(thing, dict) else None
+    if spec is None:
+        spec = {}
+    elif not isinstance(spec, dict):
+        raise corrupt(thing, "has no spec")
+    return Settings(
+        strict_affinity=flag_of(thing, spec, "strictAffinity"),
+        auto_allocate_blocks=flag_of(thing, spec, "autoAllocateBlocks", group != CALICO_V1),
+        max_blocks_per_host=count_of(thing, spec, "maxBlocksPerHost"),
+        vm_address_persistence=text_of(thing, spec, "kubeVirtVMAddressPersistence") or "Enabled",
+        cooldown_seconds=count_of(thing, spec, "ipCooldownSeconds"),
+    )
+
+
+def encode_settings(settings: Settings, resource: Resource, origin: t.Optional[Object] = None) -> Object:
+    """The object of the settings; members at Calico's default are written only where they are required."""
+    wanted = settings.shown()
+    known = Settings() if origin is None else decode_settings(origin, resource.group)
+    if origin is not None and settings == known:
+        return origin
+    spec = {} if origin is None else dict(origin.get("spec") or {})
+    spec.update((member, wanted[member]) for member, value in known.shown().items() if wanted[member] != value)
+    _complete(spec, {member: wanted[member] for member in _SETTINGS_NEED})
+    return _new(resource, "default", spec) if origin is None else {**origin, "spec": spec}
+
+
+def reserved_cidrs(thing: t.Any) -> t.Sequence[t.Any]:
+    """What an IPReservation reserves, unparsed; nothing when it does not list anything."""
+    spec = thing.get("spec") if isinstance(thing, dict) else None
+    entries = spec.get("reservedCIDRs") if isinstance(spec, dict) else None
+    return entries if isinstance(entries, list) else ()
+
+
+def _attributes(entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.Tuple[Attribute, ...]:
+    if not entries:
+        return ()
+    handles = [entry.get("handle_id") for entry in entries]
+    owners = [entry.get("secondary") for entry in entries]
+    if sum(map(len, entries)) == 2 * len(entries) - handles.count(None) - owners.count(None):
+        # Nearly every block: no entry has any other member, or one that is null.
+        return tuple([_new_attribute((handle, owner, None, None, None)) for handle, owner in zip(handles, owners)])
+    return tuple([_attribute(entry) for entry in entries])
+
+
 def _attribute(entry: t.Mapping[str, t.Any]) -> Attribute:
+    """One entry. Up to v3.31 absent members were written as null; they count as unknown ones, so that they stay."""
     get = entry.get
-    unknown = None
-    if not _ATTRIBUTE_MEMBERS.issuperset(entry):
-        unknown = {key: value for key, value in entry.items() if key not in _ATTRIBUTE_MEMBERS}
-    # Up to v3.31 absent members were written as null: both mean the same.
-    return Attribute(get("handle_id"), get("secondary"), get("alternateOwnerAttrs"), get("releasedAt"), unknown)
+    unknown = {member: value for member, value in entry.items() if value is None or member not in _MEMBERS}
+    return Attribute(get("handle_id"), get("secondary"), get("alternateOwnerAttrs"), get("releasedAt"), unknown or None)
 
 
-def _entry(attribute: Attribute) -> t.Dict[str, t.Any]:
-    entry: t.Dict[str, t.Any] = dict(attribute.unknown) if attribute.unknown else {}
+def _entry(attribute: Attribute) -> Spec:
+    entry: Spec = dict(attribute.unknown) if attribute.unknown else {}
     if attribute.handle_id is not None:
         entry["handle_id"] = attribute.handle_id
     if attribute.secondary is not None:
@@ -169,20 +327,31 @@ def _entry(attribute: Attribute) -> t.Dict[str, t.Any]:
     return entry
 
 
-def _object(
-    resource: Resource,
-    name: str,
-    spec: t.Dict[str, t.Any],
-    origin: t.Optional[Object],
-    labels: t.Optional[t.Mapping[str, str]] = None,
-) -> Object:
-    if origin is not None:
-        metadata = dict(origin["metadata"])
-        if labels:
-            metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
-            _refresh_packed(metadata, labels)
-        return {**origin, "metadata": metadata, "spec": spec}
-    metadata = {"name": name}
+def _sequences(numbers: t.Mapping[str, int], size: int) -> t.Dict[int, int]:
+    """Sequence numbers by ordinal. Calico looks an ordinal up by its decimal text: another key is never found."""
+    found = {_ORDINALS.get(key, -1): number for key, number in numbers.items()}
+    if -1 in found or max(found) >= size:
+        found = {_ordinal(key): number for key, number in numbers.items()}
+        return {ordinal: number for ordinal, number in found.items() if 0 <= ordinal < size}
+    return found
+
+
+def _ordinal(key: str) -> int:
+    known = _ORDINALS.get(key)
+    if known is not None:
+        return known
+    return int(key) if len(key) < 20 and key.isascii() and key.isdigit() and key[0] != "0" else -1
+
+
+def _complete(spec: Spec, needed: t.Mapping[str, t.Any]) -> None:
+    """Give an object that is about to change what it must have to be accepted."""
+    for member, value in needed.items():
+        if spec.get(member) is None:
+            spec[member] = value
+
+
+def _new(resource: Resource, name: str, spec: Spec, labels: t.Optional[t.Mapping[str, str]] = None) -> Object:
+    metadata: t.Dict[str, t.Any] = {"name": name}
     if labels:
         metadata["labels"] = dict(labels)
     if resource.group == CALICO_V1:
@@ -192,48 +361,36 @@ def _object(
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": spec}
 
 
-def _refresh_packed(metadata: t.Dict[str, t.Any], labels: t.Mapping[str, str]) -> None:
-    """Bring labels inside an existing metadata annotation up to date; on read they win over the real ones."""
-    annotations = metadata.get("annotations") or {}
-    text = annotations.get(METADATA_ANNOTATION)
-    if text is None:
-        return
+def _labelled(metadata: t.Mapping[str, t.Any], labels: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
+    """Metadata with these labels, also inside an existing metadata annotation; on read they win over the real ones."""
+    known = metadata.get("labels")
+    changed = {**metadata, "labels": {**(known if isinstance(known, dict) else {}), **labels}}
+    annotations = metadata.get("annotations")
+    if not isinstance(annotations, dict):
+        return changed
+    packed = _unpacked(annotations.get(METADATA_ANNOTATION))
+    if packed is not None:
+        inside = packed.get("labels")
+        merged = {**(inside if isinstance(inside, dict) else {}), **labels}
+        if merged != inside:
+            changed["annotations"] = {**annotations, METADATA_ANNOTATION: _json({**packed, "labels": merged})}
+    return changed
+
+
+def _unpacked(text: t.Any) -> t.Optional[t.Dict[str, t.Any]]:
     try:
-        packed = json.loads(text)
-    except ValueError:
-        return
-    if not isinstance(packed, dict):
-        return
-    merged = {**(packed.get("labels") or {}), **labels}
-    if merged != packed.get("labels"):
-        metadata["annotations"] = {**annotations, METADATA_ANNOTATION: _json({**packed, "labels": merged})}
+        packed = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+    return packed if isinstance(packed, dict) else None
 
 
 def _json(value: t.Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
-def _set(spec: t.Dict[str, t.Any], member: str, value: t.Any) -> None:
+def _set(spec: Spec, member: str, value: t.Any) -> None:
     if value is None:
         spec.pop(member, None)
     else:
         spec[member] = value
-
-
-def _spec(thing: Object) -> t.Mapping[str, t.Any]:
-    spec = thing.get("spec")
-    if not isinstance(spec, dict):
-        raise _corrupt(thing, "has no spec")
-    return spec
-
-
-def _cidr(thing: Object, text: t.Any) -> Network:
-    try:
-        return parse_network(text)
-    except InvalidInput as error:
-        raise _corrupt(thing, f"has a bad CIDR: {error.message.rstrip('.')}") from None
-
-
-def _corrupt(thing: Object, what: str) -> CorruptRecord:
-    kind, name = thing.get("kind") or "record", (thing.get("metadata") or {}).get("name") or "?"
-    return CorruptRecord(f"{kind} {name} {what}: repair it before anything is changed.", kind=kind, name=name)

@@ -13,15 +13,18 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, Conflict, NotFound
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CALICO_V1, CALICO_V3
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CALICO_V1,
+    CALICO_V3,
+    CUSTOM_RESOURCE_DEFINITIONS,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.memory import MemoryStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.crd import calico_crds, kind_from_crd
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.crd import calico_crds
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.served import ServedKinds
 
 
 class FakeApi:
@@ -112,15 +115,22 @@ class FakeApi:
 
 @pytest.fixture
 def api() -> FakeApi:
-    return FakeApi()
+    """It has Calico's definitions, so that a store can look up what is kept, and prunes nothing itself."""
+    fake = FakeApi()
+    of_definitions = fake.objects.setdefault(
+        (CUSTOM_RESOURCE_DEFINITIONS.group, CUSTOM_RESOURCE_DEFINITIONS.plural), {}
+    )
+    for crd in (*calico_crds("v1"), *calico_crds("v3")):
+        of_definitions[crd["metadata"]["name"]] = crd
+    return fake
 
 
 def twin_store(installation: str, group: str) -> KubernetesStore:
     """A store on the embedded cluster's API server, with Calico's CRDs and strict validation."""
-    served = ServedKinds()
+    api = LocalApi(ApiServer(ObjectStore(), VirtualClock()))
     for crd in calico_crds(installation):
-        served.serve(crd["metadata"]["name"], kind_from_crd(crd))
-    return KubernetesStore(LocalApi(ApiServer(ObjectStore(), VirtualClock(), served=served)), group)
+        api.create(CUSTOM_RESOURCE_DEFINITIONS, crd)
+    return KubernetesStore(api, group)
 
 
 @pytest.fixture(params=["memory", "fake-v1", "fake-v3", "twin-v1", "twin-v3"])

@@ -12,6 +12,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     CLUSTER_INFORMATIONS,
     CONFIG_MAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
     IP_POOLS,
     NAMESPACES,
     NODES,
@@ -20,10 +21,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.crd import calico_crds, kind_from_crd
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.crd import calico_crds
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.served import ServedKinds
 
 Object = t.Dict[str, t.Any]
 
@@ -34,10 +34,9 @@ class World:
     def __init__(self) -> None:
         self.clock = VirtualClock()
         self.objects = ObjectStore()
-        served = ServedKinds()
+        self.api = LocalApi(ApiServer(self.objects, self.clock))
         for crd in calico_crds("v1"):
-            served.serve(crd["metadata"]["name"], kind_from_crd(crd))
-        self.api = LocalApi(ApiServer(self.objects, self.clock, served=served))
+            self.api.create(CUSTOM_RESOURCE_DEFINITIONS, crd)
         self.store = KubernetesStore(self.api)
         for name in ("kube-system", "shop"):
             self.put(NAMESPACES, name)

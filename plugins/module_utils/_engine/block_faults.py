@@ -1,0 +1,142 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""What is wrong with a block as it is stored, told without trusting any of its members.
+
+``form_fault`` is about types: can the members be read at all? ``contradiction`` is about
+content: do they agree with each other (spec ipam-engine.md §2.2, §21 invariants 2, 3, 5
+and 9)? Both name the first fault as the end of a sentence "IPAMBlock x ...".
+
+Every block of a cluster passes through here, so whole lists are looked at with one call
+of a builtin each.
+"""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.timestamps import parse_time
+
+Spec = t.Mapping[str, t.Any]
+
+#: Sequence numbers are unsigned 64-bit integers (§0).
+MOST_SEQUENCE = (1 << 64) - 1
+
+_NULL = type(None)
+_INTEGERS = frozenset({int})
+_INTEGERS_AND_NULLS = frozenset({int, _NULL})
+_TEXTS = frozenset({str})
+_TEXTS_AND_NULLS = frozenset({str, _NULL})
+_MAPS = frozenset({dict})
+_MAPS_AND_NULLS = frozenset({dict, _NULL})
+_FREE = frozenset({None})
+
+
+def form_fault(spec: Spec) -> t.Optional[str]:
+    """The first member of a block's ``spec``, its CIDR aside, that is not of the type Calico writes; else None."""
+    get = spec.get
+    allocations = get("allocations")
+    if type(allocations) is not list or not _INTEGERS_AND_NULLS.issuperset(map(type, allocations)):
+        return "has allocations that are not a list of whole numbers and nulls"
+    unallocated = get("unallocated")
+    if unallocated is not None and (type(unallocated) is not list or not _INTEGERS.issuperset(map(type, unallocated))):
+        return "has an unallocated that is not a list of whole numbers"
+    attributes = get("attributes")
+    if attributes is not None:
+        if type(attributes) is not list or not _MAPS.issuperset(map(type, attributes)):
+            return "has attributes that are not a list of objects"
+        fault = attributes_fault(attributes)
+        if fault is not None:
+            return fault
+    sequences = get("sequenceNumberForAllocation")
+    if sequences is not None and (
+        type(sequences) is not dict or not _INTEGERS.issuperset(map(type, sequences.values()))
+    ):
+        return "has a sequenceNumberForAllocation that is not a map of whole numbers"
+    sequence = get("sequenceNumber")
+    if sequence is not None and type(sequence) is not int:
+        return "has a sequenceNumber that is not a whole number"
+    affinity = get("affinity")
+    if affinity is not None and type(affinity) is not str:
+        return "has an affinity that is not text"
+    claimed = get("affinityClaimTime")
+    if claimed is not None and claimed != "" and not _is_time(claimed):
+        return "has an affinityClaimTime that is not a time"
+    deleted = get("deleted")
+    if deleted is not None and type(deleted) is not bool:
+        return "has a deleted that is neither true nor false"
+    return None
+
+
+def attributes_fault(attributes: t.Sequence[t.Mapping[str, t.Any]]) -> t.Optional[str]:
+    """The first member of a block's attributes that is not of the type Calico writes; else None."""
+    handles = [entry.get("handle_id") for entry in attributes]
+    if not _TEXTS_AND_NULLS.issuperset(map(type, handles)):
+        return "has an attribute whose handle_id is not text"
+    owners = [entry.get("secondary") for entry in attributes]
+    fault = _owners_fault("secondary", owners)
+    if fault is not None or sum(map(len, attributes)) == 2 * len(attributes) - handles.count(None) - owners.count(None):
+        return fault  # no entry has any other member
+    fault = _owners_fault("alternateOwnerAttrs", [entry.get("alternateOwnerAttrs") for entry in attributes])
+    if fault is not None:
+        return fault
+    for entry in attributes:
+        if entry.get("releasedAt") is not None and not _is_time(entry["releasedAt"]):
+            return "has an attribute whose releasedAt is not a time"
+    return None
+
+
+def _owners_fault(member: str, owners: t.Sequence[t.Any]) -> t.Optional[str]:
+    if not _MAPS_AND_NULLS.issuperset(map(type, owners)):
+        return f"has an attribute whose {member} is not a map"
+    if not _TEXTS.issuperset(map(type, itertools.chain.from_iterable(map(dict.values, filter(None, owners))))):
+        return f"has an attribute whose {member} is not a map of texts"
+    return None
+
+
+def contradiction(spec: Spec, size: int) -> t.Optional[str]:
+    """The first contradiction in a block that has no ``form_fault``; ``size`` is the number of its addresses."""
+    allocations: t.List[t.Optional[int]] = spec["allocations"]
+    if len(allocations) != size:
+        return f"has {len(allocations)} allocations where its CIDR has {size} addresses"
+    used: t.Set[t.Any] = set(allocations)
+    used.discard(None)
+    count = len(spec.get("attributes") or ())
+    if used and (min(used) < 0 or max(used) >= count):
+        return f"has an address that points to an attribute outside its {count}"
+    unallocated: t.List[int] = spec.get("unallocated") or []
+    if unallocated:
+        free = set(unallocated)
+        if min(free) < 0 or max(free) >= size:
+            return "lists a free ordinal outside its CIDR"
+        if len(free) != len(unallocated):
+            return "lists a free ordinal twice"
+        if not _FREE.issuperset(map(allocations.__getitem__, unallocated)):
+            return "lists an ordinal as free that is allocated"
+    sequence: int = spec.get("sequenceNumber") or 0
+    if not 0 <= sequence <= MOST_SEQUENCE:
+        return "has a sequenceNumber that is not an unsigned 64-bit number"
+    numbers = (spec.get("sequenceNumberForAllocation") or {}).values()
+    if numbers and (min(numbers) < 0 or max(numbers) > MOST_SEQUENCE):
+        return "has a sequence number of an address that is not an unsigned 64-bit number"
+    return None
+
+
+def lost_addresses(spec: Spec) -> int:
+    """How many addresses of a block without faults are neither free nor allocated, so that nobody gets them.
+
+    That breaks invariant 6 and harms nobody, so a block with such addresses can be used.
+    """
+    return int(spec["allocations"].count(None) - len(spec.get("unallocated") or ()))
+
+
+def _is_time(text: t.Any) -> bool:
+    try:
+        parse_time(text)
+    except (TypeError, ValueError):
+        return False
+    return True
