@@ -12,10 +12,12 @@ it documents with its own options and hands the sum to ``_module.run``.
 
 from __future__ import annotations
 
+import os
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible.module_utils.basic import env_fallback
+from ansible.module_utils.common.parameters import AnsibleFallbackNotFound
 
 Options = t.Dict[str, t.Dict[str, t.Any]]
 
@@ -84,6 +86,41 @@ def connection_argspec() -> ArgumentSpec:
             "impersonate_groups": option("K8S_AUTH_IMPERSONATE_GROUPS", type="list", elements="str"),
         },
     )
+
+
+def datastore_argspec() -> ArgumentSpec:
+    """Where Calico keeps its data, with the environment variables of ``calicoctl``."""
+
+    def option(*variables: str, **rest: t.Any) -> dict[str, t.Any]:
+        # Calico looks at each of its variables with its prefix first.
+        names = [name for variable in variables for name in (f"CALICO_{variable}", variable)]
+        return {"type": "str", "fallback": (env_fallback, names), **rest}
+
+    return ArgumentSpec(
+        options={
+            "datastore": {
+                "type": "str",
+                "choices": ["kubernetes", "etcd"],
+                "default": "kubernetes",
+                "fallback": (datastore_fallback, ["CALICO_DATASTORE_TYPE", "DATASTORE_TYPE"]),
+            },
+            "etcd_endpoints": option("ETCD_ENDPOINTS", type="list", elements="str"),
+            "etcd_ca_cert": option("ETCD_CA_CERT_FILE", "ETCD_CA_CERT"),
+            "etcd_cert": option("ETCD_CERT_FILE", "ETCD_CERT"),
+            "etcd_key": option("ETCD_KEY_FILE", "ETCD_KEY", no_log=True),
+            "etcd_username": option("ETCD_USERNAME"),
+            "etcd_password": option("ETCD_PASSWORD", no_log=True),
+        },
+    )
+
+
+def datastore_fallback(*variables: str) -> str:
+    """The datastore named by the first variable that is set; Calico calls etcd ``etcdv3``."""
+    for variable in variables:
+        value = os.environ.get(variable)
+        if value:
+            return "etcd" if value == "etcdv3" else value
+    raise AnsibleFallbackNotFound
 
 
 def pool_fields_argspec() -> ArgumentSpec:

@@ -27,6 +27,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import MissingLibrary
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, IpamError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import (
+    OnCorrupt,
+    Stores,
+    etcd_options,
+    open_stores,
+)
 
 # Values that would let a reader into the cluster, wherever they stand in an inline kubeconfig.
 SECRET_KEYS = frozenset({"token", "password", "client-key-data"})
@@ -48,6 +54,10 @@ class Context:
     api: KubeApi
     report: Report
     warn: t.Callable[[str], None]
+
+    def stores(self, *, on_corrupt: OnCorrupt = None) -> Stores:
+        """Where Calico keeps its data: the options of ``datastore_argspec``, else the Kubernetes API."""
+        return open_stores(self.api, etcd_options(self.params), on_corrupt=on_corrupt)
 
 
 Operation = t.Callable[[Context], t.Dict[str, t.Any]]

@@ -4,14 +4,164 @@
 
 # This module is private to the collection calico_ops.ipam.
 
-"""The store that is live: where this cluster's Calico keeps its IPAM state (spec ipam-engine.md §1)."""
+"""The stores that are live: where this cluster's Calico keeps its IPAM state (spec ipam-engine.md §1).
+
+Calico's own clients are told so by their configuration, and so are we. Pods and nodes are
+asked of the Kubernetes API in either case.
+"""
 
 from __future__ import annotations
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    Forbidden,
+    NotFound,
+    UnknownResource,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import (
+    detect,
+    unsupported_reason,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CLUSTER_INFORMATIONS,
+    IP_POOLS,
+    IPAM_BLOCKS,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
+    ConfigurationStore,
+    CorruptRecord,
+    NotFoundInStore,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd import EtcdStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import EtcdClient
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_configuration import EtcdConfiguration
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_options import EtcdOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes_configuration import (
+    KubernetesConfiguration,
+)
+
+OnCorrupt = t.Optional[t.Callable[[CorruptRecord], object]]
+Records = t.Union[KubernetesStore, EtcdStore]
+
+KUBERNETES = "kubernetes"
+ETCD = "etcd"
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The datastore that is live, for reading and writing.
+
+    ``where`` names it in a sentence. ``watched`` is the resource in which its blocks can be
+    watched, None where they cannot. ``require_readable`` raises ``Refused`` when no Calico
+    keeps anything there; ``require_writable`` also when nothing may be changed there now.
+    ``cluster_information`` is the object of that kind, ``{}`` when there is none.
+    """
+
+    kind: str
+    where: str
+    records: Records
+    configuration: ConfigurationStore
+    watched: t.Optional[Resource]
+    require_readable: t.Callable[[], None]
+    require_writable: t.Callable[[], None]
+    cluster_information: t.Callable[[], Object]
+    close: t.Callable[[], None]
+
+
+def etcd_options(params: t.Mapping[str, t.Any]) -> t.Optional[EtcdOptions]:
+    """How to reach etcd, when the parameters of a module say that Calico's data is there; else None."""
+    return EtcdOptions.from_params(params) if params.get("datastore") == ETCD else None
+
+
+def open_stores(api: KubeApi, etcd: t.Optional[EtcdOptions] = None, *, on_corrupt: OnCorrupt = None) -> Stores:
+    """The stores in etcd, or without options for it those behind the Kubernetes API.
+
+    Nothing is asked of either before the first use. Whoever passes ``on_corrupt`` gets records
+    that cannot be read there; without it a list that meets one raises ``CorruptRecord``.
+    """
+    return _in_kubernetes(api, on_corrupt) if etcd is None else _in_etcd(EtcdClient(etcd), on_corrupt)
 
 
 def open_store(api: KubeApi) -> KubernetesStore:
     """The store behind a cluster's Kubernetes API."""
     return KubernetesStore(api)
+
+
+def _in_kubernetes(api: KubeApi, on_corrupt: OnCorrupt) -> Stores:
+    def require_readable() -> None:
+        try:
+            api.list(IP_POOLS)
+        except UnknownResource:
+            raise Refused(_NOT_SERVED) from None
+
+    def require_writable() -> None:
+        found = detect(api)
+        reason = _NOT_SERVED if found.mode == "none" else unsupported_reason(found)
+        if reason is not None:
+            raise Refused(reason, installation=found.mode)
+
+    def cluster_information() -> Object:
+        try:
+            return api.get(CLUSTER_INFORMATIONS, "default")
+        except (Forbidden, NotFound, UnknownResource):
+            return {}
+
+    return Stores(
+        KUBERNETES,
+        "the Kubernetes API",
+        KubernetesStore(api),
+        KubernetesConfiguration(api),
+        IPAM_BLOCKS,
+        require_readable,
+        require_writable,
+        cluster_information,
+        lambda: None,
+    )
+
+
+def _in_etcd(client: EtcdClient, on_corrupt: OnCorrupt) -> Stores:
+    records = EtcdStore(client, on_corrupt=on_corrupt)
+
+    def cluster_information() -> Object:
+        try:
+            return records.cluster_information()
+        except NotFoundInStore:
+            return {}
+
+    def require_readable() -> None:
+        if not cluster_information():
+            raise Refused(
+                f"There is no ClusterInformation in {client.where}, which Calico writes when it starts: either this is "
+                "another etcd, or Calico keeps its data in the Kubernetes API and datastore must be kubernetes."
+            )
+
+    def require_writable() -> None:
+        require_readable()
+        if (cluster_information().get("spec") or {}).get("datastoreReady") is False:
+            raise Refused(
+                f"ClusterInformation default in {client.where} says datastoreReady: false, so Calico's datastore is "
+                "locked for a migration; nothing may be changed until it is true again."
+            )
+
+    return Stores(
+        ETCD,
+        client.where,
+        records,
+        EtcdConfiguration(client),
+        None,
+        require_readable,
+        require_writable,
+        cluster_information,
+        client.close,
+    )
+
+
+_NOT_SERVED = (
+    "The cluster does not serve ippools.crd.projectcalico.org: either Calico is not installed, or it keeps its data in "
+    "an etcd of its own, which datastore: etcd and etcd_endpoints lead to."
+)

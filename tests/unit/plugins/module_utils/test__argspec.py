@@ -107,3 +107,54 @@ def test_specifications_are_put_together() -> None:
     assert merged["mutually_exclusive"] == (("a", "b"),)
     with pytest.raises(ValueError, match="a"):
         one.merge(one)
+
+
+def test_the_datastore_options_are_documented() -> None:
+    compare(fragment("calico_ops.ipam._datastore")["options"], _argspec.datastore_argspec().options, "_datastore")
+
+
+@pytest.mark.parametrize(
+    ("environment", "given", "expected"),
+    [
+        ({}, {}, "kubernetes"),
+        ({"DATASTORE_TYPE": "etcdv3"}, {}, "etcd"),
+        ({"DATASTORE_TYPE": "kubernetes", "CALICO_DATASTORE_TYPE": "etcdv3"}, {}, "etcd"),
+        ({"DATASTORE_TYPE": "etcdv3"}, {"datastore": "kubernetes"}, "kubernetes"),
+        ({"DATASTORE_TYPE": ""}, {}, "kubernetes"),
+    ],
+)
+def test_the_datastore_falls_back_to_calicos_variables(
+    environment: dict[str, str], given: dict[str, t.Any], expected: str
+) -> None:
+    with mock.patch.dict("os.environ", environment):
+        result = ArgumentSpecValidator(_argspec.datastore_argspec().options).validate(given)
+    assert (result.error_messages, result.validated_parameters["datastore"]) == ([], expected)
+
+
+def test_a_datastore_nobody_knows_is_named() -> None:
+    with mock.patch.dict("os.environ", {"DATASTORE_TYPE": "consul"}):
+        result = ArgumentSpecValidator(_argspec.datastore_argspec().options).validate({})
+    assert "consul" in result.error_messages[0]
+
+
+def test_the_way_to_etcd_falls_back_to_calicos_variables() -> None:
+    environment = {
+        "ETCD_ENDPOINTS": "https://10.0.0.1:2379,https://10.0.0.2:2379",
+        "CALICO_ETCD_CA_CERT_FILE": "/ca.pem",
+        "ETCD_CA_CERT_FILE": "/other.pem",
+        "ETCD_CERT": "-----BEGIN CERTIFICATE-----",
+        "ETCD_KEY_FILE": "/key.pem",
+        "ETCD_USERNAME": "calico",
+        "ETCD_PASSWORD": "secret",
+    }
+    with mock.patch.dict("os.environ", environment):
+        result = ArgumentSpecValidator(_argspec.datastore_argspec().options).validate({})
+    assert result.validated_parameters == {
+        "datastore": "kubernetes",
+        "etcd_endpoints": ["https://10.0.0.1:2379", "https://10.0.0.2:2379"],
+        "etcd_ca_cert": "/ca.pem",
+        "etcd_cert": "-----BEGIN CERTIFICATE-----",
+        "etcd_key": "/key.pem",
+        "etcd_username": "calico",
+        "etcd_password": "secret",
+    }
