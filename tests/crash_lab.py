@@ -30,6 +30,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     BLOCK_AFFINITIES,
     CALICO_V1,
     CALICO_V3,
+    CUSTOM_RESOURCE_DEFINITIONS,
     IP_POOLS,
     IP_RESERVATIONS,
     IPAM_BLOCKS,
@@ -75,6 +76,7 @@ class Mortal:
     def __init__(self, inner: t.Any) -> None:
         self._inner = inner
         self.left: int | None = None
+        self.last: str | None = None
         self.writes: list[str] = []
 
     def __getattr__(self, name: str) -> t.Any:
@@ -86,9 +88,9 @@ class Mortal:
         self.writes.append(_told(name, arguments))
         if self.left is not None:
             self.left -= 1
-            if self.left <= 0:
-                self.left = None
-                raise Crash
+        if self.left == 0 or self.last == self.writes[-1]:
+            self.left = self.last = None
+            raise Crash
         return answer
 
 
@@ -106,17 +108,22 @@ class Lab:
         return self._mortal.writes
 
     @contextlib.contextmanager
-    def dying_after(self, count: int | None) -> t.Iterator[list[bool]]:
-        """The process dies right after its write of that number; the list says [True] if it did."""
+    def dying_after(self, write: int | str | None) -> t.Iterator[list[bool]]:
+        """The process dies right after its write of that number or first of that name; the list says if it did.
+
+        Names are those in ``writes``: ``affinity update pending``, ``block delete``. With custom resources
+        the latter is the mark, ``block gone`` the second request.
+        """
         died: list[bool] = []
         self._mortal.writes.clear()
-        self._mortal.left = count
+        self._mortal.left = write if isinstance(write, int) else None
+        self._mortal.last = write if isinstance(write, str) else None
         try:
             yield died
         except Crash:
             died.append(True)
         finally:
-            self._mortal.left = None
+            self._mortal.left = self._mortal.last = None
 
     # What an administrator does
 
