@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import Affinity
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Block
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
     CorruptRecord,
     NotFoundInStore,
@@ -36,18 +36,19 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_record
     get_row,
     update_row,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_wire import AFFINITY, BLOCK, HANDLE, Form
 
 T = t.TypeVar("T")
-ToObject = t.Callable[[Row, t.Optional[etcd_wire.Members]], t.Optional[Object]]
 OnCorrupt = t.Callable[[CorruptRecord], object]
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """Where a record was read, and from what."""
+    """Where and as what a record was read: the bytes, and the custom resource made of them."""
 
     key: str
-    members: etcd_wire.Members
+    value: bytes
+    thing: Object
 
 
 class EtcdStore:
@@ -66,29 +67,28 @@ class EtcdStore:
     # Blocks
 
     def get_block(self, cidr: Network) -> Stored[Block]:
-        return _block(get_row(self._client, etcd_keys.block_key(cidr), f"Block {cidr}"))
+        return _stored(BLOCK, get_row(self._client, etcd_keys.block_key(cidr), f"Block {cidr}"))
 
     def list_blocks(self, version: t.Optional[int] = None) -> t.List[Stored[Block]]:
         return list(self._blocks(version))
 
     def blocks_in(self, network: Network) -> t.List[Stored[Block]]:
-        return [stored for stored in self._blocks(network.version) if network.overlaps(stored.value.cidr)]
+        """A block elsewhere is not decoded: it may be damaged."""
+        inside = (row for row in self._rows([etcd_keys.block_prefix(network.version)]) if _inside(row, network))
+        return list(self._decoded(BLOCK, inside))
 
     def block_index(self) -> t.Mapping[Network, Stored[Block]]:
         return {stored.value.cidr: stored for stored in self._blocks()}
 
     def raw_blocks(self) -> t.Iterator[Object]:
         """Every block as the custom resource it would be, also those that cannot be decoded."""
-        return self._raw([etcd_keys.BLOCKS], etcd_wire.block_object)
+        return self._raw(BLOCK, [etcd_keys.BLOCKS])
 
     def create_block(self, block: Block) -> Stored[Block]:
-        return self._create(
-            etcd_keys.block_key(block.cidr), block, etcd_wire.encode_block(block), f"Block {block.cidr}"
-        )
+        return self._create(BLOCK, etcd_keys.block_key(block.cidr), block, f"Block {block.cidr}")
 
     def update_block(self, stored: Stored[Block], block: Block) -> Stored[Block]:
-        body = etcd_wire.encode_block(block, stored.value, stored.origin.members)
-        return self._update(stored, block, body, f"Block {stored.value.cidr}")
+        return self._update(BLOCK, stored, block, f"Block {stored.value.cidr}")
 
     def delete_block(self, stored: Stored[Block]) -> None:
         self._delete(stored, f"Block {stored.value.cidr}")
@@ -97,7 +97,7 @@ class EtcdStore:
 
     def get_affinity(self, host: str, affinity_type: str, cidr: Network) -> Stored[Affinity]:
         key = etcd_keys.affinity_key(host, affinity_type, cidr)
-        return _affinity(get_row(self._client, key, f"Affinity of {affinity_type} {host} to {cidr}"))
+        return _stored(AFFINITY, get_row(self._client, key, f"Affinity of {affinity_type} {host} to {cidr}"))
 
     def list_affinities(
         self,
@@ -107,24 +107,22 @@ class EtcdStore:
     ) -> t.List[Stored[Affinity]]:
         """Rows of hosts and of virtual owners alike, where Calico's own list without a type misses the latter."""
         prefixes = etcd_keys.affinity_prefixes(host, affinity_type, version)
-        found = self._decoded(prefixes, etcd_keys.parse_affinity_key, _affinity)
         return [
             stored
-            for stored in found
+            for stored in self._decoded(AFFINITY, self._rows(prefixes))
             if not stored.value.deleted and (version is None or stored.value.cidr.version == version)
         ]
 
     def raw_affinities(self) -> t.Iterator[Object]:
         """Every affinity row as the custom resource it would be, also those that cannot be decoded."""
-        return self._raw(etcd_keys.affinity_prefixes(), etcd_wire.affinity_object)
+        return self._raw(AFFINITY, etcd_keys.affinity_prefixes())
 
     def create_affinity(self, affinity: Affinity) -> Stored[Affinity]:
         key = etcd_keys.affinity_key(affinity.host, affinity.type, affinity.cidr)
-        return self._create(key, affinity, etcd_wire.encode_affinity(affinity), _row_text(affinity))
+        return self._create(AFFINITY, key, affinity, _row_text(affinity))
 
     def update_affinity(self, stored: Stored[Affinity], affinity: Affinity) -> Stored[Affinity]:
-        body = etcd_wire.encode_affinity(affinity, stored.value, stored.origin.members)
-        return self._update(stored, affinity, body, _row_text(stored.value))
+        return self._update(AFFINITY, stored, affinity, _row_text(stored.value))
 
     def delete_affinity(self, stored: Stored[Affinity]) -> None:
         self._delete(stored, _row_text(stored.value))
@@ -133,7 +131,7 @@ class EtcdStore:
 
     def get_handle(self, handle_id: str) -> Stored[Handle]:
         """Ids that differ only in case are two handles here."""
-        return _handle(get_row(self._client, etcd_keys.handle_key(handle_id), f"Handle {handle_id}"))
+        return _stored(HANDLE, get_row(self._client, etcd_keys.handle_key(handle_id), f"Handle {handle_id}"))
 
     def list_handles(self) -> t.List[Stored[Handle]]:
         return list(self._handles())
@@ -143,15 +141,14 @@ class EtcdStore:
 
     def raw_handles(self) -> t.Iterator[Object]:
         """Every handle as the custom resource it would be, also those that cannot be decoded."""
-        return self._raw([etcd_keys.HANDLES], etcd_wire.handle_object)
+        return self._raw(HANDLE, [etcd_keys.HANDLES])
 
     def create_handle(self, handle: Handle) -> Stored[Handle]:
         key = etcd_keys.handle_key(handle.id)
-        return self._create(key, handle, etcd_wire.encode_handle(handle), f"Handle {handle.id}")
+        return self._create(HANDLE, key, handle, f"Handle {handle.id}")
 
     def update_handle(self, stored: Stored[Handle], handle: Handle) -> Stored[Handle]:
-        body = etcd_wire.encode_handle(handle, stored.value, stored.origin.members)
-        return self._update(stored, handle, body, f"Handle {stored.value.id}")
+        return self._update(HANDLE, stored, handle, f"Handle {stored.value.id}")
 
     def delete_handle(self, stored: Stored[Handle]) -> None:
         self._delete(stored, f"Handle {stored.value.id}")
@@ -174,7 +171,7 @@ class EtcdStore:
         return parse_reservations(
             entry
             for thing in self._resources("ipreservations", "IPReservation")
-            for entry in (thing.get("spec") or {}).get("reservedCIDRs") or ()
+            for entry in wire.reserved_cidrs(thing)
         )
 
     def settings(self) -> Settings:
@@ -193,45 +190,45 @@ class EtcdStore:
     # Rows
 
     def _blocks(self, version: t.Optional[int] = None) -> t.Iterator[Stored[Block]]:
-        return self._decoded([etcd_keys.block_prefix(version)], etcd_keys.parse_block_key, _block)
+        return self._decoded(BLOCK, self._rows([etcd_keys.block_prefix(version)]))
 
     def _handles(self) -> t.Iterator[Stored[Handle]]:
-        return self._decoded([etcd_keys.HANDLES], etcd_keys.parse_handle_key, _handle)
+        return self._decoded(HANDLE, self._rows([etcd_keys.HANDLES]))
 
     def _rows(self, prefixes: t.Iterable[str]) -> t.Iterator[Row]:
         for prefix in prefixes:
             yield from self._client.rows(prefix)
 
-    def _decoded(
-        self,
-        prefixes: t.Iterable[str],
-        ours: t.Callable[[str], object],
-        decode: t.Callable[[Row], Stored[T]],
-    ) -> t.Iterator[Stored[T]]:
-        for row in self._rows(prefixes):
-            if ours(row.key) is None:
+    def _decoded(self, form: Form, rows: t.Iterable[Row]) -> t.Iterator[Stored[t.Any]]:
+        for row in rows:
+            if form.is_key(row.key) is None:
                 continue
             try:
-                yield decode(row)
+                stored = _stored(form, row)
             except CorruptRecord as error:
-                if self._on_corrupt is None:
-                    raise
-                self._on_corrupt(error)
+                self._report(error)
+            else:
+                yield stored
 
-    def _raw(self, prefixes: t.Iterable[str], to_object: ToObject) -> t.Iterator[Object]:
+    def _raw(self, form: Form, prefixes: t.Iterable[str]) -> t.Iterator[Object]:
         for row in self._rows(prefixes):
-            thing = to_object(row, etcd_wire.members_or_none(row))
+            thing = form.to_object(row, etcd_wire.members_or_none(row))
             if thing is not None:
                 yield thing
+
+    def _report(self, error: CorruptRecord) -> None:
+        if self._on_corrupt is None:
+            raise error
+        self._on_corrupt(error)
 
     def _resources(self, plural: str, kind: str) -> t.Iterator[Object]:
         for row in self._client.rows(etcd_keys.resource_prefix(plural)):
             try:
-                yield etcd_wire.members(row, kind)
+                thing = etcd_wire.members(row, kind)
             except CorruptRecord as error:
-                if self._on_corrupt is None:
-                    raise
-                self._on_corrupt(error)
+                self._report(error)
+            else:
+                yield thing
 
     def _resource(self, plural: str, kind: str, name: str) -> Object:
         try:
@@ -241,35 +238,45 @@ class EtcdStore:
         except NotFoundInStore:
             raise NotFoundInStore(f"{kind} {name} does not exist.", **{kind.lower(): name}) from None
 
-    def _create(self, key: str, value: T, body: etcd_wire.Members, what: str) -> Stored[T]:
-        return Stored(value, create_row(self._client, key, etcd_wire.to_bytes(body), what), _Origin(key, body))
+    def _create(self, form: Form, key: str, value: T, what: str) -> Stored[T]:
+        body = form.to_members(form.encode(value, form.resource, None), None)
+        data = etcd_wire.to_bytes(body)
+        return _written(form, value, Row(key, data, create_row(self._client, key, data, what)), body)
 
-    def _update(self, stored: Stored[T], value: T, body: etcd_wire.Members, what: str) -> Stored[T]:
-        key = stored.origin.key
-        revision = update_row(self._client, key, etcd_wire.to_bytes(body), stored.revision, what)
-        return Stored(value, revision, _Origin(key, body))
+    def _update(self, form: Form, stored: Stored[T], value: T, what: str) -> Stored[T]:
+        """What did not change at all is written with the very bytes that were read."""
+        origin: _Origin = stored.origin
+        thing = form.encode(value, form.resource, origin.thing)
+        if thing is origin.thing:
+            revision = update_row(self._client, origin.key, origin.value, stored.revision, what)
+            return Stored(value, revision, origin)
+        body = form.to_members(thing, origin.thing)
+        data = etcd_wire.to_bytes(body)
+        revision = update_row(self._client, origin.key, data, stored.revision, what)
+        return _written(form, value, Row(origin.key, data, revision), body)
 
     def _delete(self, stored: Stored[t.Any], what: str) -> None:
         delete_row(self._client, stored.origin.key, stored.revision, what)
 
 
-def _block(row: Row) -> Stored[Block]:
-    stored = _stored(row, "Block", etcd_wire.block_object, wire.decode_block)
-    etcd_wire.check_key(row, stored.value.cidr)
-    return stored
+def _stored(form: Form, row: Row) -> Stored[t.Any]:
+    thing = form.to_object(row, etcd_wire.members(row, form.kind)) or {}
+    value = form.decode(thing)
+    if form is BLOCK:
+        etcd_wire.check_key(row, value.cidr)
+    return Stored(value, row.revision, _Origin(row.key, row.value, thing))
 
 
-def _affinity(row: Row) -> Stored[Affinity]:
-    return _stored(row, "Affinity", etcd_wire.affinity_object, wire.decode_affinity)
+def _inside(row: Row, network: Network) -> bool:
+    """Whether the block of a key overlaps a range; where a key without a CIDR lies nobody can tell, so it may."""
+    try:
+        return network.overlaps(parse_network(etcd_keys.parse_block_key(row.key)))
+    except InvalidInput:
+        return True
 
 
-def _handle(row: Row) -> Stored[Handle]:
-    return _stored(row, "Handle", etcd_wire.handle_object, wire.decode_handle)
-
-
-def _stored(row: Row, kind: str, to_object: ToObject, decode: t.Callable[[Object], T]) -> Stored[T]:
-    found = etcd_wire.members(row, kind)
-    return Stored(decode(to_object(row, found) or {}), row.revision, _Origin(row.key, found))
+def _written(form: Form, value: T, row: Row, body: etcd_wire.Members) -> Stored[T]:
+    return Stored(value, row.revision, _Origin(row.key, row.value, form.to_object(row, body) or {}))
 
 
 def _row_text(affinity: Affinity) -> str:

@@ -6,31 +6,37 @@
 
 """Calico's records as etcd keeps them: JSON whose names differ a little from the custom resources'.
 
-A record is read by making the custom resource of it that Calico would write in group v1
-(``block_object`` and its like), so that both datastores share one decoder and one report.
-It is written from the very members it was read with: what did not change stays as it was,
-null or missing, known or not (spec ipam-engine.md §3).
+A record is read by making the custom resource of it that Calico would write in its place, and
+written by turning a custom resource into JSON again. So both datastores share one decoder,
+one encoder with its rules about what survives (``wire.py``), and one report
+(spec ipam-engine.md §3).
 """
 
 from __future__ import annotations
 
 import json
 import typing as t
+from dataclasses import dataclass, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     BLOCK_AFFINITIES,
+    CALICO_V1,
+    CALICO_V3,
     IPAM_BLOCKS,
     IPAM_HANDLES,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import CONFIRMED, Affinity
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Attribute, Block
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import CONFIRMED
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle import Handle
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming import affinity_name, block_name
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming import (
+    affinity_name,
+    block_name,
+    handle_name,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store import wire
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import Row
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_keys import (
     parse_affinity_key,
@@ -41,6 +47,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_keys i
 Members = t.Dict[str, t.Any]
 
 CLAIM_TIME = "affinity_claim_time"
+_SETTINGS = {"strict_affinity": "strictAffinity", "auto_allocate_blocks": "autoAllocateBlocks"}
 _CLAIM_TIME_KDD = "affinityClaimTime"
 
 
@@ -108,7 +115,7 @@ def handle_object(row: Row, found: t.Optional[Members]) -> t.Optional[Object]:
     spec = None if found is None else dict(found)
     if spec is not None:
         spec["handleID"] = handle_id
-    return _object(IPAM_HANDLES, handle_id, row, spec)
+    return _object(IPAM_HANDLES, handle_name(handle_id), row, spec)
 
 
 def check_key(row: Row, cidr: Network) -> None:
@@ -120,125 +127,81 @@ def check_key(row: Row, cidr: Network) -> None:
 
 def decode_settings(row: Row) -> Settings:
     """The settings; every member that is missing means false or 0 (§3)."""
-    found = members(row, "IPAM settings")
-
-    def one(member: str, kind: type, default: t.Any) -> t.Any:
-        value = found.get(member)
-        if value is None:
-            return default
-        if type(value) is not kind:
-            raise _corrupt(row, "IPAM settings", f"has a {member} that is no {kind.__name__}")
-        return value
-
-    return Settings(
-        one("strict_affinity", bool, False),
-        one("auto_allocate_blocks", bool, False),
-        one("maxBlocksPerHost", int, 0),
-        one("kubeVirtVMAddressPersistence", str, "") or "Enabled",
-        one("ipCooldownSeconds", int, 0),
-    )
+    spec = {_SETTINGS.get(member, member): value for member, value in members(row, "IPAM settings").items()}
+    return wire.decode_settings({"kind": "IPAM settings", "metadata": {"name": "default"}, "spec": spec}, CALICO_V1)
 
 
 # Writing
 
 
-def encode_block(block: Block, old: t.Optional[Block] = None, before: t.Optional[Members] = None) -> Members:
-    """The members of a block; ``before`` are those that ``old`` was read from."""
-    body: Members = dict(before or {})
-    if old is None or block.cidr != old.cidr:
-        body["cidr"] = str(block.cidr)
-    if old is None or block.affinity != old.affinity:
-        body["affinity"] = block.affinity  # no owner is null here, and not a missing member
-    if old is None or block.claim_time != old.claim_time:
-        if block.claim_time is None:
-            body.pop(CLAIM_TIME, None)
-        else:
-            body[CLAIM_TIME] = block.claim_time
-    if old is None or block.allocations != old.allocations:
-        body["allocations"] = list(block.allocations)
-    if old is None or block.unallocated != old.unallocated:
-        body["unallocated"] = list(block.unallocated)
-    if old is None or block.attributes != old.attributes:
-        body["attributes"] = _entries(block, old, before)
-    if old is None or block.sequence != old.sequence:
-        body["sequenceNumber"] = block.sequence
-    if old is None or block.sequences != old.sequences:
-        body["sequenceNumberForAllocation"] = {str(ordinal): number for ordinal, number in block.sequences.items()}
-    if old is None or block.deleted != old.deleted:
-        body["deleted"] = block.deleted
-    return body
+def block_members(thing: Object, origin: t.Optional[Object]) -> Members:
+    """The JSON of a block; ``origin`` is the object it was read as."""
+    spec = dict(thing["spec"])
+    if origin is None or "strictAffinity" not in origin["spec"]:
+        spec.pop("strictAffinity", None)  # the custom resources' schema alone asks for it
+    spec.setdefault("affinity", None)  # no owner is null here, and not a missing member
+    if _CLAIM_TIME_KDD in spec:
+        spec[CLAIM_TIME] = spec.pop(_CLAIM_TIME_KDD)
+    return spec
 
 
-def encode_affinity(row: Affinity, old: t.Optional[Affinity] = None, before: t.Optional[Members] = None) -> Members:
-    """The members of an affinity row; host, type and block are in its key."""
-    body: Members = dict(before or {})
-    if old is None or row.state != old.state:
-        body["state"] = row.state
-    if old is None or row.deleted != old.deleted or "deleted" not in body:
-        body["deleted"] = row.deleted
-    return body
+def affinity_members(thing: Object, _origin: t.Optional[Object]) -> Members:
+    """The JSON of an affinity row; host, type and block are in its key."""
+    return {member: value for member, value in thing["spec"].items() if member not in ("node", "type", "cidr")}
 
 
-def encode_handle(handle: Handle, old: t.Optional[Handle] = None, before: t.Optional[Members] = None) -> Members:
-    """The members of a handle; its id is in its key."""
-    body: Members = dict(before or {})
-    if old is None or handle.blocks != old.blocks:
-        body["block"] = {str(cidr): count for cidr, count in handle.blocks.items()}
-    if old is None or handle.deleted != old.deleted:
-        body["deleted"] = handle.deleted
-    return body
+def handle_members(thing: Object, _origin: t.Optional[Object]) -> Members:
+    """The JSON of a handle; its id is in its key."""
+    return {member: value for member, value in thing["spec"].items() if member != "handleID"}
 
 
 def encode_settings(settings: Settings, before: t.Optional[Members] = None) -> Members:
-    """The members of the settings; what is false, 0 or Calico's default without a word is left out."""
+    """The members of the settings; what is false or 0 is left out, as is a default nobody has spelled out."""
     body: Members = dict(before or {})
-    persistence: t.Optional[str] = settings.vm_address_persistence
-    if persistence == "Enabled" and not body.get("kubeVirtVMAddressPersistence"):
-        persistence = None
-    for member, value in (
-        ("strict_affinity", settings.strict_affinity),
-        ("auto_allocate_blocks", settings.auto_allocate_blocks),
-        ("maxBlocksPerHost", settings.max_blocks_per_host),
-        ("kubeVirtVMAddressPersistence", persistence),
-        ("ipCooldownSeconds", settings.cooldown_seconds),
-    ):
-        if value:
-            body[member] = value
-        else:
+    names = {theirs: member for member, theirs in _SETTINGS.items()}
+    for theirs, value in settings.shown().items():
+        member = names.get(theirs, theirs)
+        if not value or (value == "Enabled" and not body.get(member)):
             body.pop(member, None)
+        else:
+            body[member] = value
     return body
+
+
+@dataclass(frozen=True)
+class Form:
+    """How one kind of record is kept: its name in messages, and the ways between its three shapes."""
+
+    kind: str
+    resource: Resource
+    is_key: t.Callable[[str], object]
+    to_object: t.Callable[[Row, t.Optional[Members]], t.Optional[Object]]
+    to_members: t.Callable[[Object, t.Optional[Object]], Members]
+    decode: t.Callable[[Object], t.Any]
+    encode: t.Callable[[t.Any, Resource, t.Optional[Object]], Object]
+
+
+# In group v1 the deletion of a row is text, in group v3 a boolean as here.
+_AFFINITIES = replace(BLOCK_AFFINITIES, group=CALICO_V3, version="v3")
+
+BLOCK = Form("Block", IPAM_BLOCKS, parse_block_key, block_object, block_members, wire.decode_block, wire.encode_block)
+AFFINITY = Form(
+    "Affinity",
+    _AFFINITIES,
+    parse_affinity_key,
+    affinity_object,
+    affinity_members,
+    wire.decode_affinity,
+    wire.encode_affinity,
+)
+HANDLE = Form(
+    "Handle", IPAM_HANDLES, parse_handle_key, handle_object, handle_members, wire.decode_handle, wire.encode_handle
+)
 
 
 def to_bytes(body: Members) -> bytes:
     """Compact JSON, as Calico writes it."""
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
-def _entries(block: Block, old: t.Optional[Block], before: t.Optional[Members]) -> t.List[t.Any]:
-    """The attributes; an entry that was there before keeps its spelling, wherever it stands now."""
-    known: t.List[t.Tuple[Attribute, t.Any]] = []
-    if old is not None and before is not None:
-        known = list(zip(old.attributes, before.get("attributes") or ()))
-    found: t.List[t.Any] = []
-    for position, attribute in enumerate(block.attributes):
-        if position < len(known) and known[position][0] == attribute:
-            found.append(known[position][1])
-        else:
-            found.append(next((entry for one, entry in known if one == attribute), None) or _entry(attribute))
-    return found
-
-
-def _entry(attribute: Attribute) -> Members:
-    entry: Members = dict(attribute.unknown) if attribute.unknown else {}
-    for member, value in (
-        ("handle_id", attribute.handle_id),
-        ("secondary", attribute.secondary),
-        ("alternateOwnerAttrs", attribute.alternate),
-        ("releasedAt", attribute.released_at),
-    ):
-        if value is not None:
-            entry[member] = value if isinstance(value, str) else dict(value)
-    return entry
 
 
 def _object(resource: Resource, name: str, row: Row, spec: t.Optional[Members]) -> Object:

@@ -114,7 +114,7 @@ def _in_kubernetes(api: KubeApi, on_corrupt: OnCorrupt) -> Stores:
     return Stores(
         KUBERNETES,
         "the Kubernetes API",
-        KubernetesStore(api),
+        KubernetesStore(api, on_corrupt=on_corrupt),
         KubernetesConfiguration(api),
         IPAM_BLOCKS,
         require_readable,
