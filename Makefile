@@ -17,7 +17,7 @@ RUN = PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$(SITE)" ANSIBLE_
       ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_CALLBACK_RESULT_FORMAT=yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lint unit contract system molecule sanity types docs build old-core bench clean
+.PHONY: help demo demo-stop test lint unit contract store system molecule sanity types docs build old-core bench clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ $(VENV)/.run: $(VENV)/.python requirements.txt requirements-twin.txt
 	@ln -sfn "$(CURDIR)" "$(SITE)/ansible_collections/calico_ops/ipam"
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run requirements-dev.txt
+$(VENV)/.dev: $(VENV)/.run requirements-dev.txt requirements-etcd.txt
 	@echo "installing the test tools"
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
@@ -54,6 +54,7 @@ lint: $(VENV)/.dev ## ruff, yamllint, ansible-lint (production), changelog and d
 
 unit: ## the fast tests
 contract: ## the Kubernetes API as our clients see it; CALICO_OPS_KUBECONFIG names a real cluster
+store: ## datastores on a real etcd
 system: ## procedures, drains, kills and guides from end to end
 molecule: ## the Molecule scenarios
 sanity: ## ansible-test sanity
@@ -62,7 +63,7 @@ docs: ## documentation lint
 build: ## build the artifact and look into it
 old-core: ## the demo under ansible-core 2.18
 
-unit contract system molecule sanity types docs build old-core: $(VENV)/.dev
+unit contract store system molecule sanity types docs build old-core: $(VENV)/.dev
 	@$(RUN) $(BIN)/python tests/tools/everything.py $@
 
 bench: $(VENV)/.dev ## run the benchmarks

@@ -4,7 +4,7 @@
 
 """Run the named checks, or all of them, two at a time, and say in one table what came out.
 
-    python tests/tools/everything.py [lint|unit|contract|system|molecule|sanity|types|docs|build|old-core ...]
+    python tests/tools/everything.py [lint|unit|contract|store|system|molecule|sanity|types|docs|build|old-core ...]
 
 Each check writes its output to ``.work/logs/<check>.log``; a failed one is shown. The last line is
 ``checks: N passed, N failed``, the exit code 1 when anything failed.
@@ -42,6 +42,7 @@ CHECKS = (
     Check("sanity", (f"{PYTHON} tests/tools/sanity.py",)),
     Check("unit", (pytest("tests/unit"),)),
     Check("contract", (pytest("tests/contract"),)),
+    Check("store", (pytest("tests/store"),)),
     Check("old-core", (f"{PYTHON} tests/tools/old_core.py",)),
     Check("types", (f"{PYTHON} tests/tools/typecheck.py",)),
     Check(
