@@ -27,6 +27,9 @@ COOLDOWN_LOAD_BALANCER = "cooldown_load_balancer"
 #: Refusals that an informed operator may pass by name.
 WAIVERS = (COOLDOWN_LOAD_BALANCER, COOLDOWN_VERSIONS, WINDOWS)
 
+# Settings that older releases do not have (spec ippool.md §3.5).
+_SINCE = {"kubeVirtVMAddressPersistence": "v3.32", "ipCooldownSeconds": "v3.33"}
+
 #: Names listed in a sentence before it says "and n more".
 _NAMED = 3
 
@@ -41,7 +44,8 @@ class SettingsFacts:
     pools for workloads. ``addresses_per_block``: of the largest blocks in those pools.
     ``versions``: per Calico component its version, major and minor. ``keeps_released_at``:
     whether the datastore keeps that member of a block. ``load_balancer``: what shows that
-    Calico hands out Service addresses.
+    Calico hands out Service addresses. ``unserved``: settings to be changed that the datastore
+    has no place for.
     """
 
     borrowed: int = 0
@@ -54,6 +58,7 @@ class SettingsFacts:
     versions: t.Mapping[str, t.Tuple[int, int]] = field(default_factory=dict)
     keeps_released_at: t.Optional[bool] = None
     load_balancer: t.Tuple[str, ...] = ()
+    unserved: t.Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Concern:
 
 def review_settings(before: Settings, after: Settings, facts: SettingsFacts) -> t.Tuple[Concern, ...]:
     """The concerns about changing settings, refusals first; nothing is said about what stays as it is."""
-    concerns: t.List[Concern] = []
+    concerns: t.List[Concern] = list(_unserved(facts))
     if before.strict_affinity != after.strict_affinity:
         concerns += _borrowing_stops(facts) if after.strict_affinity else _borrowing_starts(facts)
     if before.auto_allocate_blocks and not after.auto_allocate_blocks:
@@ -79,6 +84,15 @@ def review_settings(before: Settings, after: Settings, facts: SettingsFacts) -> 
     if before.cooldown_seconds == 0 and after.cooldown_seconds > 0:
         concerns += _cooldown(facts)
     return tuple(sorted(concerns, key=lambda concern: not concern.refused))
+
+
+def _unserved(facts: SettingsFacts) -> t.Iterator[Concern]:
+    for member in facts.unserved:
+        since = f", which comes with Calico {_SINCE[member]}" if member in _SINCE else ""
+        yield Concern(
+            f"The CRD of the IPAM settings in this cluster has no {member}{since}: bring the CRDs up to date first.",
+            refused=True,
+        )
 
 
 def _borrowing_stops(facts: SettingsFacts) -> t.Iterator[Concern]:

@@ -13,7 +13,6 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.crd_fields import ITEMS, keeps_field
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
     Forbidden,
     NotFound,
@@ -24,6 +23,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     CLUSTER_INFORMATIONS,
     NODES,
     PODS,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.served_schema import (
+    ITEMS,
+    keeps,
+    served_schema,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import Datastore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
@@ -43,6 +47,7 @@ Version = t.Tuple[int, int]
 def read_facts(api: KubeApi, store: Datastore, before: Settings, after: Settings) -> SettingsFacts:
     """The facts for this change. What the user may not read is left out, which ``SettingsFacts`` can say."""
     facts = _node_facts(api, _block_facts(store))
+    facts = replace(facts, unserved=_unserved(api, store, before, after))
     if before.cooldown_seconds == 0 and after.cooldown_seconds > 0:
         facts = replace(
             facts,
@@ -133,7 +138,18 @@ def _versions(api: KubeApi, store: Datastore) -> t.Dict[str, Version]:
 def _keeps_released_at(api: KubeApi, store: Datastore) -> t.Optional[bool]:
     if not isinstance(store, KubernetesStore):
         return True  # No schema stands between Calico and its own etcd.
-    return keeps_field(api, store.blocks, ("spec", "attributes", ITEMS, "releasedAt"))
+    schema = served_schema(api, store.blocks)
+    return None if schema is None else keeps(schema, ("spec", "attributes", ITEMS, "releasedAt"))
+
+
+def _unserved(api: KubeApi, store: Datastore, before: Settings, after: Settings) -> t.Tuple[str, ...]:
+    """Settings to be changed that the cluster's definition does not have."""
+    schema = served_schema(api, store.config) if isinstance(store, KubernetesStore) else None
+    if schema is None:
+        return ()
+    old = before.shown()
+    changed = [member for member, value in after.shown().items() if value != old[member]]
+    return tuple(member for member in changed if not keeps(schema, ("spec", member)))
 
 
 def _load_balancer(store: Datastore) -> t.Tuple[str, ...]:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
@@ -98,6 +100,13 @@ def test_warnings(before: Settings, after: Settings, facts: SettingsFacts, words
             "cooldown_load_balancer",
         ),
         (Settings(), COOLING, SettingsFacts(versions=NEW, keeps_released_at=False), "has no releasedAt", ""),
+        (
+            Settings(),
+            COOLING,
+            replace(READY, unserved=("ipCooldownSeconds",)),
+            "has no ipCooldownSeconds, which comes with Calico v3.33",
+            "",
+        ),
     ],
 )
 def test_refusals(before: Settings, after: Settings, facts: SettingsFacts, words: str, waiver: str) -> None:

@@ -132,5 +132,15 @@ def test_definitions_of_an_older_calico(world: World) -> None:
     assert world.facts(Settings(), COOLING).keeps_released_at is False
 
 
+def test_settings_an_older_calico_does_not_have(world: World) -> None:
+    crd = world.api.get(CUSTOM_RESOURCE_DEFINITIONS, "ipamconfigs.crd.projectcalico.org")
+    members = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    for member in ("ipCooldownSeconds", "kubeVirtVMAddressPersistence"):
+        del members[member]
+    world.api.replace(CUSTOM_RESOURCE_DEFINITIONS, crd)
+    assert world.facts(Settings(), Settings(True, True, 4)).unserved == ()
+    assert world.facts(Settings(), COOLING).unserved == ("ipCooldownSeconds",)
+
+
 def test_a_datastore_without_schema_keeps_everything(world: World) -> None:
     assert read_facts(world.api, MemoryStore(), Settings(), COOLING).keeps_released_at is True

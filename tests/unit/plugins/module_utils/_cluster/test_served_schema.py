@@ -9,9 +9,13 @@ import typing as t
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.crd_fields import ITEMS, keeps_field
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden, NotFound
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CALICO_V3, IPAM_BLOCKS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.served_schema import (
+    ITEMS,
+    keeps,
+    served_schema,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.crd import calico_crds
 
 RELEASED_AT = ("spec", "attributes", ITEMS, "releasedAt")
@@ -50,13 +54,17 @@ def definition(schema: t.Any, version: str = "v1") -> list[t.Any]:
     ],
 )
 def test_paths(path: tuple[str, ...], kept: bool) -> None:
-    assert keeps_field(Definitions(definition({"properties": {"spec": SPEC}})), IPAM_BLOCKS, path) is kept
+    schema = served_schema(Definitions(definition({"properties": {"spec": SPEC}})), IPAM_BLOCKS)
+    assert schema is not None
+    assert keeps(schema, path) is kept
 
 
 @pytest.mark.parametrize("group", ["v1", "v3"])
 def test_calicos_own_definitions(group: str) -> None:
     resource = IPAM_BLOCKS if group == "v1" else Resource(CALICO_V3, "v3", "ipamblocks", "IPAMBlock", False)
-    assert keeps_field(Definitions(calico_crds(group)), resource, RELEASED_AT) is True
+    schema = served_schema(Definitions(calico_crds(group)), resource)
+    assert schema is not None
+    assert keeps(schema, RELEASED_AT)
 
 
 @pytest.mark.parametrize(
@@ -64,4 +72,4 @@ def test_calicos_own_definitions(group: str) -> None:
     [NotFound("no", 404, "NotFound"), Forbidden("no", 403, "Forbidden"), definition({"properties": {}}, "v2")],
 )
 def test_it_cannot_be_told(answer: t.Any) -> None:
-    assert keeps_field(Definitions(answer), IPAM_BLOCKS, RELEASED_AT) is None
+    assert served_schema(Definitions(answer), IPAM_BLOCKS) is None
