@@ -87,9 +87,11 @@ class Procedure:
         params = dict.fromkeys(("node", "cidr", "address", "pod", "handle"))
         wanted = block_filter({"pool": pool, **params}, pools)
         query = Query("blocks[].addresses[?kind=='pod'][]")
-        left = queried_blocks(pools, store.raw_blocks(), store.reservations(), wanted, query, addresses=True)
-        if left:
-            raise Refused(f"Pods still hold addresses of pool {pool}: {left}")
+        damaged: list[object] = []
+        blocks, reservations = store.raw_blocks(), store.reservations()
+        left = queried_blocks(pools, blocks, reservations, wanted, query, damaged.append, addresses=True)
+        if left or damaged:
+            raise Refused(f"Pods still hold addresses of pool {pool}: {left}, {damaged}")
 
 
 def change_block_size(api: SimulatedApi, pool: str, size: int, target: dict[str, t.Any]) -> None:

@@ -171,11 +171,36 @@ result:
   description: What O(query) selected.
   returned: when O(query) is given
   type: raw
+damaged:
+  description: >-
+    IPAM records that cannot be read or that contradict themselves, by kind and name. Nothing is repaired. A block that
+    can be read is shown with its figures all the same. The module warns of them, too.
+  returned: success
+  version_added: 0.2.0
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the record.
+      returned: success
+      type: str
+      sample: IPAMBlock
+    name:
+      description: Name of the object.
+      returned: success
+      type: str
+      sample: 198-51-100-64-26
+    fault:
+      description: What is wrong with it, as the end of a sentence that begins with kind and name.
+      returned: success
+      type: str
+      sample: lists a free ordinal twice
 """
 
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks import (
     Query,
@@ -184,6 +209,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks
     no_cycle_search,
     queried_blocks,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.damaged import shown_damaged, warn_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 
@@ -198,11 +224,16 @@ def operate(context: Context) -> dict[str, t.Any]:
     if addresses is None:
         addresses = query.mentions("addresses") if query is not None else wanted.chosen
     blocks, reservations = store.raw_blocks(), store.reservations()
+    faults: list[CorruptRecord] = []
     with no_cycle_search():
         if query is not None:
-            result = queried_blocks(pools, blocks, reservations, wanted, query, addresses=addresses)
-            return {"changed": False, "result": result}
-        return {"changed": False, **blocks_with_holders(pools, blocks, reservations, wanted, addresses=addresses)}
+            selected = queried_blocks(pools, blocks, reservations, wanted, query, faults.append, addresses=addresses)
+            found: dict[str, t.Any] = {"result": selected}
+        else:
+            found = blocks_with_holders(pools, blocks, reservations, wanted, faults.append, addresses=addresses)
+    damaged = shown_damaged(faults)
+    warn_of(damaged, context.warn)
+    return {"changed": False, **found, "damaged": damaged}
 
 
 def main() -> None:

@@ -95,12 +95,38 @@ strays:
   type: list
   elements: dict
   sample: [{cidr: 203.0.113.0/26, pool: null, node: worker-1, size: 64, in_use: 1, free: 63, borrowed: 0}]
+damaged:
+  description: >-
+    IPAM records that cannot be read or that contradict themselves, by kind and name. Nothing is repaired. A block that
+    can be read is shown with its figures all the same. The module warns of them, too.
+  returned: success
+  version_added: 0.2.0
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the record.
+      returned: success
+      type: str
+      sample: IPAMBlock
+    name:
+      description: Name of the object.
+      returned: success
+      type: str
+      sample: 198-51-100-64-26
+    fault:
+      description: What is wrong with it, as the end of a sentence that begins with kind and name.
+      returned: success
+      type: str
+      sample: lists a free ordinal twice
 """
 
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.damaged import shown_damaged, warn_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import measured, pools_with_use
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
@@ -109,14 +135,17 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes 
 def operate(context: Context) -> dict[str, t.Any]:
     store = KubernetesStore(context.api)
     reservations = store.reservations()
+    faults: list[CorruptRecord] = []
     found = pools_with_use(
         read_pools(context.api),
-        measured(store.raw_blocks(), reservations),
+        measured(store.raw_blocks(), reservations, faults.append),
         reservations,
         name=context.params["name"],
         cidr=context.params["cidr"],
     )
-    return {"changed": False, **found}
+    damaged = shown_damaged(faults)
+    warn_of(damaged, context.warn)
+    return {"changed": False, **found, "damaged": damaged}
 
 
 def main() -> None:

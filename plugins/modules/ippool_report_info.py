@@ -45,12 +45,42 @@ lines:
   type: list
   elements: str
   sample: ["POOL  CIDR             BLOCK  ENCAPSULATION", "web   198.51.100.0/24  /26    IPIP Always"]
+damaged:
+  description: >-
+    IPAM records that cannot be read or that contradict themselves, by kind and name. Nothing is repaired. A block that
+    can be read is shown with its figures all the same. The module warns of them, too.
+  returned: success
+  version_added: 0.2.0
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the record.
+      returned: success
+      type: str
+      sample: IPAMBlock
+    name:
+      description: Name of the object.
+      returned: success
+      type: str
+      sample: 198-51-100-64-26
+    fault:
+      description: What is wrong with it, as the end of a sentence that begins with kind and name.
+      returned: success
+      type: str
+      sample: lists a free ordinal twice
 """
 
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.damaged import (
+    damage_lines,
+    shown_damaged,
+    warn_of,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import (
     block_rows,
     measured,
@@ -68,9 +98,13 @@ def operate(context: Context) -> dict[str, t.Any]:
     if name is not None:
         require(pools, name)
     # Both tables come from one reading, so that they agree.
-    figures = list(measured(store.raw_blocks(), reservations))
+    faults: list[CorruptRecord] = []
+    figures = list(measured(store.raw_blocks(), reservations, faults.append))
+    damaged = shown_damaged(faults)
+    warn_of(damaged, context.warn)
     use = pools_with_use(pools, figures, reservations, name=name)
-    return {"changed": False, "lines": render(use["pools"], block_rows(figures, pools, name))}
+    lines = render(use["pools"], block_rows(figures, pools, name), damage_lines(damaged))
+    return {"changed": False, "lines": lines, "damaged": damaged}
 
 
 def main() -> None:

@@ -19,9 +19,15 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming import block_name
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.timestamps import parse_time
 
 Spec = t.Mapping[str, t.Any]
+
+# The longest CIDR text there is has 43 characters.
+_LONGEST_CIDR = 64
 
 #: Sequence numbers are unsigned 64-bit integers (§0).
 MOST_SEQUENCE = (1 << 64) - 1
@@ -34,6 +40,44 @@ _TEXTS_AND_NULLS = frozenset({str, _NULL})
 _MAPS = frozenset({dict})
 _MAPS_AND_NULLS = frozenset({dict, _NULL})
 _FREE = frozenset({None})
+
+
+class BlockFault(InvalidInput):
+    """A stored block that cannot be read; ``fault`` is the end of the sentence "IPAMBlock x ..."."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"The block {fault}.", "spec")
+        self.fault = fault
+
+
+def readable_cidr(spec: t.Any) -> Network:
+    """The CIDR of a block whose members can all be read; host bits are cleared. BlockFault otherwise."""
+    if not isinstance(spec, dict):
+        raise BlockFault("has no spec")
+    text = spec.get("cidr")
+    if not isinstance(text, str) or len(text) > _LONGEST_CIDR:
+        raise BlockFault("has no CIDR")
+    try:
+        cidr = parse_network(text, strict=False)
+    except InvalidInput as error:
+        raise BlockFault(f"has a bad CIDR: {error.message.rstrip('.')}") from None
+    fault = form_fault(spec)
+    if fault is not None:
+        raise BlockFault(fault)
+    return cidr
+
+
+def first_fault(name: t.Any, spec: Spec, cidr: Network) -> t.Optional[str]:
+    """What is wrong with a block that can be read, also where that harms nobody; else None."""
+    if spec["cidr"] != str(cidr):
+        return f"spells its CIDR {spec['cidr']!r} where Calico writes {cidr}"
+    if name != block_name(cidr):
+        return f"has the CIDR {cidr}, which has another name"
+    fault = contradiction(spec, cidr.size)
+    if fault is not None:
+        return fault
+    lost = spec["allocations"].count(None) - len(spec.get("unallocated") or ())
+    return f"has {lost} addresses that are neither free nor allocated, so that nobody gets them" if lost else None
 
 
 def form_fault(spec: Spec) -> t.Optional[str]:
@@ -124,14 +168,6 @@ def contradiction(spec: Spec, size: int) -> t.Optional[str]:
     if numbers and (min(numbers) < 0 or max(numbers) > MOST_SEQUENCE):
         return "has a sequence number of an address that is not an unsigned 64-bit number"
     return None
-
-
-def lost_addresses(spec: Spec) -> int:
-    """How many addresses of a block without faults are neither free nor allocated, so that nobody gets them.
-
-    That breaks invariant 6 and harms nobody, so a block with such addresses can be used.
-    """
-    return int(spec["allocations"].count(None) - len(spec.get("unallocated") or ()))
 
 
 def _is_time(text: t.Any) -> bool:

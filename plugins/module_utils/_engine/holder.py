@@ -55,20 +55,28 @@ class Holder(t.NamedTuple):
         return f"{self.kind} {whom}{where}" if whom else f"{self.kind} holder{where}"
 
 
-def classify(attribute: t.Mapping[str, t.Any]) -> Holder:
-    """The holder one entry of a block's stored ``attributes`` describes."""
+def classify(attribute: t.Any) -> Holder:
+    """The holder one entry of a block's stored ``attributes`` describes; unknown when it is not well formed."""
+    try:
+        return _classify(attribute)
+    except (AttributeError, TypeError):
+        return Holder(UNKNOWN)
+
+
+def _classify(attribute: t.Mapping[str, t.Any]) -> Holder:
     if attribute.get("releasedAt"):
         return Holder(COOLING)
     handle = (attribute.get("handle_id") or "").partition("\r")[0]
     owner: t.Mapping[str, str] = attribute.get("secondary") or attribute.get("alternateOwnerAttrs") or _NOTHING
     get = owner.get
     namespace, pod, node = get("namespace", ""), get("pod", ""), get("node", "")
-    kind = get("type", "")
+    kind, machine, service = get("type", ""), get("vmi-name", ""), get("service", "")
+    "".join((handle, namespace, pod, node, kind, machine, service))  # TypeError unless all of them are text
     if kind in _TUNNEL_TYPES:
         return Holder(TUNNEL, "", kind, "", node, handle)
-    if get("vmi-name") or _names_vm(handle):
-        space, machine = _vm_of(handle)
-        return Holder(VM, namespace or space, get("vmi-name") or machine, pod, node, handle)
+    if machine or _names_vm(handle):
+        space, named = _vm_of(handle)
+        return Holder(VM, namespace or space, machine or named, pod, node, handle)
     if pod and namespace:
         return Holder(POD, namespace, pod, pod, node, handle)
     if handle.lower() == WINDOWS_RESERVED_HANDLE:
@@ -76,8 +84,8 @@ def classify(attribute: t.Mapping[str, t.Any]) -> Holder:
     tunnel = tunnel_of_handle(handle)
     if tunnel is not None:
         return Holder(TUNNEL, "", tunnel[0], "", node or tunnel[1], handle)
-    if kind == "LoadBalancer" or (handle.startswith(_LB_PREFIX) and (get("service") or "." not in handle)):
-        return Holder(LOAD_BALANCER, namespace, get("service", ""), "", node, handle)
+    if kind == "LoadBalancer" or (handle.startswith(_LB_PREFIX) and (service or "." not in handle)):
+        return Holder(LOAD_BALANCER, namespace, service, "", node, handle)
     return Holder(UNKNOWN, namespace, pod, pod, node, handle)
 
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, Network, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_faults import readable_cidr
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import UNKNOWN, Holder, classify
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
@@ -122,8 +123,11 @@ class PoolUtilization:
 
 
 def measure(spec: Spec, reservations: t.Optional[Reservations] = None) -> BlockFigures:
-    """The figures of one stored block, given its ``spec``; InvalidInput when its CIDR does not parse."""
-    cidr = parse_network(spec.get("cidr"), strict=False)
+    """The figures of one stored block, given its ``spec``; BlockFault when it cannot be read.
+
+    A block that can be read and contradicts itself has figures too, as good as they can be.
+    """
+    cidr = readable_cidr(spec)
     unallocated = spec.get("unallocated") or ()
     size = 1 << (cidr.bits - cidr.prefix)
     reserved = 0
@@ -138,7 +142,7 @@ def measure(spec: Spec, reservations: t.Optional[Reservations] = None) -> BlockF
         cidr,
         owner_type,
         node,
-        size - len(unallocated),
+        max(0, size - len(unallocated)),
         reserved,
         free,
         _count_borrowed(spec, node),
@@ -147,13 +151,13 @@ def measure(spec: Spec, reservations: t.Optional[Reservations] = None) -> BlockF
 
 
 def holders(spec: Spec) -> t.Iterator[AddressHolder]:
-    """Every address of a stored block that is not free, in order, with who holds it."""
-    cidr = parse_network(spec.get("cidr"), strict=False)
+    """Every address of a stored block that is not free, in order, with who holds it; BlockFault as ``measure``."""
+    cidr = readable_cidr(spec)
     version, base = cidr.version, cidr.value
-    known = [classify(attribute or {}) for attribute in spec.get("attributes") or ()]
+    known = [classify(attribute) for attribute in spec.get("attributes") or ()]
     foreign = _foreign(spec, (spec.get("affinity") or "").partition(":")[2])
     sequences = spec.get("sequenceNumberForAllocation") or {}
-    for ordinal, index in enumerate(spec.get("allocations") or ()):
+    for ordinal, index in enumerate(spec["allocations"][: cidr.size]):
         if index is None:
             continue
         holder = known[index] if 0 <= index < len(known) else Holder(UNKNOWN)
@@ -235,5 +239,5 @@ def _foreign(spec: Spec, node: str) -> t.Set[int]:
     return {
         index
         for index, attribute in enumerate(spec.get("attributes") or ())
-        if (((attribute or {}).get("secondary") or {}).get("node") or node) != node
+        if ((attribute.get("secondary") or {}).get("node") or node) != node
     }

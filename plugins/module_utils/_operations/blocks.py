@@ -32,6 +32,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilizatio
     BlockFigures,
     holders,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.damaged import OnCorrupt
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import (
     measure_block,
     pool_of,
@@ -147,11 +148,13 @@ def blocks_with_holders(
     blocks: t.Iterable[Object],
     reservations: Reservations,
     wanted: BlockFilter,
+    on_corrupt: OnCorrupt,
     *,
     addresses: bool = True,
 ) -> dict[str, t.Any]:
     """``blocks`` in order of address and the ``nodes`` that own them, as ``ipam_block_info`` returns them.
 
+    Blocks with a fault are reported to ``on_corrupt``, those that cannot be read left out.
     With ``addresses`` each block lists who holds its addresses; only those chosen when the
     filter chooses addresses.
     """
@@ -159,8 +162,10 @@ def blocks_with_holders(
     found: list[tuple[Network, dict[str, t.Any]]] = []
     nodes: dict[str, dict[str, t.Any]] = {}
     for block in blocks:
-        spec = block.get("spec") or {}
-        figures = measure_block(block, reservations)
+        figures = measure_block(block, reservations, on_corrupt)
+        if figures is None:
+            continue
+        spec = block["spec"]
         if not (wanted.takes_range(figures.cidr) and wanted.takes_node(figures, spec) and wanted.may_hold(spec)):
             continue
         shown = shown_figures(figures, pool_of(figures.cidr, named))
@@ -182,19 +187,21 @@ def queried_blocks(
     reservations: Reservations,
     wanted: BlockFilter,
     query: Query,
+    on_corrupt: OnCorrupt,
     *,
     addresses: bool,
 ) -> t.Any:
     """What a query selects from the result of ``blocks_with_holders``; part by part where the query allows it."""
     if not query.streams:
-        return query.search(blocks_with_holders(pools, blocks, reservations, wanted, addresses=addresses))
+        return query.search(blocks_with_holders(pools, blocks, reservations, wanted, on_corrupt, addresses=addresses))
     selected: list[t.Any] = []
     rest = iter(blocks)
     while True:
         part = list(itertools.islice(rest, PART))
         if not part:
             return selected
-        selected += query.search(blocks_with_holders(pools, part, reservations, wanted, addresses=addresses))
+        found = blocks_with_holders(pools, part, reservations, wanted, on_corrupt, addresses=addresses)
+        selected += query.search(found)
 
 
 def shown_holder(entry: AddressHolder) -> dict[str, t.Any]:

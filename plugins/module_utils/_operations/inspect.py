@@ -11,12 +11,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_faults import BlockFault, first_fault
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilization import BlockFigures, Tally, measure
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.damaged import OnCorrupt
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool, engine_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.wire_faults import corrupt
 
 NOTHING_USED: dict[str, t.Any] = {
     "addresses": {"capacity": 0, "in_use": 0, "reserved": 0, "free": 0},
@@ -56,20 +58,28 @@ def pools_with_use(
     return {"pools": shown, "strays": strays}
 
 
-def measured(blocks: t.Iterable[Object], reservations: Reservations) -> t.Iterator[BlockFigures]:
-    """The figures of stored blocks, which are small; the blocks themselves can go."""
+def measured(blocks: t.Iterable[Object], reservations: Reservations, on_corrupt: OnCorrupt) -> t.Iterator[BlockFigures]:
+    """The figures of stored blocks, which are small; the blocks themselves can go. See ``measure_block``."""
     for block in blocks:
-        yield measure_block(block, reservations)
+        figures = measure_block(block, reservations, on_corrupt)
+        if figures is not None:
+            yield figures
 
 
-def measure_block(block: Object, reservations: Reservations) -> BlockFigures:
-    """The figures of one stored block; InvalidInput naming it when its CIDR does not parse."""
+def measure_block(block: Object, reservations: Reservations, on_corrupt: OnCorrupt) -> BlockFigures | None:
+    """The figures of one stored block, None when it cannot be read; whatever is wrong with it is reported."""
+    spec = block.get("spec")
     try:
-        return measure(block.get("spec") or {}, reservations)
-    except InvalidInput as error:
-        raise InvalidInput(
-            f"IPAMBlock {block['metadata']['name']}: {error.message}", "spec.cidr", error.value
-        ) from None
+        figures = measure(t.cast("t.Mapping[str, t.Any]", spec), reservations)
+    except BlockFault as error:
+        on_corrupt(corrupt(block, error.fault))
+        return None
+    metadata = block.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    fault = first_fault(name, t.cast("t.Mapping[str, t.Any]", spec), figures.cidr)
+    if fault is not None:
+        on_corrupt(corrupt(block, fault))
+    return figures
 
 
 def block_rows(

@@ -112,10 +112,10 @@ def block_lines(pool: Row, blocks: t.Sequence[Row]) -> list[str]:
     return [head, legend, *[cells[i : i + MAP_WIDTH] for i in range(0, len(cells), MAP_WIDTH)]]
 
 
-def render(pools: t.Sequence[Row], blocks: t.Sequence[Row]) -> list[str]:
-    """The whole report: pools, nodes, then the blocks of each pool."""
+def render(pools: t.Sequence[Row], blocks: t.Sequence[Row], damaged: t.Sequence[str] = ()) -> list[str]:
+    """The whole report: pools, nodes, the blocks of each pool, and a line for each damaged record."""
     if not pools:
-        return ["This cluster has no IP pools."]
+        return ["This cluster has no IP pools.", *_damage(damaged)]
     lines = [*pool_lines(pools), "", *node_lines(pools)]
     for pool in pools:
         lines += ["", *block_lines(pool, [block for block in blocks if block["pool"] == pool["name"]])]
@@ -125,4 +125,8 @@ def render(pools: t.Sequence[Row], blocks: t.Sequence[Row]) -> list[str]:
             (block["cidr"], block["node"] or "(no owner)", f"{block['in_use']}/{block['size']}") for block in strays
         ]
         lines += ["", "BLOCKS outside every pool", *table(("BLOCK", "NODE", ">IN USE"), rows)]
-    return lines
+    return [*lines, *_damage(damaged)]
+
+
+def _damage(damaged: t.Sequence[str]) -> list[str]:
+    return ["", "DAMAGED RECORDS", *damaged] if damaged else []

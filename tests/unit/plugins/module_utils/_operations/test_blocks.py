@@ -8,7 +8,10 @@ import typing as t
 
 import pytest
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming import block_name
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import (
     Reservations,
     parse_reservations,
@@ -23,6 +26,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import measured, pools_with_use
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
+
+
+def none_damaged(error: CorruptRecord) -> None:
+    raise error
 
 
 def stored(name: str, cidr: str) -> StoredPool:
@@ -40,7 +47,7 @@ def block(cidr: str, node: str | None, *holders: dict[str, t.Any] | None) -> dic
         "attributes": known,
         "unallocated": [ordinal for ordinal, holder in enumerate(holders) if holder is None],
     }
-    return {"metadata": {"name": cidr}, "spec": spec}
+    return {"kind": "IPAMBlock", "metadata": {"name": block_name(parse_network(cidr))}, "spec": spec}
 
 
 def pod(name: str, node: str) -> dict[str, t.Any]:
@@ -63,7 +70,7 @@ FILTERS = dict.fromkeys(("pool", "node", "cidr", "address", "pod", "handle"))
 
 def shown(addresses: bool = True, **filters: str) -> dict[str, t.Any]:
     wanted = block_filter({**FILTERS, **filters}, POOLS)
-    return blocks_with_holders(POOLS, BLOCKS, Reservations(), wanted, addresses=addresses)
+    return blocks_with_holders(POOLS, BLOCKS, Reservations(), wanted, none_damaged, addresses=addresses)
 
 
 def cidrs(result: dict[str, t.Any]) -> list[str]:
@@ -176,7 +183,7 @@ def test_a_query() -> None:
     assert not Query("'addresses'").mentions("addresses")
 
 
-IN_ORDER = sorted(BLOCKS, key=lambda thing: [int(part) for part in thing["metadata"]["name"][:-3].split(".")])
+IN_ORDER = sorted(BLOCKS, key=lambda thing: parse_network(thing["spec"]["cidr"]))
 
 
 @pytest.mark.parametrize(
@@ -201,10 +208,12 @@ IN_ORDER = sorted(BLOCKS, key=lambda thing: [int(part) for part in thing["metada
 def test_queries_part_by_part(text: str, streams: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     query = Query(text)
     assert query.streams is streams
-    whole = query.search(blocks_with_holders(POOLS, IN_ORDER, Reservations(), BlockFilter()))
+    whole = query.search(blocks_with_holders(POOLS, IN_ORDER, Reservations(), BlockFilter(), none_damaged))
     for size in (1, 2, 3, 10):
         monkeypatch.setattr(blocks_module, "PART", size)
-        assert queried_blocks(POOLS, IN_ORDER, Reservations(), BlockFilter(), query, addresses=True) == whole
+        assert (
+            queried_blocks(POOLS, IN_ORDER, Reservations(), BlockFilter(), query, none_damaged, addresses=True) == whole
+        )
 
 
 @pytest.mark.parametrize(
@@ -235,7 +244,7 @@ def test_queries_that_cannot_be_evaluated(text: str) -> None:
 
 def test_pools_with_their_use() -> None:
     reserved = parse_reservations(["10.0.0.8/30"])
-    result = pools_with_use(POOLS, measured(BLOCKS, reserved), reserved)
+    result = pools_with_use(POOLS, measured(BLOCKS, reserved, none_damaged), reserved)
     assert [pool["name"] for pool in result["pools"]] == ["a", "b", "broken"]
     assert result["pools"][0]["utilization"] == {
         "addresses": {"capacity": 16, "in_use": 4, "reserved": 4, "free": 8},
@@ -251,7 +260,7 @@ def test_pools_with_their_use() -> None:
 
 def test_chosen_pools() -> None:
     def names(**chosen: str) -> list[str]:
-        result = pools_with_use(POOLS, measured(BLOCKS, Reservations()), Reservations(), **chosen)
+        result = pools_with_use(POOLS, measured(BLOCKS, Reservations(), none_damaged), Reservations(), **chosen)
         assert result["strays"] == []
         return [pool["name"] for pool in result["pools"]]
 
