@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from dataclasses import dataclass, field
+from functools import partial
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import Access, access_to
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import (
@@ -44,6 +46,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
     NotFoundInStore,
     Stored,
     UpdateConflict,
+    retry_conflicts,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
     AllocationError,
@@ -117,10 +120,10 @@ class _Search:
     affinity_type: str
     reserved: t.Optional[HostReserved]
     reservations: Reservations
-    pools: t.List[Pool] = field(default_factory=list)
-    own: t.List[Stored[Affinity]] = field(default_factory=list)
-    owned: int = 0
-    limit: int = 0
+    pools: t.Sequence[Pool]
+    own: t.Iterator[Stored[Affinity]]
+    owned: int
+    limit: int
     found: t.List[AssignedAddress] = field(default_factory=list)
     notes: t.List[str] = field(default_factory=list)
 
@@ -160,37 +163,34 @@ def _prepare(datastore: Datastore, request: AssignRequest, version: int, now: Cl
     if not request.use:
         raise UseRequired("The intended use is empty: give Workload, Tunnel or LoadBalancer.")
     access = access_to(datastore, now, windows=request.windows)
-    virtual = request.use == LOAD_BALANCER_USE
+    affinity_type = VIRTUAL if request.use == LOAD_BALANCER_USE else HOST
     reserved = request.host_reserved_v4 if version == 4 else request.host_reserved_v6
-    search = _Search(
-        access,
-        request,
-        version,
-        VIRTUAL if virtual else HOST,
-        reserved,
-        datastore.reservations(),
-    )
-    labels: t.Mapping[str, str] = {} if virtual else datastore.node_labels(request.host)
-    pools = datastore.pools()
-    requested = list(request.requested_v4 if version == 4 else request.requested_v6)
-    search.pools = choose_pools(
-        pools,
+    reservations = datastore.reservations()
+    labels: t.Mapping[str, str] = {} if affinity_type == VIRTUAL else datastore.node_labels(request.host)
+    known = datastore.pools()
+    pools = choose_pools(
+        known,
         version,
         labels,
         request.namespace_labels,
         request.use,
-        requested or None,
+        request.requested_v4 if version == 4 else request.requested_v6,
         longest_prefix(version, reserved),
     )
-    for row in datastore.list_affinities(request.host, search.affinity_type, version):
-        if any(pool.cidr.contains(row.value.cidr.first) for pool in search.pools):
-            search.own.append(row)
+    own: t.List[Stored[Affinity]] = []
+    for row in datastore.list_affinities(request.host, affinity_type, version):
+        if _begins_in(row.value.cidr, pools):
+            own.append(row)
         else:
-            _give_back_unselected(search.access, row.value, pools, labels)
-    search.owned = len(search.own)
+            _give_back_unselected(access, row.value, known, labels)
     limits = [limit for limit in (request.max_blocks, access.settings.max_blocks_per_host) if limit > 0]
-    search.limit = min(limits) if limits else DEFAULT_MAX_BLOCKS
-    return search
+    limit = min(limits) if limits else DEFAULT_MAX_BLOCKS
+    return _Search(access, request, version, affinity_type, reserved, reservations, pools, iter(own), len(own), limit)
+
+
+def _begins_in(block: Network, pools: t.Iterable[Pool]) -> bool:
+    """Whether a block of the pools' family begins in one of them."""
+    return any(pool.cidr.value <= block.value <= pool.cidr.end for pool in pools)
 
 
 def _give_back_unselected(
@@ -198,16 +198,21 @@ def _give_back_unselected(
 ) -> None:
     """Release an empty block of an enabled pool that no longer selects the node (§9.1 step 7)."""
     pool = pool_of((pool for pool in pools if pool.enabled), affinity.cidr.first)
-    if pool is None or selects_node(pool, labels):
+    if pool is None:
         return
-    for _attempt in range(RETRIES):
-        try:
-            release_block_affinity(access, affinity.host, affinity.type, affinity.cidr, must_be_empty=True)
-        except UpdateConflict:
-            continue
-        except IpamError:
-            return  # in use, gone, or somebody else's: the assignment goes on regardless
-        return
+    # In use, gone, somebody else's, or a selector that does not parse: the assignment goes on regardless.
+    with contextlib.suppress(IpamError):
+        if not selects_node(pool, labels):
+            retry_conflicts(
+                partial(
+                    release_block_affinity,
+                    access,
+                    affinity.host,
+                    affinity.type,
+                    affinity.cidr,
+                    must_be_empty=True,
+                )
+            )
 
 
 def _fill(search: _Search) -> None:
@@ -228,8 +233,8 @@ def _fill(search: _Search) -> None:
 
 def _next_block(search: _Search, min_free: int = 1) -> Stored[Block]:
     """A block of the host with that many free addresses (§9.3)."""
-    while search.own:
-        stored = _open_own_block(search, search.own.pop(0))
+    for row in search.own:
+        stored = _open_own_block(search, row)
         if stored is not None and free_count(stored.value, search.reservations) >= min_free:
             return stored
     host = search.request.host
@@ -279,6 +284,8 @@ def _take(search: _Search, stored: Stored[Block], check_owner: bool) -> None:
                 stored = search.access.load(cidr)
             except NotFoundInStore:
                 return
+        except HandleLimit:
+            raise  # the handle's, not the block's: another block would not help
         except IpamError as failure:
             search.notes.append(failure.message.rstrip("."))
             return
@@ -318,9 +325,11 @@ def _raise_handle(search: _Search, cidr: Network, wanted: int) -> None:
                 held = ips_by_handle(search.access.datastore, handle_id, now=search.access.now)
             except NotFoundInStore:
                 held = []
-            held = [address for address in held if address.version == search.version]
-            if len(held) >= wanted:
-                search.found.extend(AssignedAddress(address, address.bits) for address in held)
+            new = [AssignedAddress(address, address.bits) for address in held if address.version == search.version]
+            found = {assigned.address for assigned in search.found}
+            new = [assigned for assigned in new if assigned.address not in found]
+            if len(new) >= wanted:
+                search.found.extend(new)
                 raise _HandleHolds from None
             if attempt == RETRIES - 1:
                 raise

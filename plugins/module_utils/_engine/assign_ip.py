@@ -70,7 +70,10 @@ def assign_ip(
         try:
             stored = access.load(cidr)
         except NotFoundInStore:
-            stored = claim_block(access, host, affinity_type, cidr, host_reserved)
+            try:
+                stored = claim_block(access, host, affinity_type, cidr, host_reserved)
+            except UpdateConflict:
+                continue
         try:
             block = assign_address(stored.value, address, handle_id, attributes, owner=owner)
         except AddressTaken:
@@ -83,7 +86,11 @@ def assign_ip(
         try:
             access.write(stored, block)
         except (UpdateConflict, NotFoundInStore):
-            continue  # like Calico, the handle is raised again: its count is an upper bound (§6)
+            # Like Calico the handle is raised again, its count being an upper bound (§6); but not with a
+            # maximum, which the second raise would pass.
+            if handle_id and max_per_handle:
+                decrement_handle(datastore, handle_id, cidr, 1)
+            continue
         except IpamError:
             if handle_id:
                 decrement_handle(datastore, handle_id, cidr, 1)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from operator import attrgetter
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine import selector
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
@@ -24,6 +25,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
     UseRequired,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
+
+_NAME = attrgetter("name")
+#: Spellings that select everything, told without the parser: nearly every pool has one of them.
+_EVERYTHING = ("all()", "")
 
 Labels = t.Mapping[str, str]
 
@@ -84,7 +89,7 @@ def choose_pools(
 
 def enabled_pools(pools: t.Iterable[Pool], version: int) -> t.List[Pool]:
     """The pools of one IP version that IPAM may take new addresses from, by name."""
-    return sorted((pool for pool in pools if pool.enabled and pool.version == version), key=lambda pool: pool.name)
+    return sorted([pool for pool in pools if pool.cidr.version == version and pool.enabled], key=_NAME)
 
 
 def selects_node(pool: Pool, node_labels: Labels) -> bool:
@@ -198,6 +203,8 @@ def _selecting(enabled: t.Sequence[Pool], node_labels: Labels, namespace_labels:
 
 
 def _matches(pool: Pool, field: str, text: str, labels: Labels) -> bool:
+    if text in _EVERYTHING:
+        return True
     try:
         return selector.parse(text).matches(labels)
     except SelectorError as error:
