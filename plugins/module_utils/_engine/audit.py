@@ -199,19 +199,20 @@ class Audit:
         findings = [self._damage(kind, name, what) for (kind, name), what in self._damaged.items()]
         findings += block_findings(self._blocks.values(), facts)
         blocks = {row.text: row for row in self._blocks.values()}
-        findings += affinity_findings(self._affinities.values(), blocks, facts, self._kubernetes)
+        unreadable = {name for kind, name in self._damaged if kind == BLOCK}
+        findings += affinity_findings(self._affinities.values(), blocks, facts, self._kubernetes, unreadable)
         counts: Counts = {}
-        addresses = _Addresses(facts)
+        addresses, again = _Addresses(facts), self._again
         for version, value, allocation in self._allocations():
-            addresses.add((version, value), allocation)
+            addresses.add((version, value), allocation, bool(again) and (version, value) in again)
             holder = allocation.holder
             if holder.handle and holder.kind != WINDOWS:
                 place = (handle_name(holder.handle), allocation.block.text)
                 counts[place] = counts.get(place, 0) + 1
         findings += addresses.findings()
         findings += self._allocated_twice()
-        findings += handle_findings(self._handles.values(), counts, self._within)
-        findings += use_findings(facts, self._held, self._within)
+        findings += handle_findings(self._handles.values(), counts, self._within, unreadable)
+        findings += use_findings(facts, self._held, self._within, unreadable)
         if before is not None:
             believed = {each.id for each in before.findings}
             findings = [each for each in findings if each.id in believed]
@@ -349,15 +350,18 @@ class _Addresses:
         self.total = 0
         self.calicoctl = 0
 
-    def add(self, key: Key, allocation: Allocation) -> None:
+    def add(self, key: Key, allocation: Allocation, twice: bool) -> None:
+        """``twice``: another block has the address too, so that a release might hit the wrong allocation."""
         verdict = self._judge.judge(key, allocation)
+        if twice and verdict.certainty != NEVER:
+            verdict = Verdict(POSSIBLE, f"{verdict.reason}, but another block has the address, too")
         kind = kind_of(key, allocation)
         self.total += 1
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         for_calicoctl = self._judge.leaked_for_calicoctl(key, allocation)
         self.calicoctl += for_calicoctl
         if verdict.certainty != NEVER:
-            self._leak(key, allocation, kind, verdict)
+            self._leak(key, allocation, kind, verdict, f"-in-{allocation.block.text}" if twice else "")
         elif for_calicoctl:
             self.kept.append(_row(key, allocation, kind, verdict))
         if kind == UNKNOWN:
@@ -374,13 +378,13 @@ class _Addresses:
             name = self._pools[block.text] = "" if pool is None or pool.enabled else pool.name
         return name
 
-    def _leak(self, key: Key, allocation: Allocation, kind: str, verdict: Verdict) -> None:
+    def _leak(self, key: Key, allocation: Allocation, kind: str, verdict: Verdict, where: str) -> None:
         row = _row(key, allocation, kind, verdict)
         self.leaked.append(row)
         self._findings.append(
             Finding(
                 "leaked-address",
-                row["address"],
+                row["address"] + where,
                 NOTE if verdict.certainty == POSSIBLE else WARNING,
                 f"Address {row['address']} is allocated to {allocation.holder}, and {verdict.certainty} leaked: "
                 f"{verdict.reason}.",

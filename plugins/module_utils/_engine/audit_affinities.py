@@ -40,8 +40,12 @@ def affinity_findings(
     blocks: t.Mapping[str, BlockRow],
     facts: ClusterFacts,
     kubernetes: bool = True,
+    unreadable: t.Container[str] = (),
 ) -> t.Iterator[Finding]:
-    """``blocks`` by CIDR text. Labels and names are only looked at in the Kubernetes datastore."""
+    """``blocks`` by CIDR text, ``unreadable`` the names of damaged ones.
+
+    Labels and names are only looked at in the Kubernetes datastore.
+    """
     ordered = sorted(rows, key=lambda row: row.name)
     live = [row for row in ordered if not row.deleted]
     for row in ordered:
@@ -58,7 +62,8 @@ def affinity_findings(
     for row in live:
         by_block.setdefault(str(row.cidr), []).append(row)
         yield from _one(row, facts, kubernetes)
-        yield from _against(row, blocks.get(str(row.cidr)))
+        if block_name(row.cidr) not in unreadable:
+            yield from _against(row, blocks.get(str(row.cidr)))
     for text, of_block in by_block.items():
         confirmed = [row for row in of_block if row.state in ("", "confirmed")]
         if len(confirmed) > 1:

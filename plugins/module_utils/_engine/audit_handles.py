@@ -28,9 +28,12 @@ Counts = t.Dict[t.Tuple[str, str], int]
 
 
 def handle_findings(
-    rows: t.Iterable[HandleRow], held: Counts, within: t.Optional[Network] = None
+    rows: t.Iterable[HandleRow],
+    held: Counts,
+    within: t.Optional[Network] = None,
+    unreadable: t.Container[str] = (),
 ) -> t.Iterator[Finding]:
-    """``held`` is used up. ``within``: only blocks in that range were counted."""
+    """``held`` is used up. ``within``: only blocks there were counted; ``unreadable``: names of damaged blocks."""
     holding = {handle for handle, _block in held}
     known: t.Set[str] = set()
     high, excess = 0, 0
@@ -41,6 +44,8 @@ def handle_findings(
         if row.deleted:
             if within is None or counts:
                 yield _unfinished(row)
+            for text, _count in counts:
+                held.pop((handle, text), 0)
             continue
         faults = [f"it counts {count} addresses in {text}" for text, count in counts if count <= 0]
         if row.name not in (handle, "?") and row.name != row.id:
@@ -53,6 +58,8 @@ def handle_findings(
             if count < real:
                 yield _low(row, text, count, real)
             above += max(0, count - real)
+        if any(_name(text) in unreadable for text, _count in counts):
+            continue
         if handle not in holding:
             if within is None or (counts and len(counts) == len(row.counts)):
                 yield _finding(

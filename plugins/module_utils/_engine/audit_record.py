@@ -214,7 +214,8 @@ def read_affinity(thing: t.Any) -> AffinityRow:
     cidr = _cidr(spec.get("cidr"), faults)
     if faults:
         raise Damaged(faults[0].text)
-    labels = (thing.get("metadata") or {}).get("labels")
+    metadata = thing.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
     return AffinityRow(
         name_of(thing),
         spec.get("node", ""),

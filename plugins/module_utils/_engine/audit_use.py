@@ -59,8 +59,10 @@ def users(facts: ClusterFacts) -> t.Iterator[t.Tuple[Key, User]]:
                 yield key, user
 
 
-def use_findings(facts: ClusterFacts, held: Held, within: t.Optional[Network] = None) -> t.Iterator[Finding]:
-    """Hold every address in use against what is allocated."""
+def use_findings(
+    facts: ClusterFacts, held: Held, within: t.Optional[Network] = None, unreadable: t.Container[str] = ()
+) -> t.Iterator[Finding]:
+    """Hold every address in use against what is allocated; ``unreadable`` are the names of damaged blocks."""
     seen: t.Dict[Key, User] = {}
     for key, user in users(facts):
         if within is not None and not within.contains(Address(*key)):
@@ -70,7 +72,9 @@ def use_findings(facts: ClusterFacts, held: Held, within: t.Optional[Network] = 
             yield _twice(key, other, user, facts)
         allocation = held[key[0]].get(key[1])
         if allocation is None or allocation.holder.kind == COOLING:
-            yield _missing(key, user, allocation, facts)
+            missing = _missing(key, user, allocation, facts)
+            if not any(name in unreadable for kind, name in missing.rests_on if kind == BLOCK):
+                yield missing
         elif not _is_for(user, allocation):
             yield _another(key, user, allocation, facts)
 
