@@ -112,7 +112,7 @@ def journals(twin: TwinHandle) -> list[str]:
 
 
 def test_every_guide_is_followed() -> None:
-    assert GUIDES == ["change_block_size", "declare_pools", "migrate_pool", "twin"]
+    assert GUIDES == ["change_block_size", "declare_pools", "migrate_pool", "settings_and_reservations", "twin"]
 
 
 def test_readme(twin: TwinHandle, reader: Reader) -> None:
@@ -164,6 +164,22 @@ def test_declare_pools(twin: TwinHandle, reader: Reader) -> None:
         reader.follow(block)
     assert sorted(pools(twin)) == [OLD, "rack-1", "tenants"]
     assert pools(twin)["tenants"]["assignmentMode"] == "Manual"
+
+
+def test_settings_and_reservations(twin: TwinHandle, reader: Reader) -> None:
+    files, commands, mend, undo = blocks("docs/guides/settings_and_reservations.md")
+    reader.follow(files)
+    output = reader.follow(commands)
+    assert '"strictAffinity": "stored"' in output
+    (config,) = objects(twin, "ipamconfigs", CALICO).values()
+    assert config["spec"] == {"strictAffinity": True, "autoAllocateBlocks": True, "maxBlocksPerHost": 4}
+    (reserved,) = objects(twin, "ipreservations", CALICO).values()
+    assert reserved["spec"]["reservedCIDRs"] == ["192.168.0.0/30", "192.168.255.254/31"]
+    assert '"changed": false' in reader.follow(mend), "nothing is broken here; tests of the module break it"
+    reader.follow(undo)
+    assert objects(twin, "ipreservations", CALICO) == {}
+    (config,) = objects(twin, "ipamconfigs", CALICO).values()
+    assert config["spec"]["strictAffinity"] is False
 
 
 def test_twin(tmp_path: Path) -> None:
