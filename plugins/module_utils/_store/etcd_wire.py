@@ -108,14 +108,14 @@ def affinity_object(row: Row, found: t.Optional[Members]) -> t.Optional[Object]:
 
 
 def handle_object(row: Row, found: t.Optional[Members]) -> t.Optional[Object]:
-    """A handle as the custom resource; its id stands in the key alone."""
+    """A handle as the custom resource; its id stands in the key alone, and names it here with its case."""
     handle_id = parse_handle_key(row.key)
     if handle_id is None:
         return None
     spec = None if found is None else dict(found)
     if spec is not None:
         spec["handleID"] = handle_id
-    return _object(IPAM_HANDLES, handle_name(handle_id), row, spec)
+    return _object(IPAM_HANDLES, handle_id, row, spec)
 
 
 def check_key(row: Row, cidr: Network) -> None:
