@@ -137,7 +137,8 @@ def operate(context: Context) -> dict[str, t.Any]:
     present = params["state"] == "present"
     wanted = checked_reservation(params["name"], params["reserved_cidrs"]) if present else None
     require_supported(api)
-    store, configuration = KubernetesStore(api), KubernetesConfiguration(api)
+    store = KubernetesStore(api, on_corrupt=lambda record: context.warn(record.message))
+    configuration = KubernetesConfiguration(api)
     if wanted is not None:
         write = ensure_reservation(configuration, store, wanted, check_mode=context.check_mode)
     else:

@@ -93,7 +93,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes_
 
 def operate(context: Context) -> dict[str, t.Any]:
     read_pools(context.api)  # Refuses a cluster without Calico, where "no reservations" would be no answer.
-    store, configuration = KubernetesStore(context.api), KubernetesConfiguration(context.api)
+    store = KubernetesStore(context.api, on_corrupt=lambda record: context.warn(record.message))
+    configuration = KubernetesConfiguration(context.api)
     return {"changed": False, "reservations": reservations_info(configuration, store, context.params["name"])}
 
 

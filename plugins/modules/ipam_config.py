@@ -160,7 +160,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes_
 def operate(context: Context) -> dict[str, t.Any]:
     params, api = context.params, context.api
     require_supported(api)
-    store, configuration = KubernetesStore(api), KubernetesConfiguration(api)
+    store = KubernetesStore(api, on_corrupt=lambda record: context.warn(record.message))
+    configuration = KubernetesConfiguration(api)
     write = ensure_settings(
         configuration,
         {field: params[option] for option, field in OPTIONS.items() if params[option] is not None},

@@ -16,8 +16,8 @@ from twin_fixture import TwinHandle, start_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_RESERVATIONS
-from ansible_collections.calico_ops.ipam.plugins.modules import ip_reservation_info
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_RESERVATIONS, IPAM_BLOCKS
+from ansible_collections.calico_ops.ipam.plugins.modules import ip_reservation, ip_reservation_info, ipam_config
 
 from .module_runner import run_module
 
@@ -56,3 +56,19 @@ def test_what_is_reserved(twin: TwinHandle) -> None:
 def test_one_by_name(twin: TwinHandle) -> None:
     for name, count in (("a-far", 1), ("nobody", 0)):
         assert len(run_module(ip_reservation_info.main, kubeconfig=twin.kubeconfig, name=name)["reservations"]) == count
+
+
+def test_a_damaged_block_is_named_and_left_out(twin: TwinHandle) -> None:
+    spec = {"cidr": "192.168.77.0/30", "allocations": [-1, None, None, 7], "unallocated": [1, 9], "attributes": []}
+    block = {"apiVersion": "crd.projectcalico.org/v1", "kind": "IPAMBlock", "metadata": {"name": "192-168-77-0-30"}}
+    client = connect(ConnectionOptions(kubeconfig=twin.kubeconfig))
+    client.create(IPAM_BLOCKS, {**block, "spec": {**spec, "strictAffinity": False}})
+    client.close()
+    runs: list[tuple[t.Any, dict[str, t.Any]]] = [
+        (ip_reservation_info, {}),
+        (ip_reservation, {"name": "x", "reserved_cidrs": ["192.168.77.0/30"]}),
+        (ipam_config, {"strict_affinity": True}),
+    ]
+    for module, options in runs:
+        found = run_module(module.main, check=True, kubeconfig=twin.kubeconfig, **options)
+        assert "192-168-77-0-30" in str(found["warnings"])
