@@ -10,19 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from dataclasses import dataclass, field
 from functools import partial
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import Access, access_to
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import (
-    HOST,
-    VIRTUAL,
     Affinity,
     release_block_affinity,
     resolve_affinity,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assign_search import Search, prepare
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import (
-    LOAD_BALANCER_USE,
     AssignedAddress,
     Assignment,
     AssignRequest,
@@ -32,7 +28,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block impo
     Block,
     HostReserved,
     free_count,
-    longest_prefix,
     owner_text,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_assign import (
@@ -49,23 +44,15 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
     retry_conflicts,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
-    AllocationError,
-    BlockLimit,
     HandleLimit,
     IpamError,
     NoFreeBlocks,
-    UseRequired,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle import decrement_handle, increment_handle
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.order import block_order
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import ips_by_handle, pool_of
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import choose_pools, selects_node
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.timestamps import Clock, nanoseconds
-
-#: Blocks a host may own when neither the settings nor the request say otherwise (§9.1 step 8).
-DEFAULT_MAX_BLOCKS = 20
 
 
 def auto_assign(datastore: Datastore, request: AssignRequest, *, now: Clock) -> Assignment:
@@ -105,35 +92,10 @@ def ensure_block(
         host_reserved_v6=reserved if version == 6 else None,
         windows=windows,
     )
-    search = _prepare(datastore, request, version, now)
+    search = prepare(datastore, request, version, now)
+    _give_back_unselected(search)
     search.limit = search.owned + 1
     return _next_block(search, min_free=0).value.cidr
-
-
-@dataclass
-class _Search:
-    """The state of one family's assignment. ``own`` are rows not tried yet, ``owned`` counts towards the limit."""
-
-    access: Access
-    request: AssignRequest
-    version: int
-    affinity_type: str
-    reserved: t.Optional[HostReserved]
-    reservations: Reservations
-    pools: t.Sequence[Pool]
-    own: t.Iterator[Stored[Affinity]]
-    owned: int
-    limit: int
-    found: t.List[AssignedAddress] = field(default_factory=list)
-    notes: t.List[str] = field(default_factory=list)
-
-    @property
-    def wanted(self) -> int:
-        return self.requested - len(self.found)
-
-    @property
-    def requested(self) -> int:
-        return self.request.num_v4 if self.version == 4 else self.request.num_v6
 
 
 class _HandleHolds(Exception):
@@ -144,9 +106,10 @@ def _assign_family(
     datastore: Datastore, request: AssignRequest, version: int, now: Clock
 ) -> t.Tuple[FamilyAssignment, t.Optional[IpamError]]:
     error: t.Optional[IpamError] = None
-    search: t.Optional[_Search] = None
+    search: t.Optional[Search] = None
     try:
-        search = _prepare(datastore, request, version, now)
+        search = prepare(datastore, request, version, now)
+        _give_back_unselected(search)
         _fill(search)
     except IpamError as failure:
         error = failure
@@ -158,64 +121,29 @@ def _assign_family(
     return FamilyAssignment(requested, tuple(search.found), tuple(search.notes)), error
 
 
-def _prepare(datastore: Datastore, request: AssignRequest, version: int, now: Clock) -> _Search:
-    """§9.1 steps 1 to 8."""
-    if not request.use:
-        raise UseRequired("The intended use is empty: give Workload, Tunnel or LoadBalancer.")
-    access = access_to(datastore, now, windows=request.windows)
-    affinity_type = VIRTUAL if request.use == LOAD_BALANCER_USE else HOST
-    reserved = request.host_reserved_v4 if version == 4 else request.host_reserved_v6
-    reservations = datastore.reservations()
-    labels: t.Mapping[str, str] = {} if affinity_type == VIRTUAL else datastore.node_labels(request.host)
-    known = datastore.pools()
-    pools = choose_pools(
-        known,
-        version,
-        labels,
-        request.namespace_labels,
-        request.use,
-        request.requested_v4 if version == 4 else request.requested_v6,
-        longest_prefix(version, reserved),
-    )
-    own: t.List[Stored[Affinity]] = []
-    for row in datastore.list_affinities(request.host, affinity_type, version):
-        if _begins_in(row.value.cidr, pools):
-            own.append(row)
-        else:
-            _give_back_unselected(access, row.value, known, labels)
-    limits = [limit for limit in (request.max_blocks, access.settings.max_blocks_per_host) if limit > 0]
-    limit = min(limits) if limits else DEFAULT_MAX_BLOCKS
-    return _Search(access, request, version, affinity_type, reserved, reservations, pools, iter(own), len(own), limit)
-
-
-def _begins_in(block: Network, pools: t.Iterable[Pool]) -> bool:
-    """Whether a block of the pools' family begins in one of them."""
-    return any(pool.cidr.value <= block.value <= pool.cidr.end for pool in pools)
-
-
-def _give_back_unselected(
-    access: Access, affinity: Affinity, pools: t.Iterable[Pool], labels: t.Mapping[str, str]
-) -> None:
-    """Release an empty block of an enabled pool that no longer selects the node (§9.1 step 7)."""
-    pool = pool_of((pool for pool in pools if pool.enabled), affinity.cidr.first)
-    if pool is None:
-        return
-    # In use, gone, somebody else's, or a selector that does not parse: the assignment goes on regardless.
-    with contextlib.suppress(IpamError):
-        if not selects_node(pool, labels):
-            retry_conflicts(
-                partial(
-                    release_block_affinity,
-                    access,
-                    affinity.host,
-                    affinity.type,
-                    affinity.cidr,
-                    must_be_empty=True,
+def _give_back_unselected(search: Search) -> None:
+    """Release empty blocks of enabled pools that no longer select the node (§9.1 step 7)."""
+    access = search.access
+    for affinity in search.others:
+        pool = pool_of((pool for pool in search.known_pools if pool.enabled), affinity.cidr.first)
+        if pool is None:
+            continue
+        # In use, gone, somebody else's, or a selector that does not parse: the assignment goes on regardless.
+        with contextlib.suppress(IpamError):
+            if not selects_node(pool, search.labels):
+                retry_conflicts(
+                    partial(
+                        release_block_affinity,
+                        access,
+                        affinity.host,
+                        affinity.type,
+                        affinity.cidr,
+                        must_be_empty=True,
+                    )
                 )
-            )
 
 
-def _fill(search: _Search) -> None:
+def _fill(search: Search) -> None:
     """§9.1 steps 9 and 10."""
     while search.wanted > 0:
         try:
@@ -231,28 +159,27 @@ def _fill(search: _Search) -> None:
     _borrow(search)
 
 
-def _next_block(search: _Search, min_free: int = 1) -> Stored[Block]:
+def _next_block(search: Search, min_free: int = 1) -> Stored[Block]:
     """A block of the host with that many free addresses (§9.3)."""
     for row in search.own:
         stored = _open_own_block(search, row)
         if stored is not None and free_count(stored.value, search.reservations) >= min_free:
             return stored
-    host = search.request.host
-    if search.owned >= search.limit:
-        raise BlockLimit(
-            f"Host {host} owns {search.owned} IPv{search.version} block(s) and may not own more than {search.limit}.",
-            host=host,
-        )
-    if not search.access.settings.auto_allocate_blocks:
-        raise AllocationError(f"Host {host} has no free address left and autoAllocateBlocks is off.", host=host)
+    search.check_may_claim()
     stored = claim_candidate(
-        search.access, host, search.affinity_type, search.pools, search.reservations, search.reserved, min_free
+        search.access,
+        search.request.host,
+        search.affinity_type,
+        search.pools,
+        search.reservations,
+        search.reserved,
+        min_free,
     )
     search.owned += 1
     return stored
 
 
-def _open_own_block(search: _Search, row: Stored[Affinity]) -> t.Optional[Stored[Block]]:
+def _open_own_block(search: Search, row: Stored[Affinity]) -> t.Optional[Stored[Block]]:
     affinity = row.value
     if search.reservations.whole(affinity.cidr):
         return None
@@ -270,7 +197,7 @@ def _open_own_block(search: _Search, row: Stored[Affinity]) -> t.Optional[Stored
     return None
 
 
-def _take(search: _Search, stored: Stored[Block], check_owner: bool) -> None:
+def _take(search: Search, stored: Stored[Block], check_owner: bool) -> None:
     """Assign what is still wanted from one block, with retries (§9.1 step 9, §6)."""
     request = search.request
     cidr = stored.value.cidr
@@ -291,7 +218,7 @@ def _take(search: _Search, stored: Stored[Block], check_owner: bool) -> None:
             return
 
 
-def _take_once(search: _Search, stored: Stored[Block], owner: t.Optional[str]) -> None:
+def _take_once(search: Search, stored: Stored[Block], owner: t.Optional[str]) -> None:
     request = search.request
     datastore = search.access.datastore
     wanted = search.wanted
@@ -313,7 +240,7 @@ def _take_once(search: _Search, stored: Stored[Block], owner: t.Optional[str]) -
     search.found.extend(AssignedAddress(cidr.address(ordinal), cidr.prefix) for ordinal in ordinals)
 
 
-def _raise_handle(search: _Search, cidr: Network, wanted: int) -> None:
+def _raise_handle(search: Search, cidr: Network, wanted: int) -> None:
     request = search.request
     handle_id = request.handle_id or ""
     for attempt in range(RETRIES):
@@ -335,7 +262,7 @@ def _raise_handle(search: _Search, cidr: Network, wanted: int) -> None:
                 raise
 
 
-def _borrow(search: _Search) -> None:
+def _borrow(search: Search) -> None:
     """Addresses of other hosts' blocks, in the host's own order (§9.5)."""
     for pool in search.pools:
         for cidr in block_order(search.request.host, pool.cidr, pool.block_size, nanoseconds(search.access.now())):

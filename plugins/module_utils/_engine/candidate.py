@@ -73,9 +73,51 @@ def find_candidate(
     access: Access, host: str, affinity_type: str, pools: t.Sequence[Pool], reservations: Reservations
 ) -> Network:
     """The block the host should claim (§9.4); reclaims an empty one of another host if it must (§9.6)."""
+    cidr, empty = _scan(access, host, affinity_type, pools, reservations)
+    if cidr is not None:
+        return cidr
+    for block, owner in _reclaimable(access, empty):
+        try:
+            release_block_affinity(access, owner[1], owner[0], block.cidr, must_be_empty=True, sequence=block.sequence)
+        except IpamError:
+            continue  # in use again, or somebody was faster
+        return block.cidr
+    raise NoFreeBlocks(f"No block is left for host {host}.", host=host)
+
+
+def predict_candidate(
+    access: Access,
+    host: str,
+    affinity_type: str,
+    pools: t.Sequence[Pool],
+    reservations: Reservations,
+    own: t.Container[Network] = (),
+) -> Network:
+    """What ``find_candidate`` would answer now, were the ``own`` blocks full; found without writing anything."""
+    cidr, empty = _scan(access, host, affinity_type, pools, reservations, own)
+    if cidr is not None:
+        return cidr
+    for block, owner in _reclaimable(access, empty):
+        try:
+            access.datastore.get_affinity(owner[1], owner[0], block.cidr)
+        except IpamError:
+            continue  # without its row a block cannot be released
+        return block.cidr
+    raise NoFreeBlocks(f"No block is left for host {host}.", host=host)
+
+
+def _scan(
+    access: Access,
+    host: str,
+    affinity_type: str,
+    pools: t.Sequence[Pool],
+    reservations: Reservations,
+    full: t.Container[Network] = (),
+) -> t.Tuple[t.Optional[Network], t.List[Block]]:
+    """The first block the host may claim as it is, else None and the empty ones of others."""
     blocks = access.datastore.block_index()
     owner = owner_text(affinity_type, host)
-    empty: t.List[Stored[Block]] = []
+    empty: t.List[Block] = []
     now_ns = nanoseconds(access.now())
     for pool in pools:
         for cidr in block_order(host, pool.cidr, pool.block_size, now_ns):
@@ -83,29 +125,23 @@ def find_candidate(
                 continue
             listed = blocks.get(cidr)
             if listed is None:
-                return cidr
-            stored = access.tidy(listed)
-            if free_count(stored.value, reservations) == 0:
+                return cidr, []
+            block = access.tidy(listed).value
+            if cidr in full or free_count(block, reservations) == 0:
                 continue
-            if stored.value.affinity == owner:
-                return cidr
-            if is_empty(stored.value):
-                empty.append(stored)
-    return _reclaim(access, host, empty)
+            if block.affinity == owner:
+                return cidr, []
+            if is_empty(block):
+                empty.append(block)
+    return None, empty
 
 
-def _reclaim(access: Access, host: str, empty: t.Iterable[Stored[Block]]) -> Network:
-    for stored in empty:
-        block = stored.value
+def _reclaimable(access: Access, empty: t.Iterable[Block]) -> t.Iterator[t.Tuple[Block, t.Tuple[str, str]]]:
+    """Blocks that were claimed long enough ago to be taken away, each with its owner (§9.6)."""
+    for block in empty:
         owner = block.owner
-        if owner is None or not _old_enough(access, block):
-            continue
-        try:
-            release_block_affinity(access, owner[1], owner[0], block.cidr, must_be_empty=True, sequence=block.sequence)
-        except IpamError:
-            continue  # in use again, or somebody was faster
-        return block.cidr
-    raise NoFreeBlocks(f"No block is left for host {host}.", host=host)
+        if owner is not None and _old_enough(access, block):
+            yield block, owner
 
 
 def _old_enough(access: Access, block: Block) -> bool:
