@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 attributes:
   check_mode:
     support: full
@@ -116,9 +117,9 @@ details:
 """
 
 import typing as t
+from contextlib import closing
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_supported
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import checked_reservation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.reservations import (
@@ -126,23 +127,18 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.reserv
     ensure_reservation,
     shown_reservation,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes_configuration import (
-    KubernetesConfiguration,
-)
 
 
 def operate(context: Context) -> dict[str, t.Any]:
-    params, api = context.params, context.api
+    params = context.params
     present = params["state"] == "present"
     wanted = checked_reservation(params["name"], params["reserved_cidrs"]) if present else None
-    require_supported(api)
-    store = KubernetesStore(api, on_corrupt=lambda record: context.warn(record.message))
-    configuration = KubernetesConfiguration(api)
-    if wanted is not None:
-        write = ensure_reservation(configuration, store, wanted, check_mode=context.check_mode)
-    else:
-        write = delete_reservation(configuration, params["name"], check_mode=context.check_mode)
+    with closing(context.stores(on_corrupt=lambda record: context.warn(record.message))) as stores:
+        stores.require_writable()
+        if wanted is not None:
+            write = ensure_reservation(stores.configuration, stores.records, wanted, check_mode=context.check_mode)
+        else:
+            write = delete_reservation(stores.configuration, params["name"], check_mode=context.check_mode)
     for warning in write.plan.warnings:
         context.warn(warning)
     shown = None if write.reservation is None else shown_reservation(write.reservation)
@@ -158,7 +154,7 @@ def main() -> None:
         },
         required_if=(("state", "present", ("reserved_cidrs",)),),
     )
-    run(own, operate)
+    run(own.merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes.info_module
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 options:
   name:
     description: Return this reservation only; nothing when it does not exist.
@@ -80,26 +81,22 @@ reservations:
 """
 
 import typing as t
+from contextlib import closing
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.reservations import reservations_info
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes_configuration import (
-    KubernetesConfiguration,
-)
 
 
 def operate(context: Context) -> dict[str, t.Any]:
-    read_pools(context.api)  # Refuses a cluster without Calico, where "no reservations" would be no answer.
-    store = KubernetesStore(context.api, on_corrupt=lambda record: context.warn(record.message))
-    configuration = KubernetesConfiguration(context.api)
-    return {"changed": False, "reservations": reservations_info(configuration, store, context.params["name"])}
+    with closing(context.stores(on_corrupt=lambda record: context.warn(record.message))) as stores:
+        stores.require_readable()
+        found = reservations_info(stores.configuration, stores.records, context.params["name"])
+    return {"changed": False, "reservations": found}
 
 
 def main() -> None:
-    run(ArgumentSpec(options={"name": {"type": "str"}}), operate)
+    run(ArgumentSpec(options={"name": {"type": "str"}}).merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

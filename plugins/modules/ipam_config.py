@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 attributes:
   check_mode:
     support: full
@@ -144,31 +145,26 @@ details:
 """
 
 import typing as t
+from contextlib import closing
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_supported
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings_review import WAIVERS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ipam_settings import OPTIONS, ensure_settings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ipam_settings_facts import read_facts
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes_configuration import (
-    KubernetesConfiguration,
-)
 
 
 def operate(context: Context) -> dict[str, t.Any]:
-    params, api = context.params, context.api
-    require_supported(api)
-    store = KubernetesStore(api, on_corrupt=lambda record: context.warn(record.message))
-    configuration = KubernetesConfiguration(api)
-    write = ensure_settings(
-        configuration,
-        {field: params[option] for option, field in OPTIONS.items() if params[option] is not None},
-        lambda before, after: read_facts(api, store, before, after),
-        waivers=params["waivers"],
-        check_mode=context.check_mode,
-    )
+    params = context.params
+    with closing(context.stores(on_corrupt=lambda record: context.warn(record.message))) as stores:
+        stores.require_writable()
+        write = ensure_settings(
+            stores.configuration,
+            {field: params[option] for option, field in OPTIONS.items() if params[option] is not None},
+            lambda before, after: read_facts(context.api, stores.records, stores.cluster_information, before, after),
+            waivers=params["waivers"],
+            check_mode=context.check_mode,
+        )
     for warning in write.plan.warnings:
         context.warn(warning)
     return {"exists": write.exists, "settings": write.settings.shown(), **write.plan.as_result()}
@@ -190,7 +186,7 @@ def main() -> None:
         },
         required_one_of=(tuple(OPTIONS),),
     )
-    run(own, operate)
+    run(own.merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

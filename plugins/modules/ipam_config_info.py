@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes.info_module
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 seealso:
   - module: calico_ops.ipam.ipam_config
 """
@@ -79,26 +80,24 @@ problems:
 """
 
 import typing as t
+from contextlib import closing
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ipam_settings import settings_info
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes_configuration import (
-    KubernetesConfiguration,
-)
 
 
 def operate(context: Context) -> dict[str, t.Any]:
-    read_pools(context.api)  # Refuses a cluster without Calico, where "no settings" would be no answer.
-    found = settings_info(KubernetesConfiguration(context.api))
+    with closing(context.stores()) as stores:
+        stores.require_readable()
+        found = settings_info(stores.configuration)
     for problem in found["problems"]:
         context.warn(problem)
     return {"changed": False, **found}
 
 
 def main() -> None:
-    run(ArgumentSpec(options={}), operate)
+    run(datastore_argspec(), operate)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     NotFound,
     UnknownResource,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    CALICO_V1,
-    CLUSTER_INFORMATIONS,
-    NODES,
-    PODS,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import NODES, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.served_schema import (
     ITEMS,
     keeps,
@@ -44,14 +39,20 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 Version = t.Tuple[int, int]
 
 
-def read_facts(api: KubeApi, store: Datastore, before: Settings, after: Settings) -> SettingsFacts:
+def read_facts(
+    api: KubeApi,
+    store: Datastore,
+    cluster_information: t.Callable[[], Object],
+    before: Settings,
+    after: Settings,
+) -> SettingsFacts:
     """The facts for this change. What the user may not read is left out, which ``SettingsFacts`` can say."""
     facts = _node_facts(api, _block_facts(store))
     facts = replace(facts, unserved=_unserved(api, store, before, after))
     if before.cooldown_seconds == 0 and after.cooldown_seconds > 0:
         facts = replace(
             facts,
-            versions=_versions(api, store),
+            versions=_versions(api, cluster_information()),
             keeps_released_at=_keeps_released_at(api, store),
             load_balancer=_load_balancer(store),
         )
@@ -117,7 +118,7 @@ def _node_facts(api: KubeApi, facts: SettingsFacts) -> SettingsFacts:
     return replace(facts, nodes=nodes, windows_nodes=tuple(sorted(windows)))
 
 
-def _versions(api: KubeApi, store: Datastore) -> t.Dict[str, Version]:
+def _versions(api: KubeApi, information: Object) -> t.Dict[str, Version]:
     """The version of every Calico component that says one: running pods by their images, and ClusterInformation."""
     versions: t.Dict[str, Version] = {}
     for pod in _readable(api, PODS, COMPONENTS):
@@ -127,11 +128,9 @@ def _versions(api: KubeApi, store: Datastore) -> t.Dict[str, Version]:
             if found:
                 where = f"{container['name']} on {spec['nodeName']}" if spec.get("nodeName") else container["name"]
                 versions[where] = int(found.group(1)), int(found.group(2))
-    for thing in _readable(api, _live(CLUSTER_INFORMATIONS, store)):
-        found = _VERSION.match(str((thing.get("spec") or {}).get("calicoVersion") or ""))
-        if found:
-            name = f"ClusterInformation {thing['metadata']['name']}"
-            versions[name] = int(found.group(1)), int(found.group(2))
+    found = _VERSION.match(str((information.get("spec") or {}).get("calicoVersion") or ""))
+    if found:
+        versions["ClusterInformation default"] = int(found.group(1)), int(found.group(2))
     return versions
 
 
@@ -157,11 +156,6 @@ def _load_balancer(store: Datastore) -> t.Tuple[str, ...]:
     if pools:
         return pools
     return tuple(f"block {row.value.cidr}" for row in store.list_affinities(affinity_type="virtual"))
-
-
-def _live(resource: Resource, store: Datastore) -> Resource:
-    group = store.group if isinstance(store, KubernetesStore) else CALICO_V1
-    return resource if group == CALICO_V1 else replace(resource, group=group, version="v3")
 
 
 def _readable(api: KubeApi, resource: Resource, label_selector: t.Optional[str] = None) -> t.List[Object]:

@@ -13,7 +13,6 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    CLUSTER_INFORMATIONS,
     CUSTOM_RESOURCE_DEFINITIONS,
     IP_POOLS,
     NAMESPACES,
@@ -43,6 +42,7 @@ class World:
             self.api.create(CUSTOM_RESOURCE_DEFINITIONS, crd)
         self.store = KubernetesStore(self.api)
         self.make(NAMESPACES, "kube-system")
+        self.information: Object = {}
 
     def make(self, resource: Resource, name: str, namespace: str | None = None, **rest: t.Any) -> Object:
         metadata: Object = {"name": name, **rest.pop("metadata", {})}
@@ -57,7 +57,7 @@ class World:
         self.make(PODS, name, "kube-system", metadata={"labels": {"k8s-app": app}}, spec=spec)
 
     def facts(self, before: Settings, after: Settings) -> SettingsFacts:
-        return read_facts(self.api, self.store, before, after)
+        return read_facts(self.api, self.store, lambda: self.information, before, after)
 
 
 COOLING = Settings(cooldown_seconds=30)
@@ -105,7 +105,7 @@ def test_versions(world: World) -> None:
     world.component("calico-node-x", "calico-node", *images)
     world.component("kc", "calico-kube-controllers", "calico/kube-controllers:master")
     world.component("web", "web", "calico/node:v3.1.0")
-    world.make(CLUSTER_INFORMATIONS, "default", spec={"calicoVersion": "v3.33.2"})
+    world.information = {"spec": {"calicoVersion": "v3.33.2"}}
     assert world.facts(Settings(), COOLING).versions == {
         "c0 on node-a": (3, 33),
         "c1 on node-a": (3, 32),
@@ -143,4 +143,4 @@ def test_settings_an_older_calico_does_not_have(world: World) -> None:
 
 
 def test_a_datastore_without_schema_keeps_everything(world: World) -> None:
-    assert read_facts(world.api, MemoryStore(), Settings(), COOLING).keeps_released_at is True
+    assert read_facts(world.api, MemoryStore(), dict, Settings(), COOLING).keeps_released_at is True
