@@ -34,7 +34,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assign_ip import assign_ip
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_release import ReleaseRequest
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
     AlreadyInStore,
     NotFoundInStore,
@@ -164,8 +164,10 @@ class Writer:
             self.assign()
         elif choice < 0.72:
             self.pick()
-        elif choice < 0.78 and self.held:
+        elif choice < 0.75 and self.held:
             self.release_stale()
+        elif choice < 0.78 and self.held:
+            self.count()
         elif choice < 0.84 and self.held:
             self.rename()
         elif choice < 0.97:
@@ -175,14 +177,14 @@ class Writer:
 
     def handle(self) -> str:
         # Names in capitals too: in Kubernetes they are lowered, in etcd they are not.
-        if self.random.random() < 0.1:
+        if self.random.random() < 0.2:
             return f"Shared.{self.random.randrange(2)}"
         return f"{self.prefix}.Pod-{self.operations}"
 
     def assign(self) -> None:
         handle, v4, v6 = self.handle(), self.random.randint(0, 3), self.random.choice([0, 0, 1, 2])
-        if v4 + v6 == 0:
-            v4 = 1
+        if v4 + v6 == 0 or handle.startswith("Shared"):
+            v4, v6 = 1, 0  # a count that is too high would hide that one was lost
         number = self.journal.intend("assign", handle=handle, v4=v4, v6=v6)
         request = AssignRequest(self.host, v4, v6, handle, {"node": self.host, "test": self.prefix})
         result = auto_assign(self.store, request, now=clock)
@@ -196,7 +198,7 @@ class Writer:
     def pick(self) -> None:
         network = self.random.choice(sorted(SIZES))
         address = network.address(self.random.randrange(network.size))
-        handle = self.handle()
+        handle = f"{self.prefix}.Pod-{self.operations}"
         number = self.journal.intend("pick", handle=handle, address=str(address))
         try:
             assign_ip(self.store, address, self.host, now=clock, handle_id=handle, attributes={"node": self.host})
@@ -241,6 +243,15 @@ class Writer:
         if not isinstance(outcome.error, BadSequenceNumber):
             self.wrong(f"a stale release of {text} came to {outcome}")
 
+    def count(self) -> None:
+        """A handle's count is never less than what is held under it (23)."""
+        handle = self.random.choice(sorted(self.held))
+        mine = Counter(self.block_of(text) for text in self.held[handle])
+        counts = self.store.get_handle(handle).value.blocks
+        for cidr, number in mine.items():
+            if counts.get(cidr, 0) < number:
+                self.wrong(f"handle {handle} counts {counts.get(cidr, 0)} in {cidr}, of which {number} are ours")
+
     def rename(self) -> None:
         handle = self.random.choice(sorted(self.held))
         text = self.random.choice(sorted(self.held[handle]))
@@ -257,11 +268,13 @@ class Writer:
 
     def sequence(self, text: str) -> int:
         """The number under which our address is recorded; that it is recorded is part of the test."""
-        address = parse_address(text)
-        size = next(size for network, size in SIZES.items() if network.contains(address))
-        block = self.store.get_block(address.network(size)).value
-        number: int = block.sequences[block.cidr.ordinal(address)]
+        block = self.store.get_block(self.block_of(text)).value
+        number: int = block.sequences[block.cidr.ordinal(parse_address(text))]
         return number
+
+    def block_of(self, text: str) -> Network:
+        address = parse_address(text)
+        return address.network(next(size for network, size in SIZES.items() if network.contains(address)))
 
     def wrong(self, sentence: str) -> None:
         self.journal.write({"wrong": f"slot {self.slot}: {sentence}"})
