@@ -6,7 +6,7 @@
 
 """What is wrong with a block as it is stored, told without trusting any of its members.
 
-``form_fault`` is about types: can the members be read at all? ``contradiction`` is about
+``form_of`` is about types: can the members be read at all? ``contradiction`` is about
 content: do they agree with each other (spec ipam-engine.md §2.2, §21 invariants 2, 3, 5
 and 9)? Both name the first fault as the end of a sentence "IPAMBlock x ...".
 
@@ -50,8 +50,22 @@ class BlockFault(InvalidInput):
         self.fault = fault
 
 
-def readable_cidr(spec: t.Any) -> Network:
-    """The CIDR of a block whose members can all be read; host bits are cleared. BlockFault otherwise."""
+class Form(t.NamedTuple):
+    """The attributes of a block as columns: ``handles`` and ``owners`` (secondary), null where there is none.
+
+    ``plain``: no attribute has any other member, and none is null.
+    """
+
+    handles: t.List[t.Optional[str]]
+    owners: t.List[t.Optional[t.Dict[str, str]]]
+    plain: bool
+
+
+def readable(spec: t.Any) -> t.Tuple[Network, Form]:
+    """The CIDR, its host bits cleared, and the attributes of a block whose members can all be read.
+
+    BlockFault otherwise.
+    """
     if not isinstance(spec, dict):
         raise BlockFault("has no spec")
     text = spec.get("cidr")
@@ -61,10 +75,7 @@ def readable_cidr(spec: t.Any) -> Network:
         cidr = parse_network(text, strict=False)
     except InvalidInput as error:
         raise BlockFault(f"has a bad CIDR: {error.message.rstrip('.')}") from None
-    fault = form_fault(spec)
-    if fault is not None:
-        raise BlockFault(fault)
-    return cidr
+    return cidr, form_of(spec)
 
 
 def first_fault(name: t.Any, spec: Spec, cidr: Network) -> t.Optional[str]:
@@ -80,70 +91,62 @@ def first_fault(name: t.Any, spec: Spec, cidr: Network) -> t.Optional[str]:
     return f"has {lost} addresses that are neither free nor allocated, so that nobody gets them" if lost else None
 
 
-def form_fault(spec: Spec) -> t.Optional[str]:
-    """The first member of a block's ``spec``, its CIDR aside, that is not of the type Calico writes; else None."""
+def form_of(spec: Spec) -> Form:
+    """The form of a block whose members, its CIDR aside, are all of the types Calico writes; BlockFault otherwise."""
     get = spec.get
     allocations = get("allocations")
     if type(allocations) is not list or not _INTEGERS_AND_NULLS.issuperset(map(type, allocations)):
-        return "has allocations that are not a list of whole numbers and nulls"
+        raise BlockFault("has allocations that are not a list of whole numbers and nulls")
     unallocated = get("unallocated")
     if unallocated is not None and (type(unallocated) is not list or not _INTEGERS.issuperset(map(type, unallocated))):
-        return "has an unallocated that is not a list of whole numbers"
+        raise BlockFault("has an unallocated that is not a list of whole numbers")
     attributes = get("attributes")
-    if attributes is not None:
-        if type(attributes) is not list or not _MAPS.issuperset(map(type, attributes)):
-            return "has attributes that are not a list of objects"
-        fault = attributes_fault(attributes)
-        if fault is not None:
-            return fault
-    sequences = get("sequenceNumberForAllocation")
-    if sequences is not None and (
-        type(sequences) is not dict or not _INTEGERS.issuperset(map(type, sequences.values()))
-    ):
-        return "has a sequenceNumberForAllocation that is not a map of whole numbers"
+    if attributes is None:
+        attributes = []
+    elif type(attributes) is not list or not _MAPS.issuperset(map(type, attributes)):
+        raise BlockFault("has attributes that are not a list of objects")
+    numbers = get("sequenceNumberForAllocation")
+    if numbers is not None and (type(numbers) is not dict or not _INTEGERS.issuperset(map(type, numbers.values()))):
+        raise BlockFault("has a sequenceNumberForAllocation that is not a map of whole numbers")
     sequence = get("sequenceNumber")
     if sequence is not None and type(sequence) is not int:
-        return "has a sequenceNumber that is not a whole number"
+        raise BlockFault("has a sequenceNumber that is not a whole number")
     affinity = get("affinity")
     if affinity is not None and type(affinity) is not str:
-        return "has an affinity that is not text"
+        raise BlockFault("has an affinity that is not text")
     claimed = get("affinityClaimTime")
     if claimed is not None and claimed != "" and not _is_time(claimed):
-        return "has an affinityClaimTime that is not a time"
+        raise BlockFault("has an affinityClaimTime that is not a time")
     deleted = get("deleted")
     if deleted is not None and type(deleted) is not bool:
-        return "has a deleted that is neither true nor false"
-    return None
+        raise BlockFault("has a deleted that is neither true nor false")
+    return _form_of_attributes(attributes)
 
 
-def attributes_fault(attributes: t.Sequence[t.Mapping[str, t.Any]]) -> t.Optional[str]:
-    """The first member of a block's attributes that is not of the type Calico writes; else None."""
+def _form_of_attributes(attributes: t.Sequence[t.Dict[str, t.Any]]) -> Form:
     handles = [entry.get("handle_id") for entry in attributes]
     if not _TEXTS_AND_NULLS.issuperset(map(type, handles)):
-        return "has an attribute whose handle_id is not text"
+        raise BlockFault("has an attribute whose handle_id is not text")
     owners = [entry.get("secondary") for entry in attributes]
-    fault = _owners_fault("secondary", owners)
-    if fault is not None or sum(map(len, attributes)) == 2 * len(attributes) - handles.count(None) - owners.count(None):
-        return fault  # no entry has any other member
-    fault = _owners_fault("alternateOwnerAttrs", [entry.get("alternateOwnerAttrs") for entry in attributes])
-    if fault is not None:
-        return fault
+    _check_owners("secondary", owners)
+    if sum(map(len, attributes)) == 2 * len(attributes) - handles.count(None) - owners.count(None):
+        return Form(handles, owners, True)
+    _check_owners("alternateOwnerAttrs", [entry.get("alternateOwnerAttrs") for entry in attributes])
     for entry in attributes:
         if entry.get("releasedAt") is not None and not _is_time(entry["releasedAt"]):
-            return "has an attribute whose releasedAt is not a time"
-    return None
+            raise BlockFault("has an attribute whose releasedAt is not a time")
+    return Form(handles, owners, False)
 
 
-def _owners_fault(member: str, owners: t.Sequence[t.Any]) -> t.Optional[str]:
+def _check_owners(member: str, owners: t.Sequence[t.Any]) -> None:
     if not _MAPS_AND_NULLS.issuperset(map(type, owners)):
-        return f"has an attribute whose {member} is not a map"
+        raise BlockFault(f"has an attribute whose {member} is not a map")
     if not _TEXTS.issuperset(map(type, itertools.chain.from_iterable(map(dict.values, filter(None, owners))))):
-        return f"has an attribute whose {member} is not a map of texts"
-    return None
+        raise BlockFault(f"has an attribute whose {member} is not a map of texts")
 
 
 def contradiction(spec: Spec, size: int) -> t.Optional[str]:
-    """The first contradiction in a block that has no ``form_fault``; ``size`` is the number of its addresses."""
+    """The first contradiction in a block of which ``form_of`` approves; ``size`` is the number of its addresses."""
     allocations: t.List[t.Optional[int]] = spec["allocations"]
     if len(allocations) != size:
         return f"has {len(allocations)} allocations where its CIDR has {size} addresses"

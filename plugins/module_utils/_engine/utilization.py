@@ -16,7 +16,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_faults import readable_cidr
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_faults import Form, readable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import UNKNOWN, Holder, classify
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
@@ -127,7 +127,7 @@ def measure(spec: Spec, reservations: t.Optional[Reservations] = None) -> BlockF
 
     A block that can be read and contradicts itself has figures too, as good as they can be.
     """
-    cidr = readable_cidr(spec)
+    cidr, form = readable(spec)
     unallocated = spec.get("unallocated") or ()
     size = 1 << (cidr.bits - cidr.prefix)
     reserved = 0
@@ -145,17 +145,17 @@ def measure(spec: Spec, reservations: t.Optional[Reservations] = None) -> BlockF
         max(0, size - len(unallocated)),
         reserved,
         free,
-        _count_borrowed(spec, node),
+        _count_borrowed(spec, form, node),
         bool(spec.get("deleted")),
     )
 
 
 def holders(spec: Spec) -> t.Iterator[AddressHolder]:
     """Every address of a stored block that is not free, in order, with who holds it; BlockFault as ``measure``."""
-    cidr = readable_cidr(spec)
+    cidr, form = readable(spec)
     version, base = cidr.version, cidr.value
     known = [classify(attribute) for attribute in spec.get("attributes") or ()]
-    foreign = _foreign(spec, (spec.get("affinity") or "").partition(":")[2])
+    foreign = _foreign(form, (spec.get("affinity") or "").partition(":")[2])
     sequences = spec.get("sequenceNumberForAllocation") or {}
     for ordinal, index in enumerate(spec["allocations"][: cidr.size]):
         if index is None:
@@ -229,15 +229,13 @@ class _Group:
         )
 
 
-def _count_borrowed(spec: Spec, node: str) -> int:
-    foreign = _foreign(spec, node)
-    return sum(1 for index in spec.get("allocations") or () if index in foreign) if foreign else 0
+def _count_borrowed(spec: Spec, form: Form, node: str) -> int:
+    foreign = _foreign(form, node)
+    return sum(1 for index in spec["allocations"] if index in foreign) if foreign else 0
 
 
-def _foreign(spec: Spec, node: str) -> t.Set[int]:
+def _foreign(form: Form, node: str) -> t.Set[int]:
     """The attributes recorded for another node than the block's owner (§19, borrowed)."""
     return {
-        index
-        for index, attribute in enumerate(spec.get("attributes") or ())
-        if ((attribute.get("secondary") or {}).get("node") or node) != node
+        index for index, owner in enumerate(form.owners) if owner and owner.get("node", node) != node and owner["node"]
     }

@@ -24,6 +24,7 @@ their place is a fault.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import typing as t
 
@@ -31,7 +32,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CALICO_V1
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import HOST, VIRTUAL, Affinity
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Attribute, Block
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_faults import contradiction, form_fault
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_faults import (
+    BlockFault,
+    Form,
+    contradiction,
+    form_of,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle import Handle
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming import (
@@ -59,6 +65,7 @@ Spec = t.Dict[str, t.Any]
 _SETTINGS_NEED = ("strictAffinity", "autoAllocateBlocks")
 _BLOCK_NEEDS: Spec = {"allocations": [], "unallocated": [], "attributes": [], "strictAffinity": False}
 
+_NOTHING = itertools.repeat(None)
 _MEMBERS = frozenset(("handle_id", "secondary", "alternateOwnerAttrs", "releasedAt"))
 
 # The largest block Calico makes has 4096 addresses: looking a key up beats parsing it.
@@ -91,7 +98,11 @@ def decode_block(thing: Object) -> Block:
     """A block whose parts agree with each other and with its name."""
     spec = spec_of(thing)
     cidr = cidr_of(thing, spec.get("cidr"))
-    fault = form_fault(spec) or contradiction(spec, cidr.size)
+    try:
+        form = form_of(spec)
+    except BlockFault as error:
+        raise corrupt(thing, error.fault) from None
+    fault = contradiction(spec, cidr.size)
     if fault is not None:
         raise corrupt(thing, fault)
     if name_of(thing) != block_name(cidr):
@@ -104,7 +115,7 @@ def decode_block(thing: Object) -> Block:
         get("affinityClaimTime") or None,
         tuple(spec["allocations"]),
         tuple(get("unallocated") or ()),
-        _attributes(get("attributes") or ()),
+        _attributes(form, get("attributes") or ()),
         get("sequenceNumber") or 0,
         _sequences(numbers, cidr.size) if numbers else {},
         get("deleted") is True,
@@ -296,14 +307,9 @@ def reserved_cidrs(thing: t.Any) -> t.Sequence[t.Any]:
     return entries if isinstance(entries, list) else ()
 
 
-def _attributes(entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.Tuple[Attribute, ...]:
-    if not entries:
-        return ()
-    handles = [entry.get("handle_id") for entry in entries]
-    owners = [entry.get("secondary") for entry in entries]
-    if sum(map(len, entries)) == 2 * len(entries) - handles.count(None) - owners.count(None):
-        # Nearly every block: no entry has any other member, or one that is null.
-        return tuple([_new_attribute((handle, owner, None, None, None)) for handle, owner in zip(handles, owners)])
+def _attributes(form: Form, entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.Tuple[Attribute, ...]:
+    if form.plain:
+        return tuple(map(_new_attribute, zip(form.handles, form.owners, _NOTHING, _NOTHING, _NOTHING)))
     return tuple([_attribute(entry) for entry in entries])
 
 
