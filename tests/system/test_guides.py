@@ -112,7 +112,14 @@ def journals(twin: TwinHandle) -> list[str]:
 
 
 def test_every_guide_is_followed() -> None:
-    assert GUIDES == ["change_block_size", "declare_pools", "migrate_pool", "settings_and_reservations", "twin"]
+    assert GUIDES == [
+        "audit",
+        "change_block_size",
+        "declare_pools",
+        "migrate_pool",
+        "settings_and_reservations",
+        "twin",
+    ]
 
 
 def test_readme(twin: TwinHandle, reader: Reader) -> None:
@@ -180,6 +187,15 @@ def test_settings_and_reservations(twin: TwinHandle, reader: Reader) -> None:
     assert objects(twin, "ipreservations", CALICO) == {}
     (config,) = objects(twin, "ipamconfigs", CALICO).values()
     assert config["spec"]["strictAffinity"] is False
+
+
+def test_audit(twin: TwinHandle, reader: Reader) -> None:
+    show, files, run = blocks("docs/guides/audit.md")
+    output = reader.follow(show)
+    assert "FINDINGS    none" in output
+    assert "calicoctl ipam check would count 0 problems" in output
+    reader.follow(files)
+    assert "failed=0" in reader.follow(run)
 
 
 def test_twin(tmp_path: Path) -> None:

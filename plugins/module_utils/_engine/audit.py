@@ -25,7 +25,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_addr
     POSSIBLE,
     Judge,
     Verdict,
-    in_use_for_calicoctl,
     kind_of,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_affinities import affinity_findings
@@ -159,7 +158,7 @@ class Audit:
         name = name_of(thing)
         self.forget(HANDLE, name)
         try:
-            self._handles[name] = read_handle(thing)
+            self._handles[name] = read_handle(thing, self._texts)
         except Damaged as damage:
             self._damaged[HANDLE, name] = damage.message
 
@@ -313,7 +312,7 @@ class Audit:
     def _calicoctl(self, facts: ClusterFacts, findings: t.Sequence[Finding], addresses: _Addresses) -> Row:
         """§19: its rules, not ours."""
         outside = inside = 0
-        for key in in_use_for_calicoctl(facts):
+        for key in addresses.judge.in_use_for_calicoctl:
             if key[1] in self._held[key[0]] or (self._within is not None and not self._within.contains(Address(*key))):
                 continue
             if any(not pool.disabled and pool.cidr.contains(Address(*key)) for pool in facts.pools):
@@ -339,7 +338,7 @@ class _Addresses:
 
     def __init__(self, facts: ClusterFacts) -> None:
         self._facts = facts
-        self._judge = Judge(facts)
+        self.judge = Judge(facts)
         self._findings: t.List[Finding] = []
         self._unknown: t.Dict[str, t.Tuple[BlockRow, t.List[Key]]] = {}
         self._disabled: t.Dict[str, t.Dict[str, int]] = {}
@@ -352,13 +351,13 @@ class _Addresses:
 
     def add(self, key: Key, allocation: Allocation, twice: bool) -> None:
         """``twice``: another block has the address too, so that a release might hit the wrong allocation."""
-        verdict = self._judge.judge(key, allocation)
+        verdict = self.judge.judge(key, allocation)
         if twice and verdict.certainty != NEVER:
             verdict = Verdict(POSSIBLE, f"{verdict.reason}, but another block has the address, too")
         kind = kind_of(key, allocation)
         self.total += 1
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
-        for_calicoctl = self._judge.leaked_for_calicoctl(key, allocation)
+        for_calicoctl = self.judge.leaked_for_calicoctl(key, allocation)
         self.calicoctl += for_calicoctl
         if verdict.certainty != NEVER:
             self._leak(key, allocation, kind, verdict, f"-in-{allocation.block.text}" if twice else "")

@@ -65,7 +65,10 @@ _LEAVING = Verdict(NEVER, "its pod is being deleted and gives it back")
 
 
 class Judge:
-    """Judges addresses against one set of facts."""
+    """Judges addresses against one set of facts.
+
+    ``in_use_for_calicoctl`` are those that ``calicoctl ipam check`` regards as in use.
+    """
 
     def __init__(self, facts: ClusterFacts) -> None:
         self._facts = facts
@@ -75,7 +78,7 @@ class Judge:
         }
         # Without a grace period an address that was given out minutes ago is still not called leaked.
         self._young = timedelta(seconds=facts.leak_grace or LEAK_GRACE)
-        self._calicoctl = in_use_for_calicoctl(facts)
+        self.in_use_for_calicoctl = in_use_for_calicoctl(facts)
 
     def judge(self, key: Key, allocation: Allocation) -> Verdict:
         """How sure it is that the address ``key`` is leaked."""
@@ -92,7 +95,7 @@ class Judge:
 
     def leaked_for_calicoctl(self, key: Key, allocation: Allocation) -> bool:
         """Whether ``calicoctl ipam check`` would call it leaked (§19)."""
-        return key not in self._calicoctl and allocation.holder.kind not in (COOLING, WINDOWS)
+        return key not in self.in_use_for_calicoctl and allocation.holder.kind not in (COOLING, WINDOWS)
 
     def _pod(self, key: Key, allocation: Allocation) -> Verdict:
         holder, facts = allocation.holder, self._facts

@@ -31,7 +31,7 @@ def handle_findings(
     rows: t.Iterable[HandleRow],
     held: Counts,
     within: t.Optional[Network] = None,
-    unreadable: t.Container[str] = (),
+    unreadable: t.Collection[str] = (),
 ) -> t.Iterator[Finding]:
     """``held`` is used up. ``within``: only blocks there were counted; ``unreadable``: names of damaged blocks."""
     holding = {handle for handle, _block in held}
@@ -58,7 +58,7 @@ def handle_findings(
             if count < real:
                 yield _low(row, text, count, real)
             above += max(0, count - real)
-        if any(_name(text) in unreadable for text, _count in counts):
+        if unreadable and any(_name(text) in unreadable for text, _count in counts):
             continue
         if handle not in holding:
             if within is None or (counts and len(counts) == len(row.counts)):

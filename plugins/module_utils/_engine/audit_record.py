@@ -43,7 +43,10 @@ class Damaged(IpamError):
 
 
 class Fault(t.NamedTuple):
-    """One contradiction inside a block; ``calicoctl`` says whether ``calicoctl ipam check`` sees it."""
+    """One contradiction inside a block; ``calicoctl`` says whether ``calicoctl ipam check`` sees it.
+
+    A member of a wrong type is an error: Calico cannot read the whole block then.
+    """
 
     severity: str
     text: str
@@ -160,7 +163,7 @@ def read_block(thing: t.Any, now: Clock) -> t.Tuple[BlockRow, t.List[t.Tuple[int
         if numbers:
             sequence = numbers.get(_NAMES[ordinal] if ordinal < 1024 else str(ordinal), -1)
             if sequence.__class__ is not int:
-                faults.append(Fault(WARNING, f"the sequence number of ordinal {ordinal} is no integer"))
+                faults.append(Fault(ERROR, f"the sequence number of ordinal {ordinal} is no integer"))
                 known, sequence = known + 1, 0
             elif sequence < 0:
                 sequence = 0
@@ -227,8 +230,8 @@ def read_affinity(thing: t.Any) -> AffinityRow:
     )
 
 
-def read_handle(thing: t.Any) -> HandleRow:
-    """A stored handle; Damaged when it does not say what it holds."""
+def read_handle(thing: t.Any, texts: t.Dict[str, str]) -> HandleRow:
+    """A stored handle; Damaged when it does not say what it holds. ``texts`` are those of blocks seen so far."""
     spec = _spec(thing)
     name = name_of(thing)
     identity, blocks = spec.get("handleID", name), spec.get("block")
@@ -242,8 +245,9 @@ def read_handle(thing: t.Any) -> HandleRow:
     for text, count in blocks.items():
         if type(count) is not int:
             raise Damaged(f"counts {count!r} addresses in {text}")
-        counts.append((text, count))
-    return HandleRow(name, identity, tuple(counts), spec.get("deleted") in (True, "true"))
+        # Most handles name the same few blocks: one text for each is enough.
+        counts.append((texts.setdefault(text, text), count))
+    return HandleRow(name, name if identity == name else identity, tuple(counts), spec.get("deleted") in (True, "true"))
 
 
 def canonical(text: str) -> str:
@@ -275,7 +279,7 @@ def _owner(spec: t.Mapping[str, t.Any], faults: t.List[Fault]) -> t.Tuple[str, s
     affinity = spec.get("affinity")
     claimed = spec.get("affinityClaimTime")
     if claimed is not None and _moment(claimed) is None:
-        faults.append(Fault(WARNING, "its claim time is no time"))
+        faults.append(Fault(ERROR, "its claim time is no time"))
     if affinity in (None, ""):
         if claimed:
             faults.append(Fault(WARNING, "it has a claim time but no owner"))
@@ -316,12 +320,12 @@ def _sequences(spec: t.Mapping[str, t.Any], faults: t.List[Fault]) -> t.Tuple[in
     if number is None:
         number = 0
     if type(number) is not int or number < 0:
-        faults.append(Fault(WARNING, "its sequence number is no natural number"))
+        faults.append(Fault(ERROR, "its sequence number is no natural number"))
         number = 0
     if numbers is None:
         numbers = {}
     if not isinstance(numbers, dict):
-        faults.append(Fault(WARNING, "its sequence numbers by address are no map"))
+        faults.append(Fault(ERROR, "its sequence numbers by address are no map"))
         numbers = {}
     return number, numbers
 
@@ -357,7 +361,7 @@ def _check_releases(attributes: t.Sequence[t.Any], now: Clock, faults: t.List[Fa
             continue
         moment = _moment(released)
         if moment is None:
-            faults.append(Fault(WARNING, f"the release time of attribute {index} is no time"))
+            faults.append(Fault(ERROR, f"the release time of attribute {index} is no time"))
         elif moment > latest:
             faults.append(Fault(WARNING, f"attribute {index} was released in the future, at {released}", True))
         elif oldest is None or moment < oldest:

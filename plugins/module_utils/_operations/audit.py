@@ -44,6 +44,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit_
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit_records import Records
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit_report import audit_lines
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks import no_cycle_search
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool, require
 
@@ -69,6 +70,24 @@ def audit(
     ]
     if cluster.locked:
         extra.append(_locked())
+    with no_cycle_search():
+        result = _looked_twice(api, records, pools, clock, within, settings)
+    return {
+        **shown(result, extra, checks, severity),
+        "taken": format_time(began),
+        "cluster": cluster.identity,
+        "datastore_locked": cluster.locked,
+    }
+
+
+def _looked_twice(
+    api: KubeApi,
+    records: Records,
+    pools: t.Sequence[Pool],
+    clock: Clock,
+    within: Network | None,
+    settings: t.Any,
+) -> AuditResult:
     collected = Audit(clock.now, within, records.kubernetes)
     for block in records.raw_blocks():
         collected.block(block)
@@ -79,21 +98,15 @@ def audit(
     facts = read_facts(api, pools, _cooldown(settings), clock.now(), machines=VM in collected.kinds)
     first = collected.result(facts)
     doubtful = _rests(first)
-    result = first
-    if doubtful:
-        for kind, put in ((BLOCK, collected.block), (AFFINITY, collected.affinity), (HANDLE, collected.handle)):
-            for name, thing in records.again(kind, doubtful.get(kind, ())):
-                if thing is None:
-                    collected.forget(kind, name)
-                else:
-                    put(thing)
-        result = collected.result(look_again(api, facts, doubtful), first)
-    return {
-        **shown(result, extra, checks, severity),
-        "taken": format_time(began),
-        "cluster": cluster.identity,
-        "datastore_locked": cluster.locked,
-    }
+    if not doubtful:
+        return first
+    for kind, put in ((BLOCK, collected.block), (AFFINITY, collected.affinity), (HANDLE, collected.handle)):
+        for name, thing in records.again(kind, doubtful.get(kind, ())):
+            if thing is None:
+                collected.forget(kind, name)
+            else:
+                put(thing)
+    return collected.result(look_again(api, facts, doubtful), first)
 
 
 def shown(

@@ -233,7 +233,7 @@ INNER = block("10.0.0.0/30", "host:n1", pod_attribute("a"))
         (edit(FOUR, sequenceNumberForAllocation={"7": 1}), {"invalid-block/10.0.0.0/29": "warning"}),
         (edit(FOUR, affinity=""), {"invalid-block/10.0.0.0/29": "warning", f"affinity-owner/{R1}": "error"}),
         (edit(FOUR, affinity="n1"), {"invalid-block/10.0.0.0/29": "error", f"affinity-owner/{R1}": "error"}),
-        (edit(FOUR, affinityClaimTime="soon"), {"invalid-block/10.0.0.0/29": "warning"}),
+        (edit(FOUR, affinityClaimTime="soon"), {"invalid-block/10.0.0.0/29": "error"}),
         (
             lambda w: w.block(FOUR)["attributes"][4].update(releasedAt="2026-08-20T12:05:00Z"),
             {"invalid-block/10.0.0.0/29": "warning"},
