@@ -12,8 +12,12 @@ import typing as t
 from dataclasses import dataclass
 from functools import partial
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import access_to
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import HOST, release_block_affinity
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import Access, access_to
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import (
+    HOST,
+    Affinity,
+    release_block_affinity,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
     RETRIES,
@@ -43,24 +47,18 @@ def release_host_affinities(
     datastore: Datastore, host: str, *, now: Clock, affinity_type: str = HOST, must_be_empty: bool = False
 ) -> AffinityRelease:
     """Take every block from a host, in both families (§13). Addresses stay allocated."""
-    access = access_to(datastore, now)
-    released: t.List[Network] = []
-    kept: t.List[t.Tuple[Network, str]] = []
-    error: t.Optional[IpamError] = None
-    for row in datastore.list_affinities(host=host, affinity_type=affinity_type):
-        cidr = row.value.cidr
-        try:
-            retry_conflicts(
-                partial(release_block_affinity, access, host, affinity_type, cidr, must_be_empty=must_be_empty)
-            )
-        except (ClaimConflict, NotFoundInStore) as gone:
-            kept.append((cidr, gone.message))
-        except IpamError as failure:
-            kept.append((cidr, failure.message))
-            error = failure
-        else:
-            released.append(cidr)
-    return AffinityRelease(tuple(released), tuple(kept), error)
+    rows = [row.value for row in datastore.list_affinities(host=host, affinity_type=affinity_type)]
+    return _release_rows(access_to(datastore, now), rows, must_be_empty=must_be_empty)
+
+
+def remove_host(datastore: Datastore, host: str, *, now: Clock) -> AffinityRelease:
+    """Take every block from a host that is gone, whether in use or not (§13); addresses stay allocated.
+
+    Unlike Calico's call this one also sees rows without labels and those whose type was never written (§2.3):
+    it lists all rows and picks the host's. Rows without a block are kept, see ``leftovers.rows_without_block``.
+    """
+    rows = [row.value for row in datastore.list_affinities() if row.value.host == host and row.value.type == HOST]
+    return _release_rows(access_to(datastore, now), rows, must_be_empty=False)
 
 
 def release_pool_affinities(
@@ -109,3 +107,23 @@ def release_pool_affinities(
         if not again:
             return AffinityRelease(tuple(released), tuple(kept))
     raise UpdateConflict(f"Affinities inside {network} kept changing: gave up after {RETRIES} passes.")
+
+
+def _release_rows(access: Access, rows: t.Iterable[Affinity], *, must_be_empty: bool) -> AffinityRelease:
+    """Release one by one; an error is remembered, the last one wins, and the others go on (§13)."""
+    released: t.List[Network] = []
+    kept: t.List[t.Tuple[Network, str]] = []
+    error: t.Optional[IpamError] = None
+    for row in rows:
+        try:
+            retry_conflicts(
+                partial(release_block_affinity, access, row.host, row.type, row.cidr, must_be_empty=must_be_empty)
+            )
+        except (ClaimConflict, NotFoundInStore) as gone:
+            kept.append((row.cidr, gone.message))
+        except IpamError as failure:
+            kept.append((row.cidr, failure.message))
+            error = failure
+        else:
+            released.append(row.cidr)
+    return AffinityRelease(tuple(released), tuple(kept), error)

@@ -165,18 +165,20 @@ def _next_block(search: Search, min_free: int = 1) -> Stored[Block]:
         stored = _open_own_block(search, row)
         if stored is not None and free_count(stored.value, search.reservations) >= min_free:
             return stored
-    search.check_may_claim()
-    stored = claim_candidate(
-        search.access,
-        search.request.host,
-        search.affinity_type,
-        search.pools,
-        search.reservations,
-        search.reserved,
-        min_free,
-    )
-    search.owned += 1
-    return stored
+    while True:
+        search.check_may_claim()
+        stored = claim_candidate(
+            search.access,
+            search.request.host,
+            search.affinity_type,
+            search.pools,
+            search.reservations,
+            search.reserved,
+        )
+        search.owned += 1
+        # What the host itself reserves may fill a small block: then it counts, and the search goes on.
+        if free_count(stored.value, search.reservations) >= min_free:
+            return stored
 
 
 def _open_own_block(search: Search, row: Stored[Affinity]) -> t.Optional[Stored[Block]]:

@@ -52,20 +52,19 @@ def claim_candidate(
     pools: t.Sequence[Pool],
     reservations: Reservations,
     reserved: t.Optional[HostReserved] = None,
-    min_free: int = 1,
 ) -> Stored[Block]:
     """Claim the next block for a host, looking again whenever a race was lost (§9.3 step 4).
+
+    Whether it has a free address beside what the host reserves is for the caller to see.
 
     NoFreeBlocks when no candidate is left.
     """
     for _attempt in range(RETRIES):
         cidr = find_candidate(access, host, affinity_type, pools, reservations)
         try:
-            stored = resolve_affinity(access, pending_affinity(access, host, affinity_type, cidr), reserved)
+            return resolve_affinity(access, pending_affinity(access, host, affinity_type, cidr), reserved)
         except (UpdateConflict, NotFoundInStore, ClaimConflict):
             continue
-        if free_count(stored.value, reservations) >= min_free:
-            return stored
     raise UpdateConflict(f"Blocks kept being taken while {host} looked for one: gave up after {RETRIES} attempts.")
 
 

@@ -34,6 +34,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
     RETRIES,
     Datastore,
     NotFoundInStore,
+    StoreError,
     UpdateConflict,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
@@ -119,8 +120,8 @@ def ips_by_handle(datastore: Datastore, handle_id: str, *, now: Clock) -> t.List
     for cidr in sorted(datastore.get_handle(handle_id).value.blocks):
         try:
             block = access.load(cidr).value
-        except NotFoundInStore:
-            continue
+        except StoreError:
+            continue  # missing, or not to be understood
         found.extend(cidr.address(ordinal) for ordinal in ordinals_of_handle(block, handle_id))
     return found
 

@@ -13,24 +13,22 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import Affinity
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assign_ip import assign_ip
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import HostReserved, new_block
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import NotFoundInStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
-    AddressTaken,
     AllocationError,
     BlockLimit,
-    ClaimConflict,
     HandleLimit,
     NoConfiguredPools,
     NoQualifiedPool,
     RequestedPool,
+    SelectorError,
     StrictAffinityRequired,
-    UseNotAllowed,
     UseRequired,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle import Handle
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.order import block_order
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import release_by_handle
@@ -69,18 +67,6 @@ def test_writes_of_the_first_automatic_assignment(recording_store: t.Any, now: t
     assert store.writes == [
         "affinity create",
         "affinity update pending",
-        "block create",
-        "affinity update confirmed",
-        "handle create",
-        "block update",
-    ]
-
-
-def test_writes_of_assigning_a_given_address(recording_store: t.Any, now: t.Any) -> None:
-    store = recording_store([POOL], {"a": {}})
-    assign_ip(store, parse_address("10.77.4.9"), "a", now=now, handle_id="h")
-    assert store.writes == [
-        "affinity create",
         "block create",
         "affinity update confirmed",
         "handle create",
@@ -313,35 +299,6 @@ def test_a_maximum_per_handle_returns_what_the_handle_has(now: t.Any) -> None:
     assert again.problem is None
 
 
-def test_a_given_address_ignores_selectors_and_reservations(now: t.Any, check: t.Any) -> None:
-    store = MemoryStore([replace(POOL, node_selector="!all()", assignment_mode="Manual")])
-    store.set_reservations(["10.77.4.9"])
-    given = assign_ip(store, parse_address("10.77.4.9"), "a", now=now, handle_id="h", use="Workload")
-    assert str(given) == "10.77.4.9/32"
-    with pytest.raises(AddressTaken):
-        assign_ip(store, parse_address("10.77.4.9"), "b", now=now, handle_id="other")
-    check(store, now())
-
-
-def test_what_a_given_address_may_not_be(now: t.Any) -> None:
-    store = MemoryStore([POOL], settings=Settings(strict_affinity=True))
-    with pytest.raises(NoQualifiedPool):
-        assign_ip(store, parse_address("10.0.0.1"), "a", now=now)
-    with pytest.raises(UseNotAllowed):
-        assign_ip(store, parse_address("10.77.4.1"), "a", now=now, use="LoadBalancer")
-    assign_ip(store, parse_address("10.77.4.1"), "a", now=now)
-    with pytest.raises(ClaimConflict):
-        assign_ip(store, parse_address("10.77.4.2"), "b", now=now)
-
-
-def test_a_given_address_with_a_maximum_per_handle(now: t.Any) -> None:
-    store = MemoryStore([POOL])
-    for _turn in range(2):  # the same handle may ask again
-        assign_ip(store, parse_address("10.77.4.1"), "a", now=now, handle_id="vm", max_per_handle=1)
-    with pytest.raises(HandleLimit):
-        assign_ip(store, parse_address("10.77.4.2"), "a", now=now, handle_id="vm", max_per_handle=1)
-
-
 @pytest.mark.parametrize("writes", range(1, 7))
 def test_a_crash_after_any_write_is_healed_by_the_next_assignment(
     recording_store: t.Any, crash: type[BaseException], now: t.Any, check: t.Any, writes: int
@@ -355,3 +312,175 @@ def test_a_crash_after_any_write_is_healed_by_the_next_assignment(
     assert auto_assign(store, request(handle="second"), now=now).problem is None
     assert auto_assign(store, request("b", handle="third"), now=now).problem is None
     check(store, now())
+
+
+@pytest.mark.parametrize("field", ["node_selector", "namespace_selector"])
+@pytest.mark.parametrize("mode", ["Automatic", "Manual"])
+def test_a_selector_that_does_not_parse_fails_what_asks_for_no_pool(now: t.Any, field: str, mode: str) -> None:
+    """§8.2; a pool that is not Automatic is left out before its selectors are read, a disabled one anyway."""
+    broken = Pool("broken", parse_network("10.9.0.0/28"), 30, assignment_mode=mode, **{field: "zone =="})
+    store = MemoryStore([POOL, broken], {"a": {}})
+    unrequested = auto_assign(store, request(), now=now)
+    assert isinstance(unrequested.error, SelectorError) is (mode == "Automatic")
+    requested = auto_assign(store, request(handle="i", requested_v4=[POOL.cidr]), now=now)
+    assert len(requested.addresses) == 1
+    store.put_pool(replace(broken, disabled=True))
+    assert auto_assign(store, request(handle="j"), now=now).problem is None
+
+
+def test_an_own_block_in_a_pool_with_a_broken_selector_does_not_fail_a_request(now: t.Any) -> None:
+    """§8.2 and §9.1 step 7: whether the block should be given back cannot be told, so it stays."""
+    other = Pool("other", parse_network("10.9.0.0/28"), 30)
+    store = MemoryStore([POOL, other], {"a": {}})
+    auto_assign(store, request(requested_v4=[other.cidr]), now=now)
+    release_by_handle(store, "h", now=now)
+    store.put_pool(replace(other, node_selector="zone =="))
+    result = auto_assign(store, request(handle="i", requested_v4=[POOL.cidr]), now=now)
+    assert result.problem is None
+    assert len(store.list_blocks()) == 2
+
+
+def test_a_requested_pool_of_the_other_family_is_an_error(now: t.Any) -> None:
+    """§9.1 step 1."""
+    store = MemoryStore([POOL, V6_POOL], {"a": {}})
+    result = auto_assign(store, request(requested_v4=[V6_POOL.cidr]), now=now)
+    assert isinstance(result.error, RequestedPool)
+    assert result.v4 is not None and result.v6 is None
+
+
+def test_requested_pools_are_used_in_the_order_asked_for(now: t.Any) -> None:
+    """§9.2 step 2."""
+    other = Pool("aaa", parse_network("10.9.0.0/30"), 30)
+    store = MemoryStore([POOL, other], {"a": {}})
+    for asked in ([POOL.cidr, other.cidr], [other.cidr, POOL.cidr]):
+        # Own blocks come first whatever was asked for, so each order has a host of its own.
+        host = f"host-{asked[0].value}"
+        store.put_node(host)
+        result = auto_assign(store, request(host, handle=host, requested_v4=asked), now=now)
+        assert asked[0].contains(result.addresses[0].address)
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored", "limit"), [(0, 0, 20), (3, 0, 3), (0, 2, 2), (3, 2, 2), (2, 3, 2), (30, 0, 30)]
+)
+def test_the_smaller_limit_counts_and_zeros_do_not(now: t.Any, asked: int, stored: int, limit: int) -> None:
+    """§9.1 step 8."""
+    wide = Pool("wide", parse_network("10.0.0.0/24"), 30)
+    store = MemoryStore([wide], {"a": {}}, Settings(strict_affinity=True, max_blocks_per_host=stored))
+    result = auto_assign(store, request(count=200, max_blocks=asked), now=now)
+    assert isinstance(result.error, BlockLimit)
+    assert len(result.addresses) == 4 * limit
+
+
+def test_blocks_in_pools_a_request_may_not_use_do_not_count(now: t.Any) -> None:
+    """§9.1 step 8: the limit is one for the pools at hand."""
+    other = Pool("other", parse_network("10.9.0.0/28"), 30)
+    store = MemoryStore([POOL, other], {"a": {}})
+    for number, pool in enumerate((POOL, other)):
+        asked = request(handle=f"h{number}", requested_v4=[pool.cidr], max_blocks=1)
+        assert auto_assign(store, asked, now=now).problem is None
+
+
+def test_a_wholly_reserved_own_block_is_passed_over(now: t.Any) -> None:
+    """§9.3 step 1."""
+    store = MemoryStore([TINY], {"a": {}})
+    first, second = order("a", TINY)
+    auto_assign(store, request(), now=now)
+    store.set_reservations([str(first)])
+    result = auto_assign(store, request(handle="i"), now=now)
+    assert second.contains(result.addresses[0].address)
+
+
+def test_no_candidate_is_taken_that_is_wholly_reserved_in_parts(now: t.Any) -> None:
+    """§8.3: the entries inside a block add up to its size."""
+    store = MemoryStore([TINY], {"a": {}})
+    first, second = order("a", TINY)
+    store.set_reservations([f"{first.address(0)}/31", str(first.address(2)), str(first.address(3))])
+    result = auto_assign(store, request(count=4), now=now)
+    assert {second.contains(assigned.address) for assigned in result.addresses} == {True}
+    assert len(result.addresses) == 4
+
+
+def test_another_process_of_the_host_made_a_block_without_a_row_yet(now: t.Any) -> None:
+    """§9.4: an own block with room is a candidate; claiming it makes its row (§7.3)."""
+    store = MemoryStore([TINY], {"a": {}})
+    first = order("a", TINY)[0]
+    store.create_block(new_block(first, 1, "host:a", None))
+    result = auto_assign(store, request(), now=now)
+    assert first.contains(result.addresses[0].address)
+    assert [stored.value.state for stored in store.list_affinities("a")] == ["confirmed"]
+
+
+def test_borrowing_names_every_pool_it_walked_to_its_end(now: t.Any) -> None:
+    """§9.5."""
+    twin = Pool("twin", parse_network("10.0.1.0/29"), 30)
+    store = MemoryStore([TINY, twin], {"a": {}, "b": {}})
+    assert auto_assign(store, request("b", count=15, handle="b"), now=now).problem is None
+    result = auto_assign(store, request(count=3), now=now)
+    assert len(result.addresses) == 1
+    assert result.v4 is not None
+    assert [("tiny" in note, "twin" in note) for note in result.v4.notes] == [(True, False), (False, True)]
+    assert {stored.value.affinity for stored in store.list_blocks()} == {"host:b"}
+
+
+@pytest.mark.parametrize(("age", "taken"), [(59, False), (60, True)])
+def test_the_age_of_a_block_that_may_be_reclaimed(now: t.Any, age: int, taken: bool) -> None:
+    """§9.6; with strict affinity, so that nothing is borrowed instead."""
+    one = Pool("one", parse_network("10.0.0.0/30"), 30)
+    store = MemoryStore([one], {"a": {}, "b": {}}, Settings(strict_affinity=True))
+    auto_assign(store, request("b"), now=now)
+    release_by_handle(store, "h", now=now)
+    now.pass_seconds(age)
+    assert len(auto_assign(store, request(handle="i"), now=now).addresses) == taken
+
+
+def test_a_block_without_a_claim_time_counts_as_old_and_a_cooling_one_as_in_use(now: t.Any) -> None:
+    """§9.6 and §5.8."""
+    one = Pool("one", parse_network("10.0.0.0/30"), 30)
+    store = MemoryStore([one], {"a": {}, "b": {}}, Settings(strict_affinity=True, cooldown_seconds=300))
+    auto_assign(store, request("b"), now=now)
+    stored = store.list_blocks()[0]
+    store.update_block(stored, replace(stored.value, claim_time=None))
+    release_by_handle(store, "h", now=now)
+    assert auto_assign(store, request(handle="i"), now=now).addresses == ()
+    now.pass_seconds(301)
+    assert len(auto_assign(store, request(handle="i"), now=now).addresses) == 1
+    assert store.list_blocks()[0].value.affinity == "host:a"
+
+
+def test_a_handle_with_a_count_but_no_address_fails_without_taking_blocks(now: t.Any) -> None:
+    """§11: what a crash between handle and block leaves looks like another process half-way."""
+    store = MemoryStore([POOL], {"a": {}})
+    store.create_handle(Handle("h", {order("a", POOL)[5]: 1}))
+    result = auto_assign(store, request(max_per_handle=1), now=now)
+    assert isinstance(result.error, HandleLimit)
+    assert result.addresses == ()
+    assert len(store.list_blocks()) == 1
+
+
+def test_a_maximum_never_names_an_address_twice(now: t.Any) -> None:
+    """§11, over the edge of a block: the first one's count leaves no room for the second."""
+    store = MemoryStore([POOL], {"a": {}})
+    auto_assign(store, request(count=3, handle="before"), now=now)
+    result = auto_assign(store, request(count=2, max_per_handle=2), now=now)
+    assert isinstance(result.error, HandleLimit)
+    assert len(result.addresses) == 1
+
+
+def test_a_maximum_counts_each_family_by_itself(now: t.Any) -> None:
+    """§11: a VM of both families has one address of each."""
+    store = MemoryStore([POOL, V6_POOL], {"a": {}, "b": {}})
+    for host in ("a", "b"):
+        result = auto_assign(store, AssignRequest(host, 1, 1, handle_id="vm", max_per_handle=1), now=now)
+        assert result.problem is None
+        assert [assigned.address.version for assigned in result.addresses] == [4, 6]
+    assert sum(stored.value.in_use for stored in store.list_blocks()) == 2
+
+
+def test_an_error_of_the_first_family_ends_the_call(now: t.Any) -> None:
+    """§9: IPv4 first and completely."""
+    store = MemoryStore([V6_POOL], {"a": {}})
+    result = auto_assign(store, AssignRequest("a", num_v4=1, num_v6=1, handle_id="h"), now=now)
+    assert isinstance(result.error, NoQualifiedPool)
+    assert result.v6 is None
+    assert store.list_blocks() == []

@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import (
     Attribute,
@@ -17,11 +20,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block impo
     HostReserved,
     clean_up,
     free_count,
+    handle_hash,
     is_empty,
     longest_prefix,
     new_block,
     next_revision,
     ordinals_of_handle,
+    without_owner,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_assign import assign, assign_address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_release import (
@@ -244,3 +249,60 @@ def test_release_and_assign_again_moves_the_number_by_two() -> None:
     released = next_revision(release_handle(stored, "h", NOW, 0).block)
     again, _ordinals = assign(released, 1, "h", {})
     assert again.sequences[0] == taken.sequences[0] + 2
+
+
+class Step(t.NamedTuple):
+    """What happens to a block next: ``kind`` of change, which ``number`` of handle or address, at what ``second``."""
+
+    kind: str
+    number: int
+    second: int
+
+
+@given(
+    st.lists(
+        st.builds(
+            Step,
+            st.sampled_from(["assign", "nameless", "one", "by handle", "by address", "clean", "write", "disown"]),
+            st.integers(0, 5),
+            st.integers(0, 40),
+        ),
+        max_size=25,
+    ),
+    st.sampled_from([0, 10]),
+    st.booleans(),
+)
+def test_what_a_block_remembers_is_true(steps: list[Step], cooldown: int, windows: bool) -> None:
+    """``settled`` and ``handle_hashes`` are worth nothing if they ever differ from what a fresh look finds (§5.5)."""
+    cidr = parse_network("10.0.0.0/28")
+    known = new_block(cidr, 7, "host:a", reserved=HostReserved(3, 1) if windows else None)
+    for step in steps:
+        now = NOW + timedelta(seconds=step.second)
+        handle = f"h{step.number}"
+        if step.kind == "assign":
+            known, _taken = assign(known, 2, handle, {"node": "a"})
+        elif step.kind == "nameless":
+            known, _taken = assign(known, 1, None, None)
+        elif step.kind == "one":
+            address = cidr.address(step.number + 4)
+            if known.allocations[step.number + 4] is None:
+                known = assign_address(known, address, handle, None)
+        elif step.kind == "by handle":
+            known = release_handle(known, handle, now, cooldown).block
+        elif step.kind == "by address":
+            known = release_addresses(known, [ReleaseRequest(cidr.address(step.number + 4))], now, cooldown).block
+        elif step.kind == "clean":
+            known = clean_up(known, now, cooldown)
+        elif step.kind == "disown":
+            known = without_owner(known)
+        else:
+            known = next_revision(known)
+        fresh = replace(known)
+        assert (fresh.settled, fresh.handle_hashes) == (False, None)
+        assert fresh == known
+        if known.settled:
+            assert clean_up(fresh, NOW + timedelta(days=1), -1) is fresh
+        if known.handle_hashes is not None:
+            assert known.handle_hashes == b"".join(handle_hash(a.handle_id) for a in known.attributes)
+        # The next assignment is the same whether or not anything is remembered.
+        assert assign(known, 1, handle, {"node": "a"}) == assign(fresh, 1, handle, {"node": "a"})
