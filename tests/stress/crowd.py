@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import typing as t
+from datetime import datetime
 from pathlib import Path
 
 from backends import NODES, POOLS, Backend
@@ -142,18 +143,36 @@ def _ended(process: int) -> None:
 
 
 def administrate(backend: Backend, chooser: random.Random, until: float) -> None:
-    """Take a pool out of service now and then, perhaps its blocks from their hosts, and clean what can be cleaned."""
+    """Take a pool out of service now and then."""
     while time.monotonic() < until - 1:
         time.sleep(chooser.uniform(0.05, 0.3))
         name, cidr, _size = chooser.choice(POOLS[1:])
-        network = parse_network(cidr)
-        backend.disable(name, True)
-        if chooser.random() < 0.5:
-            with contextlib.suppress(UpdateConflict):
-                release_pool_affinities(backend.store, network, now=clock, must_be_empty=chooser.random() < 0.5)
-        rows = rows_without_block(backend.store, network)
-        time.sleep(0.4)  # whoever began before is done now, or has changed its row
-        delete_rows_without_block(backend.store, rows)
-        delete_empty_blocks(backend.store, network, now=clock)
-        forget_stale_counts(backend.store, network)
-        backend.disable(name, False)
+        service(backend.store, backend.disable, name, cidr, chooser, clock, wait=0.4)
+
+
+def service(
+    store: t.Any,
+    disable: t.Callable[[str, bool], None],
+    name: str,
+    cidr: str,
+    chooser: random.Random,
+    now: t.Callable[[], datetime],
+    *,
+    wait: float | None,
+) -> None:
+    """Disable a pool, perhaps take its blocks from their hosts, clean what can be cleaned, enable it again.
+
+    ``wait``: real seconds after which whoever began before is done or has changed its row; None: no row is deleted.
+    """
+    network = parse_network(cidr)
+    disable(name, True)
+    if chooser.random() < 0.5:
+        with contextlib.suppress(UpdateConflict):
+            release_pool_affinities(store, network, now=now, must_be_empty=chooser.random() < 0.5)
+    if wait is not None:
+        rows = rows_without_block(store, network)
+        time.sleep(wait)
+        delete_rows_without_block(store, rows)
+    delete_empty_blocks(store, network, now=now)
+    forget_stale_counts(store, network)
+    disable(name, False)

@@ -42,11 +42,17 @@ class Evidence:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def hear(journals: t.Iterable[Path]) -> Evidence:
+def read(journals: t.Iterable[Path]) -> dict[str, list[Line]]:
+    """The lines of the journals by their names."""
+    return {
+        path.stem: [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] for path in journals
+    }
+
+
+def hear(journals: t.Mapping[str, t.Sequence[Line]]) -> Evidence:
     evidence = Evidence()
-    for path in journals:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        _hear(evidence, path.stem, lines)
+    for slot, lines in journals.items():
+        _hear(evidence, slot, lines)
     return evidence
 
 

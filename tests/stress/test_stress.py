@@ -10,7 +10,6 @@ In the end the journals and the records agree, and after healing every invariant
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import sys
@@ -18,25 +17,13 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from backends import NODES, POOLS, Backend
+from backends import Backend
 from crowd import journals, processes, threads
+from healing import clean, heal
 from invariants import check
-from judgement import Evidence, hear, judge
+from judgement import Evidence, hear, judge, read
 from writer import clock
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_pool_affinities
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import NotFoundInStore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.leftovers import (
-    delete_empty_blocks,
-    delete_rows_without_block,
-    forget_stale_counts,
-    prove_clean,
-    rows_without_block,
-)
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import release_by_handle
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 
 SCALE = 10.0 if os.environ.get("CALICO_OPS_NIGHTLY") else 1.0
@@ -53,47 +40,18 @@ def seed() -> int:
 
 def settle_accounts(backend: Backend, directory: Path, *, killed: bool = False) -> Evidence:
     """Judge, heal, judge again, and leave nothing behind. Only a death may break what holds at rest."""
-    evidence = hear(journals(directory))
+    evidence = hear(read(journals(directory)))
     state = backend.state(clock())
     assert judge(evidence, state) == []
     assert check(state, at_rest=not killed, empty_ownerless=True) == []
-    heal(backend)
+    heal(backend.store, clock)
     state = backend.state(clock())
     assert judge(evidence, state) == []
     assert check(state) == []
-    clean(backend)
+    clean(backend, clock)
     counts = evidence.counts
     print(f"{counts['operations']} operations, {counts['writes']} writes, {counts['lost']} races lost")
     return evidence
-
-
-def heal(backend: Backend) -> None:
-    """Each host asks for everything once, so that it looks at every row of its own; then the range is swept."""
-    networks = [parse_network(cidr) for _name, cidr, _size in POOLS]
-    for network in networks:
-        backend.store.finish_deletes(network)
-    for host in NODES:
-        result = auto_assign(backend.store, AssignRequest(host, 64, 64, f"heal-{host}"), now=clock)
-        assert result.error is None
-        with contextlib.suppress(NotFoundInStore):
-            release_by_handle(backend.store, f"heal-{host}", now=clock)
-    for network in networks:
-        delete_empty_blocks(backend.store, network, now=clock)
-
-
-def clean(backend: Backend) -> None:
-    """Nothing the writers left can keep a range from being cleaned."""
-    for stored in backend.store.list_handles():
-        with contextlib.suppress(NotFoundInStore):
-            release_by_handle(backend.store, stored.value.id, now=clock)
-    for name, cidr, _size in POOLS:
-        network = parse_network(cidr)
-        backend.disable(name, True)
-        release_pool_affinities(backend.store, network, now=clock)
-        delete_rows_without_block(backend.store, rows_without_block(backend.store, network))
-        delete_empty_blocks(backend.store, network, now=clock)
-        forget_stale_counts(backend.store, network)
-        assert prove_clean(backend.store, network).clean
 
 
 @pytest.fixture

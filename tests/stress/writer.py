@@ -55,6 +55,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release im
 CLOCK_FACTOR = 120.0
 EPOCH = datetime(2026, 8, 20, 9, tzinfo=timezone.utc)
 ENOUGH = 6
+Line = t.Dict[str, t.Any]
 SIZES = {parse_network(cidr): size for _name, cidr, size in POOLS}
 
 
@@ -64,7 +65,7 @@ def clock() -> datetime:
 
 
 class Journal:
-    """Appends lines; each is one write of the system, so that a kill cannot tear it."""
+    """Appends lines to a file; each is one write of the system, so that a kill cannot tear it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -72,7 +73,7 @@ class Journal:
         self._number = 0
         self._incarnation = f"{os.getpid()}.{time.monotonic_ns()}"
 
-    def lines(self) -> list[dict[str, t.Any]]:
+    def lines(self) -> list[Line]:
         """Everything in it, also what others wrote."""
         return [json.loads(text) for text in Path(self._path).read_text(encoding="utf-8").splitlines()]
 
@@ -85,8 +86,20 @@ class Journal:
     def answer(self, number: str, **more: t.Any) -> None:
         self.write({"n": number, "t": time.monotonic(), **more})
 
-    def write(self, line: t.Mapping[str, t.Any]) -> None:
+    def write(self, line: Line) -> None:
         os.write(self._file, json.dumps(line).encode() + b"\n")
+
+
+class Journaling(t.Protocol):
+    """What a writer needs of a journal."""
+
+    def lines(self) -> list[Line]: ...
+
+    def intend(self, do: str, **more: t.Any) -> str: ...
+
+    def answer(self, number: str, **more: t.Any) -> None: ...
+
+    def write(self, line: Line) -> None: ...
 
 
 class Counting:
@@ -123,8 +136,9 @@ class Writer:
     slot: int
     host: str
     random: random.Random
-    journal: Journal
+    journal: Journaling
     prefix: str
+    now: t.Callable[[], datetime] = clock
     held: dict[str, set[str]] = field(default_factory=dict)
     operations: int = 0
 
@@ -187,7 +201,7 @@ class Writer:
             v4, v6 = 1, 0  # a count that is too high would hide that one was lost
         number = self.journal.intend("assign", handle=handle, v4=v4, v6=v6)
         request = AssignRequest(self.host, v4, v6, handle, {"node": self.host, "test": self.prefix})
-        result = auto_assign(self.store, request, now=clock)
+        result = auto_assign(self.store, request, now=self.now)
         got = [str(assigned.address) for assigned in result.addresses]
         self.journal.answer(number, got=got, error=result.error and str(result.error))
         if got:
@@ -201,7 +215,7 @@ class Writer:
         handle = f"{self.prefix}.Pod-{self.operations}"
         number = self.journal.intend("pick", handle=handle, address=str(address))
         try:
-            assign_ip(self.store, address, self.host, now=clock, handle_id=handle, attributes={"node": self.host})
+            assign_ip(self.store, address, self.host, now=self.now, handle_id=handle, attributes={"node": self.host})
         except (AddressTaken, NoQualifiedPool, ClaimConflict, NotFoundInStore) as refused:
             self.journal.answer(number, got=[], error=type(refused).__name__)
         else:
@@ -213,7 +227,7 @@ class Writer:
         known = self.held.pop(handle, set())
         number = self.journal.intend("release", handle=handle, gone=sorted(known), all=True)
         try:
-            count = release_by_handle(self.store, handle, now=clock)
+            count = release_by_handle(self.store, handle, now=self.now)
         except NotFoundInStore:
             count = 0
         self.journal.answer(number, count=count)
@@ -229,7 +243,7 @@ class Writer:
         if not known:
             del self.held[handle]
         number = self.journal.intend("release", handle=handle, gone=chosen)
-        outcome = release_ips(self.store, requests, now=clock)
+        outcome = release_ips(self.store, requests, now=self.now)
         self.journal.answer(number, count=len(outcome.released))
         if outcome.error or outcome.not_allocated or len(outcome.released) != len(chosen):
             self.wrong(f"releasing {chosen} of {handle}: {outcome}")
@@ -239,7 +253,7 @@ class Writer:
         handle = self.random.choice(sorted(self.held))
         text = self.random.choice(sorted(self.held[handle]))
         stale = ReleaseRequest(parse_address(text), handle, self.sequence(text) - 1)
-        outcome = release_ips(self.store, [stale], now=clock)
+        outcome = release_ips(self.store, [stale], now=self.now)
         if not isinstance(outcome.error, BadSequenceNumber):
             self.wrong(f"a stale release of {text} came to {outcome}")
 
@@ -257,14 +271,14 @@ class Writer:
         text = self.random.choice(sorted(self.held[handle]))
         change = OwnerChange({"node": self.host, "test": f"{self.prefix}-{self.operations}"})
         with contextlib.suppress(NotFoundInStore):  # its pool is disabled
-            set_owner_attributes(self.store, parse_address(text), handle, now=clock, active=change)
+            set_owner_attributes(self.store, parse_address(text), handle, now=self.now, active=change)
 
     def give_back(self, host: str) -> None:
-        release_host_affinities(self.store, host, now=clock, must_be_empty=True)
+        release_host_affinities(self.store, host, now=self.now, must_be_empty=True)
 
     def sweep(self) -> None:
         network = self.random.choice(sorted(SIZES))
-        delete_empty_blocks(self.store, network, now=clock)
+        delete_empty_blocks(self.store, network, now=self.now)
 
     def sequence(self, text: str) -> int:
         """The number under which our address is recorded; that it is recorded is part of the test."""
@@ -303,7 +317,7 @@ def pauses(seed: int, chance: float) -> t.Callable[[], None]:
 class Rival:
     """A writer of another make: the second allocator, on the objects of the API themselves."""
 
-    def __init__(self, allocator: SecondAllocator, slot: int, chooser: random.Random, journal: Journal) -> None:
+    def __init__(self, allocator: SecondAllocator, slot: int, chooser: random.Random, journal: Journaling) -> None:
         self.allocator = allocator
         self.slot = slot
         self.random = chooser
