@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cluster_state import CALICO, nobody_noticed, objects
+from etcd_fixture import start_etcd
 from playbook import BIN, environment, run_and_kill
 from twin_fixture import TwinHandle, local_twin, start_twin
 
@@ -116,6 +117,7 @@ def test_every_guide_is_followed() -> None:
         "audit",
         "change_block_size",
         "declare_pools",
+        "etcd",
         "migrate_pool",
         "settings_and_reservations",
         "twin",
@@ -196,6 +198,30 @@ def test_audit(twin: TwinHandle, reader: Reader) -> None:
     assert "calicoctl ipam check would count 0 problems" in output
     reader.follow(files)
     assert "failed=0" in reader.follow(run)
+
+
+def test_etcd(twin: TwinHandle, reader: Reader, tmp_path: Path) -> None:
+    """With an etcd of the test's own in the place of the guide's."""
+    install, play, run, by_environment = blocks("docs/guides/etcd.md")
+    reader.follow(install)
+    directory = tmp_path / "etcd"
+    directory.mkdir()
+    with start_etcd(directory, tls=True) as server:
+        server.put_resource("clusterinformations", "ClusterInformation", "default", {"datastoreReady": True})
+
+        def here(block: Block) -> Block:
+            text = re.sub(r"https://10.0.0.1:2379,( ?)https://10.0.0.2:2379", server.url, block.text)
+            files = (("ca", "ca.pem"), ("cert", "client.pem"), ("key", "client.key"))
+            for name, file in files:
+                text = text.replace(f"/etc/calico/{name}.pem", str(directory / file))
+            return Block(block.language, text)
+
+        reader.follow(here(play))
+        assert "failed=0" in reader.follow(run)
+        output = reader.follow(here(by_environment))
+        assert "rack-gateways" in output
+        assert "198.51.100.0/31" in output
+    assert objects(twin, "ipreservations", CALICO) == {}
 
 
 def test_twin(tmp_path: Path) -> None:
