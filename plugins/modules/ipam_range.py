@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 attributes:
   check_mode:
     support: full
@@ -309,48 +310,45 @@ details:
 """
 
 import typing as t
+from contextlib import closing
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_supported
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IPAM_BLOCKS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.range_cleaning import make_clean
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_store
 
 
 def operate(context: Context) -> dict[str, t.Any]:
     params = context.params
     network = parse_network(params["cidr"])
-    require_supported(context.api)
-    cleaned = make_clean(
-        context.api,
-        open_store(context.api),
-        network,
-        watched=IPAM_BLOCKS,
-        timeout=params["timeout"],
-        settle=params["settle"],
-        clock=SystemClock(),
-        report=context.report,
-        check_mode=context.check_mode,
-    )
+    with closing(context.stores()) as stores:
+        stores.require_writable()
+        cleaned = make_clean(
+            context.api,
+            stores.records,
+            network,
+            watched=stores.watched,
+            timeout=params["timeout"],
+            settle=params["settle"],
+            clock=SystemClock(),
+            report=context.report,
+            check_mode=context.check_mode,
+        )
     return cleaned.as_result()
 
 
 def main() -> None:
-    run(
-        ArgumentSpec(
-            options={
-                "cidr": {"type": "str", "required": True},
-                "state": {"type": "str", "choices": ["clean"], "default": "clean"},
-                "timeout": {"type": "int", "default": 120},
-                "settle": {"type": "int", "default": 5},
-                "progress_file": {"type": "path"},
-            }
-        ),
-        operate,
+    own = ArgumentSpec(
+        options={
+            "cidr": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["clean"], "default": "clean"},
+            "timeout": {"type": "int", "default": 120},
+            "settle": {"type": "int", "default": 5},
+            "progress_file": {"type": "path"},
+        }
     )
+    run(own.merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

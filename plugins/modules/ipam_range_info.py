@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._attributes.info_module
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 options:
   cidr:
     description: The range, for example that of a pool that was deleted.
@@ -243,23 +244,25 @@ details:
 """
 
 import typing as t
+from contextlib import closing
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.range_state import read_range
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_store
 
 
 def operate(context: Context) -> dict[str, t.Any]:
     network = parse_network(context.params["cidr"])
-    state = read_range(context.api, open_store(context.api), network, SystemClock().now)
+    with closing(context.stores()) as stores:
+        stores.require_readable()
+        state = read_range(context.api, stores.records, network, SystemClock().now)
     return {"changed": False, **state.as_result()}
 
 
 def main() -> None:
-    run(ArgumentSpec(options={"cidr": {"type": "str", "required": True}}), operate)
+    run(ArgumentSpec(options={"cidr": {"type": "str", "required": True}}).merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":
