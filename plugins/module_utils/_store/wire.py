@@ -209,7 +209,7 @@ def encode_affinity(affinity: Affinity, resource: Resource, origin: t.Optional[O
     if affinity.deleted != before.deleted:
         spec["deleted"] = deleted
     _complete(spec, {"state": affinity.state, "deleted": deleted})
-    return {**origin, "metadata": _labelled(origin["metadata"], labels), "spec": spec}
+    return {**origin, "metadata": labelled(origin["metadata"], labels), "spec": spec}
 
 
 # Handles
@@ -367,7 +367,7 @@ def _new(resource: Resource, name: str, spec: Spec, labels: t.Optional[t.Mapping
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": spec}
 
 
-def _labelled(metadata: t.Mapping[str, t.Any], labels: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
+def labelled(metadata: t.Mapping[str, t.Any], labels: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
     """Metadata with these labels, also inside an existing metadata annotation; on read they win over the real ones."""
     known = metadata.get("labels")
     changed = {**metadata, "labels": {**(known if isinstance(known, dict) else {}), **labels}}
