@@ -21,7 +21,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_find
     Finding,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_record import BlockRow
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.timestamps import parse_time
+
+T = t.TypeVar("T")
 
 # The collector looks every few minutes (§18); this is on top of the cooldown.
 _OVERDUE = timedelta(minutes=20)
@@ -113,25 +116,29 @@ def _one(row: BlockRow, facts: ClusterFacts) -> t.Iterator[Finding]:
         )
 
 
+def overlapping(ordered: t.Iterable[T], cidr_of: t.Callable[[T], Network]) -> t.Iterator[t.Tuple[T, T]]:
+    """Pairs of which the first covers the second; ``ordered`` by address, larger ones first."""
+    outer: t.Optional[T] = None
+    for each in ordered:
+        if outer is not None and cidr_of(outer).overlaps(cidr_of(each)):
+            yield outer, each
+        else:
+            outer = each
+
+
 def _together(ordered: t.Sequence[BlockRow]) -> t.Iterator[Finding]:
     """Blocks that cover each other; ``ordered`` by address, larger ones first."""
-    around: t.List[BlockRow] = []
-    for row in ordered:
-        while around and not around[-1].cidr.overlaps(row.cidr):
-            around.pop()
-        if around:
-            outer = around[-1]
-            same = outer.cidr == row.cidr
-            yield Finding(
-                "duplicate-block" if same else "overlapping-blocks",
-                row.text if same else f"{row.text}-in-{outer.text}",
-                ERROR,
-                f"{BLOCK} {outer.name} and {row.name} have the same CIDR {row.text}."
-                if same
-                else f"Block {row.text} lies inside block {outer.text}: an address may be given to two pods.",
-                (f"{BLOCK} {outer.name}", f"{BLOCK} {row.name}"),
-                _REPAIR,
-                {"blocks": [outer.text, row.text]},
-                ((BLOCK, outer.name), (BLOCK, row.name)),
-            )
-        around.append(row)
+    for outer, row in overlapping(ordered, lambda block: block.cidr):
+        same = outer.cidr == row.cidr
+        yield Finding(
+            "duplicate-block" if same else "overlapping-blocks",
+            row.name if same else f"{row.text}-in-{outer.text}",
+            ERROR,
+            f"{BLOCK} {outer.name} and {row.name} have the same CIDR {row.text}."
+            if same
+            else f"Block {row.text} lies inside block {outer.text}: an address may be given to two pods.",
+            (f"{BLOCK} {outer.name}", f"{BLOCK} {row.name}"),
+            _REPAIR,
+            {"blocks": [outer.text, row.text]},
+            ((BLOCK, outer.name), (BLOCK, row.name)),
+        )

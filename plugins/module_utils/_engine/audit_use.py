@@ -17,6 +17,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_find
     NODE,
     NOTE,
     POD,
+    SERVICE,
     WARNING,
     Finding,
 )
@@ -35,13 +36,14 @@ Held = t.Mapping[int, t.Mapping[int, Allocation]]
 
 
 class User(t.NamedTuple):
-    """Something that has an address: a pod (namespace/name) or a node with its tunnel device."""
+    """Something that has an address: a pod or Service (namespace/name), or a node with its tunnel device."""
 
     kind: str
     name: str
     node: str
     device: str = ""
     without_ipam: bool = False
+    handle: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}" + (f" ({self.device})" if self.device else "")
@@ -57,6 +59,13 @@ def users(facts: ClusterFacts) -> t.Iterator[t.Tuple[Key, User]]:
             user = User(POD, f"{namespace}/{name}", pod.node, "", pod.without_ipam)
             for key in pod.addresses:
                 yield key, user
+    for (namespace, name), service in (facts.services or {}).items() if facts.load_balancers else ():
+        user = User(SERVICE, f"{namespace}/{name}", "", handle=service.handle)
+        for key in service.addresses:
+            pool = facts.pool_of(key)
+            # Other load balancers may have given it; those in Calico's own pools are Calico's.
+            if pool is not None and "LoadBalancer" in pool.allowed_uses:
+                yield key, user
 
 
 def use_findings(
@@ -67,7 +76,8 @@ def use_findings(
     for key, user in users(facts):
         if within is not None and not within.contains(Address(*key)):
             continue
-        other = seen.setdefault(key, user)
+        # Services may share an address.
+        other = user if user.kind == SERVICE else seen.setdefault(key, user)
         if other is not user and (other.kind, other.name) != (user.kind, user.name):
             yield _twice(key, other, user, facts)
         allocation = held[key[0]].get(key[1])
@@ -86,7 +96,10 @@ def _is_for(user: User, allocation: Allocation) -> bool:
         return user.kind == POD and user.name == f"{holder.namespace}/{holder.pod}"
     if holder.kind == TUNNEL:
         return user.kind == NODE and holder.node in ("", user.node)
-    return holder.kind not in (LOAD_BALANCER, WINDOWS)
+    if holder.kind == LOAD_BALANCER:
+        # A Service that shares the address of another one is none of Calico's, nor wrong.
+        return user.kind == SERVICE
+    return holder.kind != WINDOWS
 
 
 def _missing(key: Key, user: User, allocation: t.Optional[Allocation], facts: ClusterFacts) -> Finding:
@@ -103,21 +116,33 @@ def _missing(key: Key, user: User, allocation: t.Optional[Allocation], facts: Cl
             data,
             _rests(key, user, facts),
         )
-    node = facts.nodes.get(user.node)
     why = "still cooling" if allocation is not None else "not allocated"
+    risk = ": it may be given to another pod" if pool.enabled else ""
     return Finding(
         "in-use-not-allocated",
         str(address),
-        # A node that is not ready reports what its pods had, not what they have.
-        WARNING if node is None or not node.ready else NOTE if user.without_ipam else ERROR,
-        f"{user} has address {address} of pool {pool.name}, which is {why}: it may be given to another pod.",
+        _severity(user, facts, pool.enabled),
+        f"{user} has address {address} of pool {pool.name}, which is {why}{risk}.",
         (str(user),),
-        f"Restart it: kubectl delete pod -n {user.name.replace('/', ' ')}"
-        if user.kind == POD
-        else f"Restart calico-node on {user.node}.",
+        _restart(user),
         data,
         _rests(key, user, facts),
     )
+
+
+def _severity(user: User, facts: ClusterFacts, enabled: bool) -> str:
+    if user.without_ipam:
+        return NOTE
+    node = facts.nodes.get(user.node)
+    # A node that is not ready reports what its pods had, not what they have; nobody is given a disabled pool's address.
+    sure = enabled and (user.kind == SERVICE or (node is not None and node.ready))
+    return ERROR if sure else WARNING
+
+
+def _restart(user: User) -> str:
+    if user.kind == POD:
+        return f"Restart it: kubectl delete pod -n {user.name.replace('/', ' ')}"
+    return f"Restart calico-node on {user.node}." if user.kind == NODE else "Restart calico-kube-controllers."
 
 
 def _another(key: Key, user: User, allocation: Allocation, facts: ClusterFacts) -> Finding:

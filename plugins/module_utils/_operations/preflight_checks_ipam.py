@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_blocks import overlapping
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import RECREATE, RESIZE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools
@@ -71,13 +72,14 @@ def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
         )
     ranges = [pool.pool.cidr for pool in now.leaving() if pool.pool is not None]
     blocks = sorted((b for b in view.blocks if _inside(b.cidr, ranges)), key=lambda b: _order(b.cidr))
-    overlapping = [f"IPAMBlock {second.cidr} over {first.cidr}" for first, second in _overlaps(blocks)]
-    if overlapping:
+    pairs = overlapping(blocks, lambda block: block.cidr)
+    covered = [f"IPAMBlock {second.cidr} over {first.cidr}" for first, second in pairs]
+    if covered:
         yield Problem(
             BLOCKER,
-            f"{len(overlapping)} blocks overlap others, so one address may be given to two pods.",
+            f"{len(covered)} blocks overlap others, so one address may be given to two pods.",
             "Repair the IPAM data first; a migration would spread the damage.",
-            _listed(overlapping),
+            _listed(covered),
         )
     for pool in engine_pools(view.pools):
         if not any(pool.cidr.overlaps(network) for network in ranges):
@@ -133,16 +135,6 @@ def _inside(cidr: Network, ranges: t.Iterable[Network]) -> bool:
 
 def _order(cidr: Network) -> tuple[int, int, int]:
     return (cidr.version, cidr.value, cidr.prefix)
-
-
-def _overlaps(blocks: t.Sequence[t.Any]) -> t.Iterator[tuple[t.Any, t.Any]]:
-    """Pairs of blocks one of which covers the other; ``blocks`` are in order of address, large ones first."""
-    outer = None
-    for block in blocks:
-        if outer is not None and outer.cidr.overlaps(block.cidr):
-            yield outer, block
-        else:
-            outer = block
 
 
 def _listed(names: t.Iterable[str]) -> tuple[str, ...]:

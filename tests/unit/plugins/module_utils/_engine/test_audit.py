@@ -14,7 +14,11 @@ import typing as t
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit import Audit
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_facts import NodeFacts, PodFacts
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_facts import (
+    NodeFacts,
+    PodFacts,
+    ServiceFacts,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_finding import CHECKS, SEVERITIES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import pool_from_spec
@@ -206,6 +210,7 @@ def pools(**changes: dict[str, t.Any]) -> t.Callable[[World], None]:
     return change
 
 
+SERVICE = ServiceFacts(LB, (key("10.9.0.0"), key("10.9.0.3"), key("10.8.0.1")))
 R1, R2 = "n1-10-0-0-0-29", "n2-10-0-0-8-29"
 EMPTY = block("10.0.0.16/29", None)
 INNER = block("10.0.0.0/30", "host:n1", pod_attribute("a"))
@@ -267,7 +272,8 @@ INNER = block("10.0.0.0/30", "host:n1", pod_attribute("a"))
         ),
         # Affinity rows.
         (drop("blocks", "10-9-0-0-29"), {"affinity-without-block/load-balancer-10-9-0-0-29": "warning",
-                                          f"handle-without-address/{LB.lower()}": "warning"}),
+                                          f"handle-without-address/{LB.lower()}": "warning",
+                                          "in-use-not-allocated/10.9.0.0": "error"}),
         (put(row("n2", "10.0.0.24/29", "pending")),
          {"affinity-without-block/n2-10-0-0-24-29": "note", "affinity-state/n2-10-0-0-24-29": "note"}),
         (drop("rows", R1), {f"block-without-affinity/{FOUR}": "warning"}),
@@ -300,6 +306,12 @@ INNER = block("10.0.0.0/30", "host:n1", pod_attribute("a"))
          {"damaged-record/IPAMHandle/net.a": "error", "missing-handle/net.a": "warning"}),
         (edit_handle("net.a", deleted=True), {"unfinished-delete/IPAMHandle/net.a": "note"}),
         # Addresses in use.
+        (lambda w: w.know(services={("shop", "web"): SERVICE}),
+         {"in-use-not-allocated/10.9.0.3": "error"}),
+        (lambda w: w.know(services={("shop", "web"): SERVICE},
+                          load_balancers=False), {}),
+        (both(pools(six={"disabled": True}), with_pod("c", RUNNING._replace(addresses=(key("fd00::6"),)))),
+         {"in-use-not-allocated/fd00::6": "warning", "allocated-in-disabled-pool/six": "note"}),
         (with_pod("c", RUNNING._replace(addresses=(key("10.0.0.6"),))), {"in-use-not-allocated/10.0.0.6": "error"}),
         (with_pod("c", RUNNING._replace(addresses=(key("10.0.0.4"),))), {"in-use-not-allocated/10.0.0.4": "error"}),
         (with_pod("c", RUNNING._replace(addresses=(key("10.0.0.10"),))),
