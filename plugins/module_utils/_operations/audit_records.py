@@ -123,7 +123,7 @@ def things_again(api: KubeApi, resource: Resource, names: t.Collection[str]) -> 
         return
     for full in names:
         namespace, _slash, name = full.rpartition("/")
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name) or (namespace and not _NAME.fullmatch(namespace)):
             continue
         try:
             yield full, api.get(resource, name, namespace or None)

@@ -85,7 +85,9 @@ def _calicoctl(theirs: Row) -> list[str]:
         f"{theirs['handles_without_addresses']:,} handles, {theirs['invalid_blocks']:,} blocks."
     ]
     if wrong:
-        lines.append(f"{wrong:,} of those addresses are in use or cannot be judged; never release them.")
+        lines.append(
+            f"{wrong:,} of the addresses that it calls leaked are in use or cannot be judged; never release them."
+        )
     if theirs["not_checked"]:
         lines.append(f"It does not look for: {', '.join(theirs['not_checked'])}.")
     return lines
