@@ -28,7 +28,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
     AddressTaken,
-    IpamError,
     NoQualifiedPool,
     UseNotAllowed,
 )
@@ -72,7 +71,7 @@ def assign_ip(
         except NotFoundInStore:
             try:
                 stored = claim_block(access, host, affinity_type, cidr, host_reserved)
-            except UpdateConflict:
+            except (UpdateConflict, NotFoundInStore):
                 continue
         try:
             block = assign_address(stored.value, address, handle_id, attributes, owner=owner)
@@ -91,9 +90,5 @@ def assign_ip(
             if handle_id and max_per_handle:
                 decrement_handle(datastore, handle_id, cidr, 1)
             continue
-        except IpamError:
-            if handle_id:
-                decrement_handle(datastore, handle_id, cidr, 1)
-            raise
         return assigned
     raise UpdateConflict(f"Block {cidr} kept changing: gave up after {RETRIES} attempts.", block=str(cidr))

@@ -21,7 +21,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import new_block
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_release import ReleaseRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address, parse_network
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import NotFoundInStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord, NotFoundInStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
     AddressCooling,
     BadHandle,
@@ -149,14 +149,71 @@ def test_attributes_are_not_found_in_a_disabled_pool(now: t.Any) -> None:
         attributes_of(store, blocks_of("a")[0].address(0), now=now)
 
 
-@pytest.mark.parametrize(("disabled", "kept"), [(False, 0), (True, 1)])
-def test_the_release_that_empties_a_block_gives_it_back_unless_the_pool_is_disabled(
-    now: t.Any, disabled: bool, kept: int
+@pytest.mark.parametrize(
+    ("change", "node", "owner", "kept"),
+    [
+        ({}, True, "host:a", 1),  # still selected
+        ({"node_selector": "!all()"}, True, "host:a", 0),
+        ({"node_selector": "!all()", "disabled": True}, True, "host:a", 1),
+        ({"node_selector": "!all()", "terminating": True}, True, "host:a", 1),
+        ({"node_selector": "!all()"}, False, "host:a", 1),  # no such Node
+        ({"node_selector": "zone =="}, True, "host:a", 1),  # cannot be told, and is no failure of the release
+        ({"node_selector": "!all()"}, True, "virtual:a", 1),
+    ],
+)
+def test_the_release_that_empties_a_block_looks_after_its_owner(
+    now: t.Any, change: dict[str, t.Any], node: bool, owner: str, kept: int
 ) -> None:
-    store = filled(now, count=1)
-    store.put_pool(replace(POOL, node_selector="!all()", disabled=disabled))
-    release_by_handle(store, "a0", now=now)
+    """§12, consistency check, and §20."""
+    store = MemoryStore([replace(POOL, allowed_uses=frozenset({"Workload", "LoadBalancer"}))], {"a": {}})
+    use = "Workload" if owner.startswith("host") else "LoadBalancer"
+    assert auto_assign(store, AssignRequest("a", num_v4=1, handle_id="a0", use=use), now=now).problem is None
+    assert store.list_blocks()[0].value.affinity == owner
+    store.put_pool(replace(POOL, **change))
+    if not node:
+        store.remove_node("a")
+    assert release_by_handle(store, "a0", now=now) == 1
     assert len(store.list_blocks()) == len(store.list_affinities()) == kept
+
+
+def test_strays_of_another_size_are_not_seen_by_address(now: t.Any) -> None:
+    """§8.1 and §20: the mask of the pool as it is today points at another record."""
+    store = filled(now, count=1)
+    address = blocks_of("a")[0].address(0)
+    store.put_pool(replace(POOL, block_size=29))
+    outcome = release_ips(store, [ReleaseRequest(address)], now=now)
+    assert outcome.not_allocated == (address,)
+    with pytest.raises(NotFoundInStore):
+        attributes_of(store, address, now=now)
+    assert ips_by_handle(store, "a0", now=now) == [address]  # a handle names its blocks
+    assert release_by_handle(store, "a0", now=now) == 1
+
+
+def test_a_block_that_cannot_be_read_does_not_hide_the_others(now: t.Any) -> None:
+    """§12, addresses by handle."""
+    store = MemoryStore([POOL], {"a": {}})
+    auto_assign(store, AssignRequest("a", num_v4=5, handle_id="h"), now=now)
+    first, second = blocks_of("a")[:2]
+
+    class Damaged(MemoryStore):
+        def get_block(self, cidr: Network) -> t.Any:
+            if cidr == first:
+                raise CorruptRecord(f"Block {cidr} is damaged.")
+            return store.get_block(cidr)
+
+        def get_handle(self, handle_id: str) -> t.Any:
+            return store.get_handle(handle_id)
+
+    assert ips_by_handle(Damaged([POOL]), "h", now=now) == [second.address(0)]
+
+
+def test_a_stale_count_stays(now: t.Any) -> None:
+    """§12: a block in which the handle has nothing is passed over, count and all."""
+    store = filled(now, count=1)
+    block = blocks_of("a")[0]
+    store.create_handle(Handle("stale", {block: 2}))
+    assert release_by_handle(store, "stale", now=now) == 0
+    assert store.get_handle("stale").value.blocks == {block: 2}
 
 
 def test_releasing_a_host(now: t.Any, check: t.Any) -> None:
