@@ -53,7 +53,7 @@ def metadata_patch(thing: Object, labels: Changes, annotations: Changes) -> dict
         return {part: dict(edits) for part, edits in (("labels", labels), ("annotations", annotations)) if edits}
     patch: dict[str, t.Any] = {}
     for part, edits in (("labels", labels), ("annotations", annotations)):
-        inside = dict(packed.get(part) or {})
+        inside = _texts(packed.get(part))
         outside = thing["metadata"].get(part) or {}
         for key, value in edits.items():
             if value is None:
@@ -75,18 +75,30 @@ def _changes(shown: dict[str, str], wanted: Changes) -> dict[str, str | None]:
 
 
 def _overlaid(thing: Object, part: str) -> dict[str, str]:
-    shown = dict(thing["metadata"].get(part) or {})
-    shown.update((_packed(thing) or {}).get(part) or {})
+    shown = _texts(_metadata(thing).get(part))
+    shown.update(_texts((_packed(thing) or {}).get(part)))
     return shown
 
 
 def _packed(thing: Object) -> dict[str, t.Any] | None:
-    text = (thing["metadata"].get("annotations") or {}).get(PACKED)
+    text = _texts(_metadata(thing).get("annotations")).get(PACKED)
     if text is None:
         return None
     try:
         packed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         # Calico itself cannot read it either; treat the metadata of the resource as the truth.
         return None
     return packed if isinstance(packed, dict) else None
+
+
+def _metadata(thing: Object) -> dict[str, t.Any]:
+    metadata = thing.get("metadata") if isinstance(thing, dict) else None
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _texts(found: t.Any) -> dict[str, str]:
+    """A map of texts; what is in it and none, nobody can have meant."""
+    if not isinstance(found, dict):
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, str)}

@@ -74,41 +74,69 @@ def pool_from_spec(name: str, spec: Spec, *, terminating: bool = False, allocata
     """The pool a stored ``spec`` stands for, with read defaults (spec ippool.md §4.2).
 
     Reads what is stored, valid or not: host bits are cleared, as Calico does when it
-    compares. InvalidInput when the CIDR does not parse; such a pool takes part in nothing.
+    compares. InvalidInput when the CIDR does not parse or a field is of another type than
+    Calico writes; such a pool takes part in nothing.
     """
+    if not isinstance(spec, t.Mapping):
+        raise _damaged(name, "spec", spec, "an object")
     try:
         cidr = parse_network(spec.get("cidr"), strict=False)
     except InvalidInput as error:
         raise InvalidInput(f"Pool {name!r}: {error.message}", error.field, error.value, error.rule) from None
     size = spec.get("blockSize")
+    if size is not None and not (type(size) is int and 0 <= size <= cidr.bits):
+        raise _damaged(name, "blockSize", size, f"a whole number up to {cidr.bits}")
+    uses = spec.get("allowedUses") or DEFAULT_USES
+    if not isinstance(uses, (list, tuple, frozenset)) or not all(isinstance(use, str) for use in uses):
+        raise _damaged(name, "allowedUses", uses, "a list of texts")
     return Pool(
         name=name,
         cidr=cidr,
-        block_size=size if isinstance(size, int) and size else DEFAULT_BLOCK_SIZE[cidr.version],
-        ipip_mode=spec.get("ipipMode") or "Never",
-        vxlan_mode=spec.get("vxlanMode") or "Never",
+        block_size=size or DEFAULT_BLOCK_SIZE[cidr.version],
+        ipip_mode=_text(name, spec, "ipipMode") or "Never",
+        vxlan_mode=_text(name, spec, "vxlanMode") or "Never",
         nat_outgoing=bool(spec.get("natOutgoing")),
         disabled=bool(spec.get("disabled")),
         disable_bgp_export=bool(spec.get("disableBGPExport")),
-        node_selector=spec.get("nodeSelector") or "all()",
-        namespace_selector=spec.get("namespaceSelector") or "",
-        allowed_uses=frozenset(spec.get("allowedUses") or DEFAULT_USES),
-        assignment_mode=spec.get("assignmentMode") or "Automatic",
+        node_selector=_text(name, spec, "nodeSelector") or "all()",
+        namespace_selector=_text(name, spec, "namespaceSelector"),
+        allowed_uses=frozenset(uses),
+        assignment_mode=_text(name, spec, "assignmentMode") or "Automatic",
         terminating=terminating,
         allocatable=allocatable,
     )
 
 
-def pool_from_object(pool: t.Mapping[str, t.Any]) -> Pool:
+def pool_from_object(pool: t.Any) -> Pool:
     """The pool of a whole IPPool object: name, deletion and ``Allocatable`` condition included."""
-    metadata = pool.get("metadata") or {}
-    conditions = (pool.get("status") or {}).get("conditions") or ()
+    metadata = _map(pool, "metadata")
+    name = metadata.get("name")
+    conditions = _map(pool, "status").get("conditions")
     return pool_from_spec(
-        metadata.get("name") or "",
-        pool.get("spec") or {},
+        name if isinstance(name, str) else "",
+        (pool.get("spec") or {}) if isinstance(pool, dict) else {},
         terminating=metadata.get("deletionTimestamp") is not None,
-        allocatable=not any(c.get("type") == "Allocatable" and c.get("status") == "False" for c in conditions),
+        allocatable=not any(
+            isinstance(each, dict) and each.get("type") == "Allocatable" and each.get("status") == "False"
+            for each in (conditions if isinstance(conditions, list) else ())
+        ),
     )
+
+
+def _map(thing: t.Any, member: str) -> t.Dict[str, t.Any]:
+    found = thing.get(member) if isinstance(thing, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _text(name: str, spec: Spec, field: str) -> str:
+    value = spec.get(field)
+    if value is not None and not isinstance(value, str):
+        raise _damaged(name, field, value, "text")
+    return value or ""
+
+
+def _damaged(name: str, field: str, value: t.Any, wanted: str) -> InvalidInput:
+    return InvalidInput(f"Pool {name!r}: {field} must be {wanted}, not a {type(value).__name__}.", field, value)
 
 
 def default_spec(spec: Spec) -> t.Dict[str, t.Any]:

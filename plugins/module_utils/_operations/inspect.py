@@ -68,7 +68,7 @@ def measured(blocks: t.Iterable[Object], reservations: Reservations, on_corrupt:
 
 def measure_block(block: Object, reservations: Reservations, on_corrupt: OnCorrupt) -> BlockFigures | None:
     """The figures of one stored block, None when it cannot be read; whatever is wrong with it is reported."""
-    spec = block.get("spec")
+    spec = block.get("spec") if isinstance(block, dict) else None
     try:
         figures = measure(t.cast("t.Mapping[str, t.Any]", spec), reservations)
     except BlockFault as error:

@@ -19,8 +19,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 
-# The longest CIDR text there is has 43 characters, the longest name of an object 253.
+# The longest CIDR text there is has 43 characters, a name of an object 253 and that of a kind 63.
 _LONGEST_CIDR = 64
+_LONGEST_KIND = 63
 _LONGEST_NAME = 253
 _DELETED = {None: False, "": False, "false": False, "true": True, False: False, True: True}
 
@@ -30,10 +31,8 @@ def corrupt(thing: t.Any, fault: str) -> CorruptRecord:
     kind = thing.get("kind") if isinstance(thing, dict) else None
     metadata = thing.get("metadata") if isinstance(thing, dict) else None
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    kind = kind if isinstance(kind, str) and kind else "record"
-    name = name if isinstance(name, str) and name else "?"
-    if len(name) > _LONGEST_NAME:
-        name = f"{name[:_LONGEST_NAME]}..."
+    kind = kind[:_LONGEST_KIND] if isinstance(kind, str) and kind else "record"
+    name = name[:_LONGEST_NAME] if isinstance(name, str) and name else "?"
     message = f"{kind} {name} {fault}: repair it before anything is changed."
     return CorruptRecord(message, kind=kind, name=name, fault=fault)
 
