@@ -77,6 +77,7 @@ class Mortal:
         self._inner = inner
         self.left: int | None = None
         self.last: str | None = None
+        self.end: type[BaseException] = Crash
         self.writes: list[str] = []
 
     def __getattr__(self, name: str) -> t.Any:
@@ -90,7 +91,7 @@ class Mortal:
             self.left -= 1
         if self.left == 0 or self.last == self.writes[-1]:
             self.left = self.last = None
-            raise Crash
+            raise self.end("the connection was lost")
         return answer
 
 
@@ -108,14 +109,17 @@ class Lab:
         return self._mortal.writes
 
     @contextlib.contextmanager
-    def dying_after(self, write: int | str | None) -> t.Iterator[list[bool]]:
+    def dying_after(self, write: int | str | None, end: type[BaseException] = Crash) -> t.Iterator[list[bool]]:
         """The process dies right after its write of that number or first of that name; the list says if it did.
+
+        With another ``end`` it lives, and gets that error instead of its answer.
 
         Names are those in ``writes``: ``affinity update pending``, ``block delete``. With custom resources
         the latter is the mark, ``block gone`` the second request.
         """
         died: list[bool] = []
         self._mortal.writes.clear()
+        self._mortal.end = end
         self._mortal.left = write if isinstance(write, int) else None
         self._mortal.last = write if isinstance(write, str) else None
         try:

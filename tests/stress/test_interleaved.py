@@ -27,8 +27,8 @@ from writer import EPOCH, Counting, Line, Writer
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 
-ROUNDS = 1500 if os.environ.get("CALICO_OPS_NIGHTLY") else 40
-STEPS = 25
+ROUNDS = 1500 if os.environ.get("CALICO_OPS_NIGHTLY") else 70
+STEPS = (3, 6, 24)  # short runs: what is left in the end is not healed by those who come later
 WRITERS = 5
 CALLS = ("get", "list", "create", "update", "replace", "patch", "delete")
 
@@ -85,6 +85,7 @@ class World:
     def __init__(self, kind: str, seed: int) -> None:
         self.random = random.Random(seed)
         self.baton = Baton(seed, stay=self.random.choice([0.0, 0.3, 0.7]))
+        self.steps = self.random.choice(STEPS)
         self.deadliness = self.random.choice([0.0, 0.01, 0.05])
         self.calls = self.deaths = 0
         self.notes: dict[str, list[Line]] = {}
@@ -121,7 +122,7 @@ class World:
     def write(self, slot: int) -> None:
         """A writer and, when it dies, its successors; together they take so many steps."""
         lines = self.notes.setdefault(f"slot-{slot}", [])
-        left = STEPS
+        left = self.steps
         for incarnation in range(100):
             name = f"w{slot}.{incarnation}"
             chooser = random.Random(f"{self.random.random()}")
@@ -160,11 +161,12 @@ def problems_of(kind: str, seed: int) -> tuple[list[str], World]:
 def test_every_order_of_events(kind: str) -> None:
     only = os.environ.get("CALICO_OPS_STRESS_SEED")
     deaths = lost = 0
-    for seed in [int(only)] if only else range(ROUNDS):
+    rounds = ROUNDS if kind == "memory" else ROUNDS // 2
+    for seed in [int(only)] if only else range(rounds):
         found, world = problems_of(kind, seed)
         assert found == [], f"CALICO_OPS_STRESS_SEED={seed}"
         deaths += world.deaths
         lost += hear(world.notes).counts["lost"]
     if not only:
-        assert deaths > ROUNDS
-        assert lost > ROUNDS
+        assert deaths > rounds / 2
+        assert lost > rounds / 2

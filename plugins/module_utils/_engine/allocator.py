@@ -235,7 +235,9 @@ def _take_once(search: Search, stored: Stored[Block], owner: t.Optional[str]) ->
         _raise_handle(search, cidr, wanted)
     try:
         search.access.write(stored, block)
-    except IpamError:
+    except (UpdateConflict, NotFoundInStore):
+        # After any other failure the block may be written all the same. The count, an upper bound, stays then:
+        # without it nobody would find the address under its handle.
         if request.handle_id:
             decrement_handle(datastore, request.handle_id, cidr, wanted)
         raise

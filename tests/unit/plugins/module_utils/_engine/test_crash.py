@@ -31,7 +31,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block impo
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_release import ReleaseRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import NotFoundInStore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import AddressTaken, HandleLimit
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import AddressTaken, HandleLimit, IpamError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.leftovers import (
     delete_empty_blocks,
     delete_rows_without_block,
@@ -317,6 +317,32 @@ def test_a_death_after_any_write_is_healed(name: str, kind: str) -> None:
             assert_sound(lab, where)
             heal(lab, case, healer, where, before, whole)
             assert not history.see(lab.state()), where
+
+
+class AnswerLost(IpamError):
+    """The connection broke after the request was carried out; whoever sent it cannot know."""
+
+
+@pytest.mark.parametrize("kind", STORES if NIGHTLY else STORES[:2])
+@pytest.mark.parametrize("name", CASES)
+def test_an_answer_that_is_lost_breaks_nothing(name: str, kind: str) -> None:
+    """The process goes on and may clean up after itself, but not what it only believes not to have happened."""
+    case = CASES[name]
+    whole = cluster(kind, case)
+    run(whole, case)
+    writes = list(whole.writes)
+    for number, write in enumerate(writes, 1):
+        if kind != "memory" and not NIGHTLY and not write.endswith((" delete", " gone")):
+            continue
+        where = f"{name}: the answer to write {number} of {writes} was lost"
+        lab = cluster(kind, case)
+        with contextlib.suppress(AnswerLost), lab.dying_after(number, AnswerLost):
+            case.act(lab)
+        assert_sound(lab, where)
+        for handle, count in lab.held().items():
+            if handle in ("pod", "vm", "lb"):
+                assert release_by_handle(lab.store, handle, now=lab.now) == count, where
+        clean(lab, where)
 
 
 def heal(lab: Lab, case: Case, healer: str, where: str, before: t.Mapping[str, int], whole: Lab) -> None:
