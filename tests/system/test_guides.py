@@ -23,6 +23,7 @@ import pytest
 import yaml
 from cluster_state import CALICO, nobody_noticed, objects
 from etcd_fixture import start_etcd
+from leaks import leak, leave_behind
 from playbook import BIN, environment, run_and_kill
 from twin_fixture import TwinHandle, local_twin, start_twin
 
@@ -119,6 +120,7 @@ def test_every_guide_is_followed() -> None:
         "declare_pools",
         "etcd",
         "migrate_pool",
+        "release_leaked",
         "settings_and_reservations",
         "twin",
     ]
@@ -198,6 +200,41 @@ def test_audit(twin: TwinHandle, reader: Reader) -> None:
     assert "calicoctl ipam check would count 0 problems" in output
     reader.follow(files)
     assert "failed=0" in reader.follow(run)
+
+
+def test_release_leaked(twin: TwinHandle, reader: Reader) -> None:
+    """With leaks of every sort, and an interval that nobody has to sit out."""
+    # The twin's own collector would be faster than the reader.
+    twin.ask("/twin/v1/clock", {"speed": 1})
+    leak(twin, "192.168.200.1", "gone", "worker-1")
+    tunnel = {"node": "worker-9", "type": "vxlanTunnelAddress"}
+    leak(twin, "192.168.200.7", "", "worker-1", handle="vxlan-tunnel-addr-worker-9", attributes=tunnel)
+    leave_behind(twin, ("worker-1", "worker-2"))
+
+    def here(block: Block) -> Block:
+        text = re.sub(r"interval(=|: )300", r"interval\g<1>1", block.text)
+        return Block(block.language, text.replace("cidr: 10.9.0.0/24", "cidr: 10.9.0.0/24\n        settle: 0"))
+
+    def leaked() -> list[str]:
+        blocks = objects(twin, "ipamblocks", CALICO).values()
+        handles = [each.get("handle_id") or "" for block in blocks for each in block["spec"]["attributes"]]
+        return sorted(handle for handle in handles if handle.endswith((".gone", "-worker-9")))
+
+    see, release, play, tunnels, range_play, clean = map(here, blocks("docs/guides/release_leaked.md"))
+    output = reader.follow(see)
+    assert "would release 192.168.200.1, pod shop/gone on worker-1: its pod is gone" in output
+    assert "kept 192.168.200.7: it is of kind tunnel, which is released only when it is named" in output
+    assert "calico-kube-controllers is ready and releases" in output
+    assert leaked() == ["k8s-pod-network.gone", "vxlan-tunnel-addr-worker-9"]
+    assert "1 of 1 addresses released" in reader.follow(release)
+    assert leaked() == ["vxlan-tunnel-addr-worker-9"]
+    reader.follow(play)
+    assert "1 of 1 addresses released" in reader.follow(tunnels)
+    assert leaked() == []
+    reader.follow(range_play)
+    assert "taking away 2 blocks and 2 affinities" in reader.follow(clean)
+    for plural in ("ipamblocks", "blockaffinities"):
+        assert not [item for item in objects(twin, plural, CALICO).values() if item["spec"]["cidr"][:5] == "10.9."]
 
 
 def test_etcd(twin: TwinHandle, reader: Reader, tmp_path: Path) -> None:

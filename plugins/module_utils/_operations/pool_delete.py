@@ -318,7 +318,8 @@ def _timed_out(name: str, held: t.Sequence[Holding], timeout: float) -> Refused:
     leaked = [holding for holding in held if holding.state == LEAKED]
     hint = (
         f"{len(leaked)} of them belong to pods that are gone, and Calico's garbage collection gives those back after "
-        "its grace period, 15 minutes unless configured; run this again then"
+        "its grace period, 15 minutes unless configured; run this again then, or release them with "
+        "calico_ops.ipam.ipam_release"
         if leaked
         else "see whether calico-node runs on those nodes, then run this again"
     )

@@ -57,6 +57,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.yaml_t
 CLOCK_SKEW = 60.0
 # Addresses whose holders are asked for, and which are then written, together.
 BATCH = 64
+# Addresses and handles in lines of progress; the others are counted.
+LINES = 100
 COLLECTOR = "k8s-app=calico-kube-controllers"
 
 Report = t.Callable[[object], object]
@@ -125,12 +127,12 @@ def release_leaked(
     decision = decide(wanted, now, before)
     report(f"leaked at the first look: {_count(decision)}; kept: {len(decision.kept)}")
     if decision.empty:
-        return _planned(decision, (), 0)
+        return _told(_planned(decision, (), 0), "would release", report)
     notes = _notes(api, now.facts)
     for note in notes:
         report(note)
     if check_mode:
-        return _planned(decision, notes, waits)
+        return _told(_planned(decision, notes, waits), "would release", report)
     if before is None:
         before = before_of(now, wanted)
     if waits > 0:
@@ -143,7 +145,20 @@ def release_leaked(
         # No time is to lie between the two; it is still two observations.
         now = observe(api, store, handles, clock)
         decision = decide(wanted, now, before)
-    return replace(_apply(api, store, wanted, now, decision, clock, report), notes=notes)
+    done = _apply(api, store, wanted, now, decision, clock, report)
+    return _told(replace(done, notes=notes), "released", report)
+
+
+def _told(released: Released, verb: str, report: Report) -> Released:
+    """Lines for whoever watches: what became of each address, as far as a screen has room."""
+    lines = [f"{verb} {seen.address}, {seen.allocation.holder}: {seen.verdict.reason}" for seen in released.addresses]
+    lines += [f"{verb} handle {handle.id}, which holds no address" for handle in released.handles]
+    lines += [f"kept {kept.what}: {kept.reason}" for kept in released.kept]
+    for line in lines[:LINES]:
+        report(line)
+    if len(lines) > LINES:
+        report(f"and {len(lines) - LINES} more")
+    return released
 
 
 def _left_to_wait(wanted: Wanted, clock: Clock) -> float:
@@ -189,7 +204,7 @@ def _apply(
             released, stayed = _release(api, store, wanted, now.facts, batch, clock)
             done += released
             kept += stayed
-            report(f"released {len(done)} of {total} addresses")
+            report(f"{len(done)} of {total} addresses released")
         for handle in decision.unfinished:
             with contextlib.suppress(NotFoundInStore):
                 # Whoever gets such a record finishes its deletion (§2.4).

@@ -14,15 +14,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
+from leaks import leave_behind
 from twin_fixture import TwinHandle, start_twin
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import HOST, Affinity
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import new_block
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle import Handle
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_store
 from ansible_collections.calico_ops.ipam.plugins.modules import ipam_range, ipam_range_info
 
 from .module_runner import failure, run_module
@@ -35,22 +29,6 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[TwinHandle]:
     with start_twin(tmp_path_factory.mktemp("twin"), "small", speed=50) as handle:
         handle.settle()
         yield handle
-
-
-def leave_behind(twin: TwinHandle) -> None:
-    """What a pool leaves that was deleted past Calico's client, on a cluster that crashed a few times."""
-    api = connect(ConnectionOptions(kubeconfig=twin.kubeconfig))
-    try:
-        store = open_store(api)
-        owned, ownerless, missing, half = (parse_network(f"10.9.0.{start}/28") for start in (0, 16, 32, 48))
-        store.create_block(new_block(owned, 7, "host:node-1"))
-        store.create_affinity(Affinity("node-1", HOST, owned, "confirmed"))
-        store.create_block(new_block(ownerless, 7))
-        store.create_affinity(Affinity("node-2", HOST, missing, "pending"))
-        store.create_affinity(Affinity("node-2", HOST, half, "pendingDeletion", deleted=True))
-        store.create_handle(Handle("k8s-pod-network.gone", {missing: 2}))
-    finally:
-        api.close()
 
 
 def test_a_range_is_proven_and_made_clean(twin: TwinHandle, tmp_path: Path) -> None:

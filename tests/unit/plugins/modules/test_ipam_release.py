@@ -44,7 +44,8 @@ def test_an_audit_is_released(twin: TwinHandle, tmp_path: Path) -> None:
     did = run_module(ipam_release.main, **options)
     assert [row["address"] for row in did["released"]] == ["192.168.200.1", "192.168.200.2"]
     assert did["released"] == would["released"] and did["diff"] == would["diff"]
-    assert "released 2 of 2 addresses" in lines.read_text()
+    assert "2 of 2 addresses released" in lines.read_text()
+    assert "\nreleased 192.168.200.1, pod shop/gone on node-1: its pod is gone\n" in lines.read_text()
     again = run_module(ipam_release.main, **options)
     assert not again["changed"] and again["released"] == []
     assert {kept["reason"] for kept in again["kept"]} == {"it is not allocated"}
