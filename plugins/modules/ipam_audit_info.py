@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes.info_module
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 options:
   pool:
     description: Look at the range of this pool only. The module fails when it does not exist.
@@ -240,27 +241,30 @@ lines:
 """
 
 import typing as t
+from contextlib import closing
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit import SEVERITIES, audit, audit_range
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit_records import KubernetesRecords
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit_etcd_records import records_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools, read_pools
 
 
 def operate(context: Context) -> dict[str, t.Any]:
     params = context.params
-    pools = read_pools(context.api)
-    result = audit(
-        context.api,
-        KubernetesRecords(context.api),
-        engine_pools(pools),
-        SystemClock(),
-        within=audit_range(pools, params["pool"], params["cidr"]),
-        checks=params["checks"],
-        severity=params["severity"],
-    )
+    with closing(context.stores()) as stores:
+        stores.require_readable()
+        pools = read_pools(stores.api)
+        result = audit(
+            stores.api,
+            records_of(stores),
+            engine_pools(pools),
+            SystemClock(),
+            within=audit_range(pools, params["pool"], params["cidr"]),
+            checks=params["checks"],
+            severity=params["severity"],
+        )
     return {"changed": False, **result}
 
 
@@ -274,7 +278,7 @@ def main() -> None:
         },
         mutually_exclusive=(("pool", "cidr"),),
     )
-    run(own, operate)
+    run(own.merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

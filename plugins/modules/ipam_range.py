@@ -325,7 +325,7 @@ def operate(context: Context) -> dict[str, t.Any]:
     with closing(context.stores()) as stores:
         stores.require_writable()
         cleaned = make_clean(
-            context.api,
+            stores.api,
             stores.records,
             network,
             watched=stores.watched,

@@ -257,7 +257,7 @@ def operate(context: Context) -> dict[str, t.Any]:
     network = parse_network(context.params["cidr"])
     with closing(context.stores()) as stores:
         stores.require_readable()
-        state = read_range(context.api, stores.records, network, SystemClock().now)
+        state = read_range(stores.api, stores.records, network, SystemClock().now)
     return {"changed": False, **state.as_result()}
 
 

@@ -230,7 +230,7 @@ def operate(context: Context) -> dict[str, t.Any]:
     with closing(context.stores()) as stores:
         stores.require_writable()
         released = release_leaked(
-            context.api,
+            stores.api,
             stores.records,
             wanted,
             clock=SystemClock(),

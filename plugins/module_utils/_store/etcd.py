@@ -160,7 +160,7 @@ class EtcdStore:
 
     def pools(self) -> t.Sequence[Pool]:
         found: t.List[Pool] = []
-        for thing in self._resources("ippools", "IPPool"):
+        for thing in self.resources("ippools", "IPPool"):
             try:
                 found.append(pool_from_object(thing))
             except InvalidInput:
@@ -169,23 +169,26 @@ class EtcdStore:
 
     def reservations(self) -> Reservations:
         return parse_reservations(
-            entry
-            for thing in self._resources("ipreservations", "IPReservation")
-            for entry in wire.reserved_cidrs(thing)
+            entry for thing in self.resources("ipreservations", "IPReservation") for entry in wire.reserved_cidrs(thing)
         )
 
     def settings(self) -> Settings:
         row = self._client.get(etcd_keys.SETTINGS)
         return Settings() if row is None else etcd_wire.decode_settings(row)
 
+    def raw_settings(self) -> t.Optional[Object]:
+        """The settings as the custom resource they would be; None when there are none."""
+        row = self._client.get(etcd_keys.SETTINGS)
+        return None if row is None else etcd_wire.settings_object(row)
+
     def node_labels(self, node: str) -> t.Mapping[str, str]:
         """The labels of Calico's own Node resource."""
-        thing = self._resource("nodes", "Node", node)
+        thing = self.resource("nodes", "Node", node)
         return dict((thing.get("metadata") or {}).get("labels") or {})
 
     def cluster_information(self) -> Object:
         """Calico's record of the cluster; NotFoundInStore when there is none."""
-        return self._resource("clusterinformations", "ClusterInformation", "default")
+        return self.resource("clusterinformations", "ClusterInformation", "default")
 
     # Rows
 
@@ -221,7 +224,8 @@ class EtcdStore:
             raise error
         self._on_corrupt(error)
 
-    def _resources(self, plural: str, kind: str) -> t.Iterator[Object]:
+    def resources(self, plural: str, kind: str) -> t.Iterator[Object]:
+        """The resources of a kind that look in etcd as in the public API."""
         for row in self._client.rows(etcd_keys.resource_prefix(plural)):
             try:
                 thing = etcd_wire.members(row, kind)
@@ -230,7 +234,8 @@ class EtcdStore:
             else:
                 yield thing
 
-    def _resource(self, plural: str, kind: str, name: str) -> Object:
+    def resource(self, plural: str, kind: str, name: str) -> Object:
+        """One such resource; NotFoundInStore without it."""
         try:
             return etcd_wire.members(
                 get_row(self._client, etcd_keys.resource_key(plural, name), f"{kind} {name}"), kind

@@ -24,6 +24,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     CALICO_V1,
     CALICO_V3,
     IPAM_BLOCKS,
+    IPAM_CONFIGS,
     IPAM_HANDLES,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import CONFIRMED
@@ -33,7 +34,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming import (
     affinity_name,
     block_name,
-    handle_name,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store import wire
@@ -125,10 +125,15 @@ def check_key(row: Row, cidr: Network) -> None:
         raise _corrupt(row, IPAM_BLOCKS.kind, f"holds the block {cidr}")
 
 
+def settings_object(row: Row) -> Object:
+    """The settings as the custom resource."""
+    spec = {_SETTINGS.get(member, member): value for member, value in members(row, "IPAM settings").items()}
+    return _object(IPAM_CONFIGS, "default", row, spec)
+
+
 def decode_settings(row: Row) -> Settings:
     """The settings; every member that is missing means false or 0 (§3)."""
-    spec = {_SETTINGS.get(member, member): value for member, value in members(row, "IPAM settings").items()}
-    return wire.decode_settings({"kind": "IPAM settings", "metadata": {"name": "default"}, "spec": spec}, CALICO_V1)
+    return wire.decode_settings(settings_object(row), CALICO_V1)
 
 
 # Writing

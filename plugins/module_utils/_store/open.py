@@ -37,6 +37,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd import EtcdStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_api import EtcdBackedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import EtcdClient
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_configuration import EtcdConfiguration
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_options import EtcdOptions
@@ -56,14 +57,17 @@ ETCD = "etcd"
 class Stores:
     """The datastore that is live, for reading and writing.
 
-    ``where`` names it in a sentence. ``watched`` is the resource in which its blocks can be
-    watched, None where they cannot. ``require_readable`` raises ``Refused`` when no Calico
-    keeps anything there; ``require_writable`` also when nothing may be changed there now.
+    ``where`` names it in a sentence. ``api`` is the Kubernetes API to hold records against: nodes
+    and Calico's own resources look there as in the Kubernetes datastore, wherever they are kept.
+    ``watched`` is the resource in which its blocks can be watched, None where they cannot.
+    ``require_readable`` raises ``Refused`` when no Calico keeps anything there;
+    ``require_writable`` also when nothing may be changed there now.
     ``cluster_information`` is the object of that kind, ``{}`` when there is none.
     """
 
     kind: str
     where: str
+    api: KubeApi
     records: Records
     configuration: ConfigurationStore
     watched: t.Optional[Resource]
@@ -84,7 +88,7 @@ def open_stores(api: KubeApi, etcd: t.Optional[EtcdOptions] = None, *, on_corrup
     Nothing is asked of either before the first use. Whoever passes ``on_corrupt`` gets records
     that cannot be read there; without it a list that meets one raises ``CorruptRecord``.
     """
-    return _in_kubernetes(api, on_corrupt) if etcd is None else _in_etcd(EtcdClient(etcd), on_corrupt)
+    return _in_kubernetes(api, on_corrupt) if etcd is None else _in_etcd(api, EtcdClient(etcd), on_corrupt)
 
 
 def open_store(api: KubeApi) -> KubernetesStore:
@@ -114,6 +118,7 @@ def _in_kubernetes(api: KubeApi, on_corrupt: OnCorrupt) -> Stores:
     return Stores(
         KUBERNETES,
         "the Kubernetes API",
+        api,
         KubernetesStore(api, on_corrupt=on_corrupt),
         KubernetesConfiguration(api),
         IPAM_BLOCKS,
@@ -124,7 +129,7 @@ def _in_kubernetes(api: KubeApi, on_corrupt: OnCorrupt) -> Stores:
     )
 
 
-def _in_etcd(client: EtcdClient, on_corrupt: OnCorrupt) -> Stores:
+def _in_etcd(api: KubeApi, client: EtcdClient, on_corrupt: OnCorrupt) -> Stores:
     records = EtcdStore(client, on_corrupt=on_corrupt)
 
     def cluster_information() -> Object:
@@ -151,6 +156,7 @@ def _in_etcd(client: EtcdClient, on_corrupt: OnCorrupt) -> Stores:
     return Stores(
         ETCD,
         client.where,
+        EtcdBackedApi(api, records),
         records,
         EtcdConfiguration(client),
         None,
