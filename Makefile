@@ -54,7 +54,7 @@ lint: $(VENV)/.dev ## ruff, yamllint, ansible-lint (production), changelog and d
 
 unit: ## the fast tests
 contract: ## the Kubernetes API as our clients see it; CALICO_OPS_KUBECONFIG names a real cluster
-store: ## datastores on a real etcd
+store: ## datastores on a real etcd; eight writers at once on every datastore
 system: ## procedures, drains, kills and guides from end to end
 molecule: ## the Molecule scenarios
 sanity: ## ansible-test sanity

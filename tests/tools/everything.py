@@ -42,7 +42,7 @@ CHECKS = (
     Check("sanity", (f"{PYTHON} tests/tools/sanity.py",)),
     Check("unit", (pytest("tests/unit"),)),
     Check("contract", (pytest("tests/contract"),)),
-    Check("store", (pytest("tests/store"),)),
+    Check("store", (pytest("tests/store", "tests/stress"),)),
     Check("old-core", (f"{PYTHON} tests/tools/old_core.py",)),
     Check("types", (f"{PYTHON} tests/tools/typecheck.py",)),
     Check(
