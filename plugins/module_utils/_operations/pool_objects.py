@@ -48,7 +48,8 @@ class StoredPool:
     @property
     def spec(self) -> dict[str, t.Any]:
         """The spec as stored, without defaults."""
-        return dict(self.thing.get("spec") or {})
+        spec = self.thing.get("spec") if isinstance(self.thing, dict) else None
+        return dict(spec) if isinstance(spec, dict) else {}
 
     @property
     def resource_version(self) -> str:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import typing as t
 from dataclasses import replace
 
@@ -125,7 +126,7 @@ def test_service_addresses(world: World) -> None:
 
 def test_definitions_of_an_older_calico(world: World) -> None:
     name = "ipamblocks.crd.projectcalico.org"
-    crd = world.api.get(CUSTOM_RESOURCE_DEFINITIONS, name)
+    crd = copy.deepcopy(world.api.get(CUSTOM_RESOURCE_DEFINITIONS, name))
     spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     del spec["properties"]["attributes"]["items"]["properties"]["releasedAt"]
     world.api.replace(CUSTOM_RESOURCE_DEFINITIONS, crd)
@@ -133,7 +134,7 @@ def test_definitions_of_an_older_calico(world: World) -> None:
 
 
 def test_settings_an_older_calico_does_not_have(world: World) -> None:
-    crd = world.api.get(CUSTOM_RESOURCE_DEFINITIONS, "ipamconfigs.crd.projectcalico.org")
+    crd = copy.deepcopy(world.api.get(CUSTOM_RESOURCE_DEFINITIONS, "ipamconfigs.crd.projectcalico.org"))
     members = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     for member in ("ipCooldownSeconds", "kubeVirtVMAddressPersistence"):
         del members[member]
