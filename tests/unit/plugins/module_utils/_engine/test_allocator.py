@@ -484,3 +484,37 @@ def test_an_error_of_the_first_family_ends_the_call(now: t.Any) -> None:
     assert isinstance(result.error, NoQualifiedPool)
     assert result.v6 is None
     assert store.list_blocks() == []
+
+
+def test_what_an_assignment_asks_of_the_store_does_not_grow_with_the_cluster(now: t.Any) -> None:
+    """Blocks are listed for a claim only, once (§9.4); an address of an own block costs five calls on records."""
+    calls: list[str] = []
+
+    class Counting(MemoryStore):
+        def __getattribute__(self, name: str) -> t.Any:
+            if name.partition("_")[0] in ("get", "list", "create", "update", "delete", "block", "blocks", "handles"):
+                calls.append(name)
+            return super().__getattribute__(name)
+
+    wide = Pool("wide", parse_network("10.0.0.0/22"), 30)
+    store = Counting([wide], {f"host-{number}": {} for number in range(100)})
+    for number in range(100):
+        auto_assign(store, request(f"host-{number}", handle=f"first-{number}"), now=now)
+    calls.clear()
+    auto_assign(store, request("host-42", handle="h"), now=now)
+    assert calls == ["list_affinities", "get_block", "get_handle", "create_handle", "update_block"]
+    store.put_node("new")
+    calls.clear()
+    auto_assign(store, request("new", handle="i"), now=now)
+    assert calls == [
+        "list_affinities",
+        "block_index",
+        "create_affinity",
+        "get_block",
+        "update_affinity",
+        "create_block",
+        "update_affinity",
+        "get_handle",
+        "create_handle",
+        "update_block",
+    ]
