@@ -28,6 +28,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_find
     ERROR,
     HANDLE,
     Finding,
+    in_etcd,
     in_order,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_handles import Counts, handle_findings
@@ -180,21 +181,24 @@ class Audit:
         unreadable = {name for kind, name in self._damaged if kind == BLOCK}
         findings += affinity_findings(self._affinities.values(), blocks, facts, self._kubernetes, unreadable)
         counts: Counts = {}
+        fold: t.Callable[[str], str] = handle_name if self._kubernetes else str
         addresses, again = AddressPass(facts), self._again
         for version, value, allocation in self._allocations():
             addresses.add((version, value), allocation, bool(again) and (version, value) in again)
             holder = allocation.holder
             if holder.handle and holder.kind != WINDOWS:
-                place = (handle_name(holder.handle), allocation.block.text)
+                place = (fold(holder.handle), allocation.block.text)
                 counts[place] = counts.get(place, 0) + 1
         findings += addresses.findings()
         findings += self._allocated_twice()
-        findings += handle_findings(self._handles.values(), counts, self._within, unreadable)
+        findings += handle_findings(self._handles.values(), counts, self._within, unreadable, fold)
         findings += use_findings(facts, self._held, self._within, unreadable)
         if before is not None:
             believed = {each.id for each in before.findings}
             findings = [each for each in findings if each.id in believed]
             addresses.believe(before.leaked)
+        if not self._kubernetes:
+            findings = [in_etcd(each) for each in findings]
         ordered = in_order(findings)
         audited = Audited(
             list(self._blocks.values()), len(self._affinities), len(self._handles), self._held, self._within

@@ -19,6 +19,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_find
     NOTE,
     WARNING,
     Finding,
+    delete_command,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_record import (
     OWNER_TYPES,
@@ -32,7 +33,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming imp
 )
 
 _STATES = ("", "pending", "confirmed", "pendingDeletion")
-_REMOVE = "When it is still there in the next audit: kubectl delete blockaffinities.crd.projectcalico.org"
+_FATE = ("the node makes one there with its next assignment.", "nobody but a cleaning of the range removes it.")
+_REMOVE = "When it is still there in the next audit: "
 
 
 def affinity_findings(
@@ -55,7 +57,7 @@ def affinity_findings(
                 "unfinished-delete",
                 NOTE,
                 f"The deletion of {_says(row)} was begun and not finished.",
-                f"Finish it: kubectl delete blockaffinities.crd.projectcalico.org {row.name}",
+                f"Finish it: {delete_command(AFFINITY, row.name)}",
                 f"{AFFINITY}/{row.name}",
             )
     by_block: t.Dict[str, t.List[AffinityRow]] = {}
@@ -63,7 +65,7 @@ def affinity_findings(
         by_block.setdefault(str(row.cidr), []).append(row)
         yield from _one(row, facts, kubernetes)
         if block_name(row.cidr) not in unreadable:
-            yield from _against(row, blocks.get(str(row.cidr)))
+            yield from _against(row, blocks.get(str(row.cidr)), facts)
     for text, of_block in by_block.items():
         confirmed = [row for row in of_block if row.state in ("", "confirmed")]
         if len(confirmed) > 1:
@@ -99,7 +101,7 @@ def _one(row: AffinityRow, facts: ClusterFacts, kubernetes: bool) -> t.Iterator[
             "invalid-affinity",
             ERROR,
             f"{_says(row)} contradicts itself: {faults[0]}.",
-            f"{_REMOVE} {row.name}",
+            _REMOVE + delete_command(AFFINITY, row.name),
             data={"faults": faults},
         )
     pool = facts.pool_over(row.cidr)
@@ -110,12 +112,12 @@ def _one(row: AffinityRow, facts: ClusterFacts, kubernetes: bool) -> t.Iterator[
             ERROR,
             f"{_says(row)} lies in pool {pool.name}, whose blocks are /{pool.block_size}: the node would make a block "
             "of the wrong size over others.",
-            f"When no block of that CIDR is in use: kubectl delete blockaffinities.crd.projectcalico.org {row.name}",
+            f"When no block of that CIDR is in use: {delete_command(AFFINITY, row.name)}",
             data={"pool": pool.name, "block_size": pool.block_size},
         )
 
 
-def _against(row: AffinityRow, block: t.Optional[BlockRow]) -> t.Iterator[Finding]:
+def _against(row: AffinityRow, block: t.Optional[BlockRow], facts: ClusterFacts) -> t.Iterator[Finding]:
     under_way = row.state in ("pending", "pendingDeletion")
     if under_way:
         yield _finding(
@@ -127,12 +129,16 @@ def _against(row: AffinityRow, block: t.Optional[BlockRow]) -> t.Iterator[Findin
             data={"state": row.state, "block": block is not None},
         )
     if block is None:
+        pool = facts.pool_over(row.cidr)
+        idle = pool is None or not pool.enabled
         yield _finding(
             row,
             "affinity-without-block",
             NOTE if under_way else WARNING,
-            f"{_says(row)} has no block; the node makes one there with its next assignment.",
-            f"{_REMOVE} {row.name}",
+            f"{_says(row)} has no block; " + _FATE[idle],
+            f"Clean the range: calico_ops.ipam.ipam_range with cidr {row.cidr}."
+            if idle
+            else _REMOVE + delete_command(AFFINITY, row.name),
         )
     elif block.affinity != row.owner:
         yield _finding(
@@ -140,7 +146,7 @@ def _against(row: AffinityRow, block: t.Optional[BlockRow]) -> t.Iterator[Findin
             "affinity-owner",
             NOTE if under_way else ERROR,
             f"{_says(row)} contradicts the block, whose owner is {block.affinity or 'nobody'}.",
-            f"{_REMOVE} {row.name}",
+            _REMOVE + delete_command(AFFINITY, row.name),
             data={"owner": block.affinity or None},
         )
 

@@ -19,6 +19,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_find
     SEVERITIES,
     WARNING,
     Finding,
+    delete_command,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_record import BlockRow
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
@@ -62,7 +63,7 @@ def _one(row: BlockRow, facts: ClusterFacts) -> t.Iterator[Finding]:
             WARNING,
             f"The deletion of block {row.text} was begun and not finished; Calico still takes its place for used.",
             objects,
-            f"Finish it: kubectl delete ipamblocks.crd.projectcalico.org {row.name}",
+            f"Finish it: {delete_command(BLOCK, row.name)}",
             {"kind": BLOCK, "name": row.name},
             rests,
         )
@@ -75,7 +76,9 @@ def _one(row: BlockRow, facts: ClusterFacts) -> t.Iterator[Finding]:
             WARNING,
             f"Block {row.text} lies in no pool; {row.taken} of its addresses are not free.",
             objects,
-            "Find their holders with calico_ops.ipam.ipam_block_info and restart them, or create the pool again.",
+            f"Restart its pods, or create the pool again; then calico_ops.ipam.ipam_range with cidr {row.text}."
+            if row.taken
+            else f"Clean the range: calico_ops.ipam.ipam_range with cidr {row.text}.",
             {"in_use": row.taken, "owner": row.affinity or None},
             rests,
         )
@@ -98,7 +101,7 @@ def _one(row: BlockRow, facts: ClusterFacts) -> t.Iterator[Finding]:
             NOTE if facts.cooldown else WARNING,
             f"Block {row.text} is empty and has no owner, so no node can claim that range.",
             objects,
-            f"When it is still there in the next audit: kubectl delete ipamblocks.crd.projectcalico.org {row.name}",
+            f"When it is still there in the next audit: {delete_command(BLOCK, row.name)}",
             {},
             rests,
         )

@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 ERROR = "error"
 WARNING = "warning"
@@ -24,6 +25,9 @@ HANDLE = "IPAMHandle"
 POD = "Pod"
 NODE = "Node"
 SERVICE = "Service"
+
+_PLURALS = {BLOCK: "ipamblocks", AFFINITY: "blockaffinities", HANDLE: "ipamhandles"}
+_COMMAND = re.compile(r"kubectl delete [a-z]+\.crd\.projectcalico\.org \S+")
 
 #: Every check with what it looks for. The order is that of a report.
 CHECKS: t.Dict[str, str] = {
@@ -111,6 +115,18 @@ class Finding:
             "remedy": self.remedy,
             "data": dict(self.data),
         }
+
+
+def delete_command(kind: str, name: str) -> str:
+    """The command that removes a record, in the Kubernetes datastore."""
+    return f"kubectl delete {_PLURALS[kind]}.crd.projectcalico.org {name}"
+
+
+def in_etcd(finding: Finding) -> Finding:
+    """The same finding about records that kubectl does not reach."""
+    return replace(
+        finding, remedy=_COMMAND.sub("delete its key, comparing the revision that was read.", finding.remedy)
+    )
 
 
 def in_order(findings: t.Iterable[Finding]) -> t.List[Finding]:

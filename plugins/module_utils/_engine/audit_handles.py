@@ -17,6 +17,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_find
     NOTE,
     WARNING,
     Finding,
+    delete_command,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_record import HandleRow, canonical
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
@@ -32,13 +33,17 @@ def handle_findings(
     held: Counts,
     within: t.Optional[Network] = None,
     unreadable: t.Collection[str] = (),
+    fold: t.Callable[[str], str] = handle_name,
 ) -> t.Iterator[Finding]:
-    """``held`` is used up. ``within``: only blocks there were counted; ``unreadable``: names of damaged blocks."""
+    """``held`` is used up. ``within``: only blocks there were counted; ``unreadable``: names of damaged blocks.
+
+    ``fold`` is what was done to the ids in ``held``; in etcd their case counts.
+    """
     holding = {handle for handle, _block in held}
     known: t.Set[str] = set()
     high, excess = 0, 0
     for row in sorted(rows, key=lambda each: each.name):
-        handle = handle_name(row.id)
+        handle = fold(row.id)
         known.add(handle)
         counts = [(text, count) for text, count in row.counts if within is None or _inside(text, within)]
         if row.deleted:
@@ -67,7 +72,7 @@ def handle_findings(
                     "handle-without-address",
                     WARNING,
                     f"Handle {row.id} holds no address any more.",
-                    "Harmless; remove it with calico_ops.ipam.ipam_release or calicoctl ipam release --from-report.",
+                    "Harmless; remove it with calico_ops.ipam.ipam_release and this result.",
                 )
         elif above:
             high, excess = high + 1, excess + above
@@ -126,7 +131,7 @@ def _unfinished(row: HandleRow) -> Finding:
         NOTE,
         f"The deletion of handle {row.id} was begun and not finished.",
         (f"{HANDLE} {row.name}",),
-        f"Finish it: kubectl delete ipamhandles.crd.projectcalico.org {row.name}",
+        f"Finish it: {delete_command(HANDLE, row.name)}",
         {"kind": HANDLE, "name": row.name},
         ((HANDLE, row.name),),
     )
