@@ -127,8 +127,8 @@ class World:
             table = {"IPAMBlock": self.blocks, "BlockAffinity": self.rows, "IPAMHandle": self.handles}[thing["kind"]]
             table[thing["metadata"]["name"]] = thing
 
-    def audit(self) -> Audit:
-        audit = Audit(lambda: NOW, self.within)
+    def audit(self, kubernetes: bool = True) -> Audit:
+        audit = Audit(lambda: NOW, self.within, kubernetes)
         for thing in self.blocks.values():
             audit.block(thing)
         for thing in self.rows.values():

@@ -393,6 +393,24 @@ def test_forgetting_a_block_gives_its_addresses_to_the_other() -> None:
     assert audit.result(world.facts).summary["addresses"]["kinds"]["pod"] == 2
 
 
+def test_records_in_etcd() -> None:
+    """Handles keep their case there, labels mean nothing, and kubectl does not reach a key."""
+    world = healthy()
+    relabel(world)
+    for name, ordinal in (("net.X", 3), ("net.x", 4)):
+        spec = world.block(WIN)
+        spec["allocations"][ordinal] = len(spec["attributes"])
+        spec["attributes"].append(pod_attribute("b", "n2", handle=name))
+        spec["unallocated"].remove(ordinal)
+        world.handles[name] = {**handle(name, **{"10.0.0.8_29": 1}), "metadata": {"name": name}}
+    world.pod("b", PodFacts((key("10.0.0.10"), key("10.0.0.11"), key("10.0.0.12")), (), "n2", "Running"))
+    assert world.audit(kubernetes=False).result(world.facts).findings == ()
+    world.put(row("n2", "10.0.0.24/29"))
+    (finding,) = world.audit(kubernetes=False).result(world.facts).findings
+    assert finding.id == "affinity-without-block/n2-10-0-0-24-29"
+    assert "kubectl" not in finding.remedy and "key" in finding.remedy
+
+
 HOSTILE: list[t.Any] = [None, "", "x", -1, 0, 1.5, True, [], [[]], {}, {"": None}, 10**30, "\r\n", [None], [{}]]
 
 
