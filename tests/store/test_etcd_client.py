@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import threading
+import typing as t
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,33 +115,70 @@ def test_a_name_that_does_not_resolve_is_named() -> None:
         EtcdClient(options).get(KEY)
 
 
+@contextlib.contextmanager
+def speaking(answer: bytes) -> t.Iterator[Endpoint]:
+    """A server that gives one answer to whatever it is asked."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _address = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield Endpoint("http", "127.0.0.1", listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def http(status: str, body: bytes) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+
+
+NO_LEADER = http("503 Service Unavailable", b'{"error":"etcdserver: no leader","code":14}')
+TOO_LATE = http("504 Gateway Timeout", b'{"error":"context deadline exceeded","code":4}')
+
+
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
         (b"", "the connection was closed before an answer came"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n<html/>", "what answers there is not the JSON gateway of etcd"),
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\n404", "what answers there is not the JSON gateway"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "what answers there is not the JSON gateway of etcd"),
+        (http("200 OK", b"<html/>"), "what answers there is not the JSON gateway of etcd"),
+        (http("404 Not Found", b"404"), "what answers there is not the JSON gateway of etcd"),
+        (http("200 OK", b"[]"), "what answers there is not the JSON gateway of etcd"),
+        (NO_LEADER, "cannot serve requests: no leader"),
+        (TOO_LATE, "cannot serve requests: context deadline exceeded"),
     ],
 )
-def test_what_is_no_etcd_is_named(answer: bytes, sentence: str) -> None:
-    def serve(listener: socket.socket) -> None:
-        for _request in range(2):
-            connection, _address = listener.accept()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(answer)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
-        thread.start()
-        options = EtcdOptions((Endpoint("http", "127.0.0.1", listener.getsockname()[1]),), timeout=5.0)
+def test_servers_that_cannot_help(etcd: EtcdServer, answer: bytes, sentence: str) -> None:
+    etcd.put(KEY, b"1")
+    with speaking(answer) as endpoint:
+        options = EtcdOptions((endpoint,), timeout=5.0)
         with pytest.raises(Unreachable, match=re.escape(sentence)):
             EtcdClient(options).get(KEY)
-        with pytest.raises(Unreachable, match="did not confirm a write, which may have been carried out") as error:
-            EtcdClient(options).create(KEY, b"")
+        # A read asks the next member; a write that may have been carried out does not, and says so.
+        two = replace(options, endpoints=(endpoint, *etcd.options.endpoints))
+        assert EtcdClient(two).get(KEY) is not None
+        with pytest.raises(Unreachable) as error:
+            EtcdClient(two).create("/calico/other", b"")
         assert error.value.maybe_done
-        thread.join(5)
+    assert etcd.client().get("/calico/other") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (http("429 X", b'{"error":"etcdserver: too many requests","code":8}'), "the request: too many requests"),
+        (http("500 X", b'{"error":"mvcc: database space exceeded","code":8}'), "has no space left and takes no writes"),
+    ],
+)
+def test_a_refusal_is_told_in_etcds_words(answer: bytes, sentence: str) -> None:
+    with speaking(answer) as endpoint, pytest.raises(StoreError, match=sentence):
+        EtcdClient(EtcdOptions((endpoint,))).create(KEY, b"")
 
 
 def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path) -> None:

@@ -27,8 +27,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_option
 
 # Codes of gRPC, which the gateway gives in its answers.
 _PERMISSION_DENIED = 7
-_UNAVAILABLE = 14
 _UNAUTHENTICATED = 16
+# Canceled, deadline exceeded, unavailable: no leader, or none that had decided in time.
+_UNDECIDED = frozenset({1, 4, 14})
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ class Failure:
     @property
     def try_next(self) -> bool:
         """Whether another member may be able to answer a read."""
-        return self.lost or self.code == _UNAVAILABLE
+        return self.lost or self.code in _UNDECIDED
 
     def before_the_request(self) -> Failure:
         """The same failure of a login: the request it was for has not been sent."""
-        return replace(self, unsent=True) if self.lost or self.code == _UNAVAILABLE else self
+        return replace(self, unsent=True) if self.lost or self.code in _UNDECIDED else self
 
 
 def failure_of(error: BaseException, endpoint: str) -> Failure:
@@ -114,8 +115,9 @@ def sentence_of(failure: Failure, options: EtcdOptions, writes: bool) -> IpamErr
         )
     if "space exceeded" in text:
         return StoreError(f"etcd at {where} has no space left and takes no writes until its alarm is disarmed.")
-    if failure.code == _UNAVAILABLE:
-        return Unreachable(f"etcd at {where} cannot serve requests: {text}.", maybe_done=writes, endpoint=where)
+    if failure.code in _UNDECIDED:
+        maybe_done = writes and not failure.unsent
+        return Unreachable(f"etcd at {where} cannot serve requests: {text}.", maybe_done=maybe_done, endpoint=where)
     return StoreError(f"etcd at {where} refused the request: {text}.")
 
 
