@@ -53,7 +53,7 @@ def handle_findings(
                 held.pop((handle, text), 0)
             continue
         faults = [f"it counts {count} addresses in {text}" for text, count in counts if count <= 0]
-        if row.name not in (handle, "?") and row.name != row.id:
+        if fold is handle_name and row.name not in (handle, row.id, "?"):
             faults.append("its name is not its id in lower case")
         if faults:
             yield _finding(row, "invalid-handle", WARNING, f"Handle {row.id} contradicts itself: {faults[0]}.")
