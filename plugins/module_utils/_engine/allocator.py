@@ -241,7 +241,7 @@ def _take_once(search: Search, stored: Stored[Block], owner: t.Optional[str]) ->
         if request.handle_id:
             decrement_handle(datastore, request.handle_id, cidr, wanted)
         raise
-    search.found.extend(AssignedAddress(cidr.address(ordinal), cidr.prefix) for ordinal in ordinals)
+    search.found += [AssignedAddress(cidr.address(ordinal), cidr.prefix) for ordinal in ordinals]
 
 
 def _raise_handle(search: Search, cidr: Network, wanted: int) -> None:

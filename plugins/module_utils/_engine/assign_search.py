@@ -48,6 +48,7 @@ class Search:
     access: Access
     request: AssignRequest
     version: int
+    requested: int
     affinity_type: str
     reserved: t.Optional[HostReserved]
     reservations: Reservations
@@ -64,10 +65,6 @@ class Search:
     @property
     def wanted(self) -> int:
         return self.requested - len(self.found)
-
-    @property
-    def requested(self) -> int:
-        return self.request.num_v4 if self.version == 4 else self.request.num_v6
 
     def check_may_claim(self) -> None:
         """BlockLimit or AllocationError when the host may not have another block (§9.3 steps 2 and 3)."""
@@ -116,6 +113,7 @@ def prepare(datastore: Datastore, request: AssignRequest, version: int, now: Clo
         access=access,
         request=request,
         version=version,
+        requested=request.num_v4 if version == 4 else request.num_v6,
         affinity_type=affinity_type,
         reserved=reserved,
         reservations=reservations,
