@@ -31,7 +31,7 @@ options:
     description: Look at the range of this pool only. The module fails when it does not exist.
     type: str
   cidr:
-    description: Look at the blocks that overlap this range only.
+    description: Look at the blocks that overlap this range only. Not together with O(pool).
     type: str
   checks:
     description:
@@ -47,7 +47,8 @@ options:
     default: note
 seealso:
   - module: calico_ops.ipam.ipam_block_info
-  - module: calico_ops.ipam.ippool_report_info
+  - module: calico_ops.ipam.ipam_release
+  - module: calico_ops.ipam.ipam_range
 """
 
 EXAMPLES = r"""
@@ -171,7 +172,7 @@ leaked:
 kept:
   description: >-
     Addresses that C(calicoctl ipam check) calls leaked and that must not be released, because they are in use or cannot
-    be judged. The members are those of RV(leaked); RV(kept[].certainty) is V(never).
+    be judged. The members are those of RV(leaked), with a certainty of V(never).
   returned: success
   type: list
   elements: dict
