@@ -4,8 +4,9 @@
 
 """A naive model of the engine: sets of addresses, who holds them, since when they rest. No blocks, no order.
 
-Calls of the engine go through ``Model.do``: their writes are judged one by one, and a crash is put in where the
-test wants one. ``agree`` compares the model with what is stored, ``check`` has everything judged at rest.
+Calls of the engine go through ``Model.do``: their writes are judged one by one, and a crash or somebody else's
+call is put in where the test wants it. ``agree`` compares the model with what is stored, ``check`` has all records
+judged.
 """
 
 from __future__ import annotations
@@ -37,9 +38,12 @@ class Crash(BaseException):
 
 
 class Gone(t.NamedTuple):
-    """What ``do`` answers for a call that was cut by a crash."""
+    """What ``do`` answers for a call whose result says nothing: a crash cut it, or somebody acted in its middle."""
 
     after: int
+
+
+INTRUDER = "intruder"
 
 
 class Model:
@@ -47,7 +51,7 @@ class Model:
 
     def __init__(self) -> None:
         self.memory = MemoryStore((), NODES)
-        self.store = WriteRecorder(self.memory, self._told)
+        self.store = WriteRecorder(self.memory, self._told, self._let_others_act)
         self.moment = datetime(2026, 8, 20, 9, tzinfo=timezone.utc)
         self.settings = Settings()
         self.raw_settings = False
@@ -58,6 +62,9 @@ class Model:
         self.resting: dict[str, datetime] = {}
         self.crash_after: int | None = None
         self.crashed = 0
+        self.race: tuple[int, Request, t.Callable[[], t.Any]] | None = None
+        self.races = 0
+        self._intruding = False
         self.request = Request()
         self.writes = 0
         self._history = History()
@@ -83,19 +90,43 @@ class Model:
         """
         self.request = request
         self.writes = 0
+        races = self.races
         try:
-            return call()
+            result = call()
         except IpamError as error:
-            return error
+            result = error
         except Crash:
             self.crashed += 1
             self._remember_ownerless(crashed=True)
-            self._reconcile(takes, gives)
+            self._reconcile({takes, INTRUDER}, gives)
             return Gone(self.writes)
         finally:
             if self.writes:
                 self.crash_after = None
             self.request = Request()
+        if self.races == races:
+            return result
+        self._remember_ownerless(crashed=True)
+        self._reconcile({takes, INTRUDER}, gives)
+        for address in getattr(result, "addresses", ()):
+            assert self.held[str(address.address)] == takes, f"{address} was reported, but not assigned"
+        return Gone(self.writes)
+
+    def _let_others_act(self) -> None:
+        if self.race is None or self._intruding:
+            return
+        number, request, act = self.race
+        if number > 1:
+            self.race = (number - 1, request, act)
+            return
+        self.race, mine, self.request, self._intruding = None, self.request, request, True
+        self.races += 1
+        try:
+            act()
+        except IpamError:
+            pass
+        finally:
+            self.request, self._intruding = mine, False
 
     def _told(self, write: Write) -> None:
         self.writes += 1
@@ -108,17 +139,17 @@ class Model:
             state_of_memory(self.memory).rows if write.kind == "BlockAffinity" else (),
         )
         self._problems.extend(str(violation) for violation in judge(write, self.request, world))
-        if self.crash_after is not None:
+        if self.crash_after is not None and not self._intruding:
             self.crash_after -= 1
             if self.crash_after <= 0:
                 raise Crash
 
-    def _reconcile(self, takes: str | None, gives: t.Collection[str]) -> None:
-        """After a crash the part of the call that was written is the truth."""
+    def _reconcile(self, takes: t.Collection[str | None], gives: t.Collection[str]) -> None:
+        """After a crash the part of the call that was written is the truth, after a race what both made of it."""
         taken, _cooling = self.stored()
         for address, handle in taken.items():
             if address not in self.held:
-                assert handle == takes, f"{address} went to {handle}, the call was for {takes}"
+                assert handle in takes, f"{address} went to {handle}, the call was for {takes}"
                 self.take(address, handle)
         for address in [address for address in self.held if address not in taken]:
             assert address in gives, f"{address} was freed by a call for {sorted(gives)}"
@@ -238,7 +269,8 @@ class Model:
             holders=[Holder(address, handle) for address, handle in self.held.items()],
         )
         vanished = NODES.keys() - self.nodes.keys()
-        found = [violation for violation in check(state, vanished=vanished) if not self._excused(violation)]
+        judged = check(state, at_rest=not self.races, vanished=vanished)
+        found = [violation for violation in judged if not self._excused(violation)]
         found += self._history.see(state)
         self._remember_ownerless()
         assert not self._problems, self._problems

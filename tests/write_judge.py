@@ -258,15 +258,19 @@ def usable_pools(request: Request, world: World, version: int) -> list[t.Any]:
 class WriteRecorder:
     """A ``Datastore`` around a ``Datastore`` that tells every write of blocks, rows and handles after it was made.
 
-    Whatever ``told`` raises ends the operation there, as a crash would.
+    Whatever ``told`` raises ends the operation there, as a crash would. ``before`` is called right before a write
+    is tried: there somebody else may act.
     """
 
-    def __init__(self, store: t.Any, told: t.Callable[[Write], None]) -> None:
+    def __init__(
+        self, store: t.Any, told: t.Callable[[Write], None], before: t.Callable[[], None] | None = None
+    ) -> None:
         from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster import resources
         from ansible_collections.calico_ops.ipam.plugins.module_utils._store import wire
 
         self._store = store
         self._told = told
+        self._before = before or (lambda: None)
         self._kinds = {
             "block": (BLOCK, wire.encode_block, resources.IPAM_BLOCKS),
             "affinity": (ROW, wire.encode_affinity, resources.BLOCK_AFFINITIES),
@@ -290,17 +294,20 @@ class WriteRecorder:
             return t.cast(Object, encode(stored.value, resource))
 
         def create(value: t.Any) -> t.Any:
+            self._before()
             written = call(value)
             self._told(Write("create", kind, None, encode(value, resource)))
             return written
 
         def update(stored: t.Any, value: t.Any) -> t.Any:
+            self._before()
             before = current(stored.value)
             written = call(stored, value)
             self._told(Write("update", kind, before, encode(value, resource)))
             return written
 
         def delete(stored: t.Any) -> None:
+            self._before()
             before = current(stored.value)
             call(stored)
             self._told(Write("delete", kind, before))

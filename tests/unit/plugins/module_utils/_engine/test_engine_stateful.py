@@ -17,7 +17,7 @@ import os
 import typing as t
 from dataclasses import replace
 
-from engine_model import LOAD_BALANCER, NODES, Gone, Model
+from engine_model import INTRUDER, LOAD_BALANCER, NODES, Gone, Model
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -82,7 +82,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 
 NIGHTLY = bool(os.environ.get("CALICO_OPS_NIGHTLY"))
-EXAMPLES, STEPS = (3000, 60) if NIGHTLY else (200, 40)
+EXAMPLES, STEPS = (3000, 60) if NIGHTLY else (150, 40)
 
 #: Where pools can be: a base address and what a block's prefix length is counted from.
 PLACES = {
@@ -120,6 +120,7 @@ namespaces = st.sampled_from([None, {"team": "x"}])
 class Engine(RuleBasedStateMachine):
     steps: t.ClassVar[int] = 0
     crashes: t.ClassVar[int] = 0
+    races: t.ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -489,6 +490,9 @@ class Engine(RuleBasedStateMachine):
     def release_affinities(self, host: str, place: str, empty: bool, how: str) -> None:
         self.tick()
         m, pool = self.m, self.known[place]
+        rows = [row.value for row in m.memory.list_affinities() if pool.cidr.contains(row.value.cidr)]
+        if how == "range" and rows:
+            host = rows[0].host
         kind = self.type_of(host)
 
         def call() -> t.Any:
@@ -696,7 +700,32 @@ class Engine(RuleBasedStateMachine):
         """The next call ends after that many writes, if it makes as many."""
         self.m.crash_after = writes
 
-    @precondition(lambda self: self.m.crashed)
+    @rule(
+        writes=st.integers(1, 6),
+        host=hosts,
+        place=places,
+        what=st.sampled_from(["assign", "assign", "retire", "claim", "edit"]),
+    )
+    def somebody_acts_soon(self, writes: int, host: str, place: str, what: str) -> None:
+        """Right before the write of that number somebody else does something to the same records."""
+        m, cidr = self.m, self.known[place].cidr
+        v4 = 3 if cidr.version == 4 else 0
+        asked = AssignRequest(host, v4, 3 - v4, INTRUDER, {"node": host})
+
+        def edit() -> None:
+            address = sorted(m.held)[0] if m.held else "10.0.0.0"
+            change = OwnerChange({"pod": "moved"})
+            set_owner_attributes(m.store, parse_address(address), m.held.get(address) or "", now=m.now, active=change)
+
+        acts: dict[str, tuple[Request, t.Callable[[], t.Any]]] = {
+            "assign": (Request("automatic", host), lambda: auto_assign(m.store, asked, now=m.now)),
+            "retire": (Request(), lambda: release_pool_affinities(m.store, cidr, now=m.now)),
+            "claim": (Request(), lambda: host in m.nodes and claim_affinity(m.store, cidr, host, now=m.now)),
+            "edit": (Request(), edit),
+        }
+        m.race = (writes, *acts[what])
+
+    @precondition(lambda self: self.m.crashed or self.m.races)
     @rule(host=hosts, place=places)
     def next_visit_heals(self, host: str, place: str) -> None:
         """An assignment that walks all the host's blocks of a pool leaves only confirmed rows (§7.3, §7.5)."""
@@ -704,7 +733,7 @@ class Engine(RuleBasedStateMachine):
         if pool is None or host not in m.nodes or not pool.enabled or "Workload" not in pool.allowed_uses:
             return
         self.tick()
-        m.crash_after = None
+        m.crash_after = m.race = None
         number = min(m.free_in([pool.cidr]) + 1, 600)
         v4, v6 = (number, 0) if pool.version == 4 else (0, number)
         asked = AssignRequest(
@@ -735,10 +764,11 @@ class Engine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         type(self).crashes += self.m.crashed
+        type(self).races += self.m.races
 
 
 def test_engine_agrees_with_a_naive_model() -> None:
-    Engine.steps = Engine.crashes = 0
+    Engine.steps = Engine.crashes = Engine.races = 0
     run_state_machine_as_test(
         Engine,
         settings=settings(
@@ -753,6 +783,7 @@ def test_engine_agrees_with_a_naive_model() -> None:
     )
     assert Engine.steps >= 2000
     assert Engine.crashes >= 20
+    assert Engine.races >= 20
 
 
 # What the machine found, as cases of their own.
