@@ -43,8 +43,6 @@ NAME = "default"
 
 # What each kind came with, for clusters that do not serve it.
 _SINCE = {"IPReservation": "Calico v3.22", "IPAMConfig": "Calico v3.0", "IPAMConfiguration": "Calico v3.32"}
-# Members of the schema that are always written; the others stay away while they say what their absence says.
-_REQUIRED = ("strictAffinity", "autoAllocateBlocks")
 
 
 class KubernetesConfiguration:
@@ -69,11 +67,11 @@ class KubernetesConfiguration:
         return _stored(self._decode_settings(thing), thing)
 
     def create_settings(self, settings: Settings) -> Stored[Settings]:
-        thing = self._create(self.config, NAME, _settings_spec(settings, {}))
+        thing = self._create(self.config, NAME, wire.encode_settings(settings, self.config)["spec"])
         return _stored(self._decode_settings(thing), thing)
 
     def update_settings(self, stored: Stored[Settings], settings: Settings) -> Stored[Settings]:
-        thing = self._update(self.config, stored.origin, _settings_spec(settings, stored.origin.get("spec") or {}))
+        thing = self._update(self.config, wire.encode_settings(settings, self.config, stored.origin))
         return _stored(self._decode_settings(thing), thing)
 
     # Reservations
@@ -96,7 +94,7 @@ class KubernetesConfiguration:
 
     def update_reservation(self, stored: Stored[Reservation], reservation: Reservation) -> Stored[Reservation]:
         spec = {**(stored.origin.get("spec") or {}), "reservedCIDRs": list(reservation.cidrs)}
-        thing = self._update(self.ip_reservations, stored.origin, spec)
+        thing = self._update(self.ip_reservations, {**stored.origin, "spec": spec})
         return _stored(_decode_reservation(thing), thing)
 
     def delete_reservation(self, stored: Stored[Reservation]) -> None:
@@ -136,23 +134,14 @@ class KubernetesConfiguration:
         except UnknownResource:
             raise _not_served(resource) from None
 
-    def _update(self, resource: Resource, origin: Object, spec: t.Dict[str, t.Any]) -> Object:
-        name = origin["metadata"]["name"]
+    def _update(self, resource: Resource, body: Object) -> Object:
+        name = body["metadata"]["name"]
         try:
-            return self._api.replace(resource, {**origin, "spec": spec})
+            return self._api.replace(resource, body)
         except Conflict:
             raise _changed(resource, name) from None
         except (NotFound, UnknownResource):
             raise _missing(resource, name) from None
-
-
-def _settings_spec(settings: Settings, before: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    spec = dict(before)
-    default = Settings().shown()
-    for member, value in settings.shown().items():
-        if member in _REQUIRED or member in before or value != default[member]:
-            spec[member] = value
-    return spec
 
 
 def _decode_reservation(thing: Object) -> Reservation:
