@@ -40,7 +40,7 @@ CHECKS = (
     Check("system", (pytest("tests/system"),)),
     Check("molecule", (f"{PYTHON} tests/tools/scenarios.py",)),
     Check("sanity", (f"{PYTHON} tests/tools/sanity.py",)),
-    Check("unit", (pytest("tests/unit"),)),
+    Check("unit", (pytest("tests/unit", "tests/fuzz"),)),
     Check("contract", (pytest("tests/contract"),)),
     Check("store", (pytest("tests/store", "tests/stress"),)),
     Check("old-core", (f"{PYTHON} tests/tools/old_core.py",)),
