@@ -28,6 +28,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import access_to
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import release_block_affinity
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity_release import release_pool_affinities
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
@@ -44,6 +45,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects impo
 ROUNDS = 2000 if os.environ.get("CALICO_OPS_NIGHTLY") else 60
 STEPS = 14
 HOSTS = {"node-a": {"rack": "one"}, "node-b": {"rack": "two"}, "node-c": {}}
+RANGES = ["10.0.0.0/29", "10.1.0.0/29", "fd00::/124"]
 RESERVED = ["10.0.0.1/32", "fd00::2/127"]
 
 
@@ -174,6 +176,10 @@ class Ours(Writer):
             return 0
 
     def give_back(self, cidr: str) -> None:
+        if self.random.random() < 0.3:
+            # Everybody's blocks lose their owners, those in use too, as before a pool is deleted.
+            release_pool_affinities(self.store, parse_network(self.random.choice(RANGES)), now=self.cluster.now)
+            return
         access = access_to(self.store, self.cluster.now)
         try:
             release_block_affinity(access, self.host, "host", parse_network(cidr), must_be_empty=True)
