@@ -154,6 +154,29 @@ def test_what_is_only_read(etcd: EtcdServer, store: EtcdStore) -> None:
     assert store.cluster_information()["spec"] == {"datastoreReady": True}
 
 
+@pytest.mark.parametrize(
+    "damaged", [b"{", b"[]", {"spec": []}, {"metadata": 1}, {"spec": "x"}, {"metadata": {"labels": 3}}]
+)
+def test_damaged_resources_are_named_or_reported(etcd: EtcdServer, client: EtcdClient, damaged: t.Any) -> None:
+    put_cluster(etcd)
+    for plural in ("ippools", "ipreservations", "nodes"):
+        etcd.put(f"/calico/resources/v3/projectcalico.org/{plural}/broken", damaged)
+    plain = EtcdStore(client)
+    for call in (plain.pools, plain.reservations, lambda: plain.node_labels("broken")):
+        with pytest.raises(CorruptRecord, match=r"at the etcd key /calico/resources/v3/\S+/broken"):
+            call()
+    reported: list[CorruptRecord] = []
+    tolerant = EtcdStore(client, on_corrupt=reported.append)
+    assert [pool.name for pool in tolerant.pools()] == ["teal", "teal6"]
+    assert tolerant.reservations().reserved(4, V4.value)
+    assert [error.details["kind"] for error in reported] == ["IPPool", "IPReservation"]
+
+
+def test_the_key_has_the_last_word_about_a_name(etcd: EtcdServer, store: EtcdStore) -> None:
+    etcd.put("/calico/resources/v3/projectcalico.org/ippools/teal", {"spec": {"cidr": "10.0.0.0/24"}})
+    assert [pool.name for pool in store.pools()] == ["teal"]
+
+
 def test_reservations_are_calicos_resources(etcd: EtcdServer, client: EtcdClient) -> None:
     records = EtcdConfiguration(client, now=now, new_uid=lambda: "7e0c6c1e-2c53-4c0e-9a58-6f2f0f3f6f10")
     first = records.create_reservation(Reservation("rack-gateways", ("10.77.4.0/32",)))

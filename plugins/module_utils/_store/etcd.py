@@ -184,7 +184,7 @@ class EtcdStore:
     def node_labels(self, node: str) -> t.Mapping[str, str]:
         """The labels of Calico's own Node resource."""
         thing = self.resource("nodes", "Node", node)
-        return dict((thing.get("metadata") or {}).get("labels") or {})
+        return dict(thing["metadata"].get("labels") or {})
 
     def cluster_information(self) -> Object:
         """Calico's record of the cluster; NotFoundInStore when there is none."""
@@ -228,7 +228,7 @@ class EtcdStore:
         """The resources of a kind that look in etcd as in the public API."""
         for row in self._client.rows(etcd_keys.resource_prefix(plural)):
             try:
-                thing = etcd_wire.members(row, kind)
+                thing = etcd_wire.resource_object(row, kind)
             except CorruptRecord as error:
                 self._report(error)
             else:
@@ -237,11 +237,10 @@ class EtcdStore:
     def resource(self, plural: str, kind: str, name: str) -> Object:
         """One such resource; NotFoundInStore without it."""
         try:
-            return etcd_wire.members(
-                get_row(self._client, etcd_keys.resource_key(plural, name), f"{kind} {name}"), kind
-            )
+            row = get_row(self._client, etcd_keys.resource_key(plural, name), f"{kind} {name}")
         except NotFoundInStore:
             raise NotFoundInStore(f"{kind} {name} does not exist.", **{kind.lower(): name}) from None
+        return etcd_wire.resource_object(row, kind)
 
     def _create(self, form: Form, key: str, value: T, what: str) -> Stored[T]:
         body = form.to_members(form.encode(value, form.resource, None), None)

@@ -223,7 +223,7 @@ def _with_tunnels(node: Object, theirs: Object) -> Object:
 def _name_in_kubernetes(theirs: Object) -> t.Optional[str]:
     """What Kubernetes calls a node of Calico's; None when it is none of Kubernetes."""
     for reference in (theirs.get("spec") or {}).get("orchRefs") or ():
-        if reference.get("orchestrator") == "k8s" and reference.get("nodeName"):
+        if isinstance(reference, dict) and reference.get("orchestrator") == "k8s" and reference.get("nodeName"):
             other = str(reference["nodeName"])
             if other != _name(theirs):
                 raise Refused(

@@ -107,14 +107,15 @@ def _key(name: str) -> str:
 
 
 def _reservation(row: Row) -> Stored[Reservation]:
-    body = etcd_wire.members(row, KIND)
-    name = row.key[len(etcd_keys.resource_prefix(PLURAL)) :]
-    spec = body.get("spec")
-    entries = spec.get("reservedCIDRs") if isinstance(spec, dict) else None
+    thing = etcd_wire.resource_object(row, KIND)
+    name = thing["metadata"]["name"]
+    entries = (thing.get("spec") or {}).get("reservedCIDRs")
     if not isinstance(entries or [], list):
         raise CorruptRecord(
             f"{KIND} {name} has reservedCIDRs that are no list: repair it before anything is changed.",
             kind=KIND,
             name=name,
         )
-    return Stored(Reservation(name, tuple(str(entry) for entry in entries or ())), row.revision, body)
+    return Stored(
+        Reservation(name, tuple(str(entry) for entry in entries or ())), row.revision, etcd_wire.members(row, KIND)
+    )

@@ -125,6 +125,19 @@ def check_key(row: Row, cidr: Network) -> None:
         raise _corrupt(row, IPAM_BLOCKS.kind, f"holds the block {cidr}")
 
 
+def resource_object(row: Row, kind: str) -> Object:
+    """A resource that looks in etcd as in the public API; the key has the last word about its name."""
+    thing = members(row, kind)
+    for part in ("metadata", "spec", "status"):
+        if thing.get(part) is not None and not isinstance(thing[part], dict):
+            raise _corrupt(row, kind, f"has a {part} that is no object")
+    metadata = {**(thing.get("metadata") or {}), "name": row.key.rsplit("/", 1)[-1]}
+    labels = metadata.get("labels")
+    if labels is not None and not isinstance(labels, dict):
+        raise _corrupt(row, kind, "has labels that are no object")
+    return {**thing, "metadata": {**metadata, "resourceVersion": str(row.revision)}}
+
+
 def settings_object(row: Row) -> Object:
     """The settings as the custom resource."""
     spec = {_SETTINGS.get(member, member): value for member, value in members(row, "IPAM settings").items()}
