@@ -17,7 +17,7 @@ RUN = PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$(SITE)" ANSIBLE_
       ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_CALLBACK_RESULT_FORMAT=yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lint unit contract store system molecule sanity types docs build old-core bench clean
+.PHONY: help demo demo-stop test lint unit contract store system molecule sanity types docs build old-core nightly bench clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ old-core: ## the demo under ansible-core 2.18
 
 unit contract store system molecule sanity types docs build old-core: $(VENV)/.dev
 	@$(RUN) $(BIN)/python tests/tools/everything.py $@
+
+nightly: $(VENV)/.dev ## the random searches (states, interleavings, hostile input, stress) for an hour or so
+	@CALICO_OPS_NIGHTLY=1 $(RUN) $(BIN)/python -m pytest -q -n 2 --dist loadfile --timeout 7200 \
+	  $$(grep -rl --include='test_*.py' CALICO_OPS_NIGHTLY tests | sort)
 
 bench: $(VENV)/.dev ## run the benchmarks
 	@$(RUN) sh -c 'for f in benchmarks/*.py; do echo "== $$f"; python "$$f"; done'
