@@ -83,6 +83,13 @@ def test_documentation_and_specification_agree(name: str) -> None:
     assert all("support" in attribute for attribute in attributes.values())
 
 
+def evaluated(value: t.Any, option: dict[str, t.Any]) -> t.Any:
+    """A template stands for something of the type that the option wants."""
+    if isinstance(value, str) and value.startswith("{{"):
+        return {"dict": {}, "list": []}.get(option.get("type", "str"), value)
+    return value
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_keep_to_the_specification(name: str) -> None:
     examples = yaml.safe_load(importlib.import_module(f"{PACKAGE}.modules.{name}").EXAMPLES)
@@ -91,7 +98,8 @@ def test_examples_keep_to_the_specification(name: str) -> None:
     assert name in {module for _task, module, _options in own}
     for task, module, options in own:
         spec = specification(importlib.import_module(f"{PACKAGE}.modules.{module}"))
-        assert ArgumentSpecValidator(spec).validate(options or {}).error_messages == [], task
+        values = {option: evaluated(value, spec.get(option, {})) for option, value in (options or {}).items()}
+        assert ArgumentSpecValidator(spec).validate(values).error_messages == [], task
 
 
 def test_every_module_with_a_connection_is_in_the_action_group() -> None:
