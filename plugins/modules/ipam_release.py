@@ -19,7 +19,7 @@ description:
     when the address has another handle or sequence number by then.
   - The addresses of one handle are released together or not at all.
   - An address that something uses is never released, and no option changes that. What is kept is returned with the
-    reason and is not a failure.
+    reason. It is not a failure, but a warning when it was named in O(addresses) or O(handles).
   - Calico itself releases leaked addresses of pods after its grace period of 15 minutes. RV(notes) says so when it is
     able to.
 author:
@@ -224,6 +224,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.release_addresses import release_leaked
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.release_request import KINDS, wanted_of
 
+MOST_WARNINGS = 20
+
 
 def operate(context: Context) -> dict[str, t.Any]:
     wanted = wanted_of(context.params)
@@ -237,6 +239,10 @@ def operate(context: Context) -> dict[str, t.Any]:
             report=context.report,
             check_mode=context.check_mode,
         )
+    if wanted.audit is None:
+        # Whoever names an address expects it to go.
+        for refusal in released.refusals()[:MOST_WARNINGS]:
+            context.warn(refusal)
     return released.as_result()
 
 

@@ -106,9 +106,9 @@ def at_each_write(event: t.Callable[[Range, Write], None], when: str) -> t.Itera
         place.disable()
         happened: list[Write] = []
 
-        def happen(write: Write, place: Range = place, number: int = number, seen: list[Write] = happened) -> None:
+        def happen(write: Write, place: Range = place, number: int = number) -> None:
             if write.number == number:
-                seen.append(write)
+                happened.append(write)  # noqa: B023
                 event(place, write)
 
         message = ""

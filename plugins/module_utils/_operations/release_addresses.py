@@ -78,6 +78,10 @@ class Released:
     notes: tuple[str, ...] = ()
     confirm_in: int = 0
 
+    def refusals(self) -> list[str]:
+        """Sentences about what was asked for and is kept although there was something to release."""
+        return [f"{kept.what} was not released: {kept.reason}." for kept in self.kept if not kept.gone]
+
     def as_result(self) -> dict[str, t.Any]:
         before = {
             **{f"address {seen.address}": _shown(seen) for seen in self.addresses},
@@ -264,7 +268,11 @@ def _release(
     for group in good:
         left = [seen for seen in group if seen.address not in written]
         done += [seen for seen in group if seen.address in written and seen.address not in free]
-        kept += [Kept(str(seen.address), seen.handle, "it is free by now") for seen in group if seen.address in free]
+        kept += [
+            Kept(str(seen.address), seen.handle, "it is free by now", gone=True)
+            for seen in group
+            if seen.address in free
+        ]
         if left and len(batch) > 1:
             again, stayed = _release(api, store, wanted, facts, [tuple(left)], clock)
             done += again
@@ -322,6 +330,10 @@ def _notes(api: KubeApi, facts: ClusterFacts) -> tuple[str, ...]:
         f"calico-kube-controllers is ready and releases addresses of pods by itself, {facts.leak_grace:.0f} to "
         f"{facts.leak_grace * 1.5:.0f} seconds after it has seen that they are leaked.",
     )
+
+
+def _free(seen: Seen) -> Kept:
+    return Kept(str(seen.address), seen.handle, "it is free by now", gone=True)
 
 
 def _clause(error: IpamError) -> str:

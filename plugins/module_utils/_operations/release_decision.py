@@ -30,11 +30,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.releas
 
 @dataclass(frozen=True)
 class Kept:
-    """``what`` is an address or a handle that was asked for and is left as it is."""
+    """``what`` is an address or a handle that was asked for and is left as it is; ``gone``: there was nothing to do."""
 
     what: str
     handle: str
     reason: str
+    gone: bool = False
 
     def as_result(self) -> dict[str, t.Any]:
         is_handle = self.what == self.handle
@@ -102,7 +103,7 @@ def decide(wanted: Wanted, now: Observation, before: Before | None = None) -> De
         if reason is None:
             good.append(seen)
         else:
-            kept.append(Kept(str(seen.address), seen.handle, reason))
+            kept.append(Kept(str(seen.address), seen.handle, reason, gone=seen.kind == COOLING))
     groups: dict[str, list[Seen]] = {}
     for seen in good:
         groups.setdefault(seen.handle or f"/{seen.address}", []).append(seen)
@@ -123,7 +124,7 @@ def decide(wanted: Wanted, now: Observation, before: Before | None = None) -> De
         if reason is None:
             handles.append(now.handles[handle])
         elif reason:
-            kept.append(Kept(handle, handle, reason))
+            kept.append(Kept(handle, handle, reason, gone=handle not in now.handles))
     return Decision(tuple(release), tuple(handles), tuple(unfinished), tuple(kept))
 
 
@@ -171,7 +172,7 @@ def _asked(wanted: Wanted, now: Observation) -> tuple[list[Seen], list[Kept]]:
     for key in sorted(keys):
         seen = now.addresses.get(key)
         if seen is None:
-            kept.append(Kept(str(Address(*key)), "", "it is not allocated"))
+            kept.append(Kept(str(Address(*key)), "", "it is not allocated", gone=True))
         else:
             asked.append(seen)
     return asked, kept

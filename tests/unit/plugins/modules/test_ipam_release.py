@@ -60,6 +60,8 @@ def test_an_address_in_use_and_one_that_is_free(twin: TwinHandle) -> None:
     reasons = {kept["address"]: kept["reason"] for kept in result["kept"]}
     assert reasons[pod["status"]["podIP"]] == f"it is in use by pod shop/{pod['metadata']['name']}"
     assert reasons["192.168.77.7"] == "it is not allocated"
+    (warning,) = result["warnings"]
+    assert f"{pod['status']['podIP']} was not released: it is in use by pod shop/" in str(warning)
 
 
 @pytest.mark.parametrize(
