@@ -114,8 +114,13 @@ def start_twin(
     seed: int | None = None,
     rbac: bool = False,
     port: int = 0,
+    installation: str | None = None,
+    operator: bool = False,
 ) -> TwinHandle:
-    """Start a twin process in ``tmp_path / "twin"``; ``scenario`` is a name, a path, or the documents of one."""
+    """Start a twin process in ``tmp_path / "twin"``; ``scenario`` is a name, a path, or the documents of one.
+
+    ``installation`` None is the scenario's own, which is crd_v1 if it does not say.
+    """
     return TwinHandle(
         process.Options(
             data_dir=str(tmp_path / "twin"),
@@ -124,17 +129,26 @@ def start_twin(
             speed=speed,
             seed=seed,
             rbac=rbac,
+            installation=installation,
+            operator=operator,
         )
     )
 
 
-def local_twin(scenario: Scenario = "small", *, seed: int | None = None, tmp_path: Path | None = None) -> Twin:
+def local_twin(
+    scenario: Scenario = "small",
+    *,
+    seed: int | None = None,
+    tmp_path: Path | None = None,
+    installation: str | None = None,
+    operator: bool = False,
+) -> Twin:
     """A twin in this process, settled, without HTTP; its clock stands still until ``twin.clock.advance()``."""
     from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.cluster import Twin
     from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import load, parse
 
     loaded = load(str(scenario)) if isinstance(scenario, (str, Path)) else parse(list(scenario))
-    twin = Twin(tmp_path, loaded, speed=None, seed=seed)
+    twin = Twin(tmp_path, loaded, speed=None, seed=seed, installation=installation, operator=operator)
     twin.boot()
     return twin
 

@@ -23,6 +23,7 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "speed": {"type": "float", "default": 20},
     "seed": {"type": "int"},
     "rbac": {"type": "bool", "default": False},
+    "installation": {"type": "str", "choices": ["crd_v1", "crd_v3"]},
     "timeout": {"type": "int", "default": 120},
 }
 
@@ -35,6 +36,7 @@ def _started(args: dict[str, t.Any], data_dir: Path, check_mode: bool) -> dict[s
         speed=args["speed"],
         seed=args["seed"],
         rbac=args["rbac"],
+        installation=args["installation"],
     )
     process.require_packages()
     process.check(options)

@@ -77,6 +77,20 @@ options:
       - Whether roles and role bindings decide who may do what. Without it every known user may do everything.
     type: bool
     default: false
+  installation:
+    description:
+      - How Calico is installed in the twin.
+      - V(crd_v1) keeps its objects in the group C(crd.projectcalico.org/v1), as most clusters do.
+      - V(crd_v3) keeps them in C(projectcalico.org/v3) itself, as new installations can since Calico v3.32. There,
+        Calico tells in the status of a pool whether addresses come from it, and a pool that is deleted stays
+        until its last address is gone.
+      - By default the one that the data directory was made with, or else that the scenario names, which is V(crd_v1)
+        when it names none.
+    type: str
+    choices:
+      - crd_v1
+      - crd_v3
+    version_added: 0.2.0
   timeout:
     description:
       - How many seconds the twin may take to start or to stop.

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import process
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import INSTALLATIONS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import load, names
 
 
@@ -41,6 +42,10 @@ def arguments(argv: t.Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, help="seed of every random number (default: the scenario's)")
     parser.add_argument("--rbac", action="store_true", help="let roles and role bindings decide who may do what")
+    parser.add_argument(
+        "--installation", help=f"how Calico is installed: {', '.join(INSTALLATIONS)} (default: the scenario's, crd_v1)"
+    )
+    parser.add_argument("--operator", action="store_true", help="let an operator look after the pools")
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
@@ -50,7 +55,14 @@ def main(argv: t.Sequence[str] | None = None) -> int:
     args = arguments(sys.argv[1:] if argv is None else argv)
     data_dir = Path(args.data_dir).expanduser().absolute()
     options = process.Options(
-        str(data_dir), process.absolute_scenario(args.scenario), args.port, args.speed, args.seed, args.rbac
+        data_dir=str(data_dir),
+        scenario=process.absolute_scenario(args.scenario),
+        port=args.port,
+        speed=args.speed,
+        seed=args.seed,
+        rbac=args.rbac,
+        installation=args.installation,
+        operator=args.operator,
     )
     parent = _Parent(args.ready_fd)
     try:
@@ -81,6 +93,8 @@ async def _serve(options: process.Options, data_dir: Path, parent: _Parent) -> N
         seed=options.seed,
         port=options.port,
         rbac=options.rbac,
+        installation=options.installation,
+        operator=options.operator,
     )
     await twin.start()
     try:
@@ -93,6 +107,8 @@ async def _serve(options: process.Options, data_dir: Path, parent: _Parent) -> N
             speed=options.speed,
             seed=twin.seed,
             rbac=options.rbac,
+            installation=twin.installation,
+            operator=twin.operator,
         )
         process.write_state(data_dir, state)
         parent.tell(state.as_dict())

@@ -25,6 +25,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.behaviour im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.calico_node import CalicoNodes
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.cni import CalicoCni
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.kube_controllers import KubeControllers
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import check_installation, places_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.tunnels import Tunnels
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.control import PREFIX, Control
@@ -63,7 +64,9 @@ class Twin:
 
     ``data_dir`` None keeps everything in memory. ``speed`` None stops the clock: only
     ``clock.advance()`` moves it then, and there is no HTTP. ``seed`` None takes the scenario's; a
-    data directory keeps the seed it was made with.
+    data directory keeps the seed it was made with. ``installation`` is how Calico is installed, see
+    ``calico/places.py``; None takes the data directory's, or else the scenario's. Raises
+    ``InvalidInput`` for an installation that the twin cannot be or the data directory is not.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class Twin:
         seed: int | None = None,
         port: int = 0,
         rbac: bool = False,
+        installation: str | None = None,
+        operator: bool = False,
     ) -> None:
         self.data_dir = data_dir
         self.scenario = scenario
@@ -84,32 +89,58 @@ class Twin:
             data_dir.mkdir(parents=True, exist_ok=True)
         self.objects = ObjectStore(str(data_dir / "objects.sqlite") if data_dir is not None else None)
         stored_seed = self.objects.meta("seed")
+        self.operator = operator
+        try:
+            self.installation = self._installation(installation)
+        except InvalidInput:
+            self.objects.close()
+            raise
+        self.places = places_of(self.installation)
         self.seed = int(stored_seed) if stored_seed else scenario.seed if seed is None else seed
         self.clock = VirtualClock(self._start_of_time(speed), speed, self.seed)
         self.server = ApiServer(self.objects, self.clock, schemas=SchemaRegistry(self.objects))
-        self.recorder = Recorder(self.objects, self.clock)
+        self.recorder = Recorder(self.objects, self.clock, self.places)
         self.faults = FaultInjector()
         self._wire()
         self._clock_timer: asyncio.TimerHandle | None = None
         self._http: HttpServer | None = None
         self.kubeconfig_path: Path | None = None
 
+    def _installation(self, asked: str | None) -> str:
+        stored = self.objects.meta("installation") or ("crd_v1" if self.objects.meta(_LOADED) else None)
+        installation = stored or asked or self.scenario.installation
+        check_installation(asked or installation, self.operator)
+        if asked is not None and asked != installation:
+            raise InvalidInput(
+                f"The data directory {self.data_dir} holds installation {installation}, not {asked}: "
+                "take another data directory, or delete this one to begin anew.",
+                "installation",
+                asked,
+            )
+        return installation
+
     def _wire(self) -> None:
-        timings, objects, clock = self.scenario.timings, self.objects, self.clock
+        timings, objects, clock, places = self.scenario.timings, self.objects, self.clock, self.places
         node_api, cni_api = LocalApi(self.server, CALICO_NODE), LocalApi(self.server, CALICO_CNI)
-        self.store = KubernetesStore(LocalApi(self.server, KUBE_CONTROLLERS))
-        self.cni = CalicoCni(KubernetesStore(cni_api), objects, clock)
+        self.store = KubernetesStore(LocalApi(self.server, KUBE_CONTROLLERS), places.group)
+        self.cni = CalicoCni(KubernetesStore(cni_api, places.group), objects, clock, places)
         self.behaviour = Behaviour(self.server, self.cni, timings)
 
         def look_at_tunnels(node: str) -> None:
             # The two know each other; this one is called only after both are made.
             self.tunnels.look_at(node)
 
-        self.calico_nodes = CalicoNodes(node_api, objects, clock, self.scenario.calico_version, look_at_tunnels)
+        self.calico_nodes = CalicoNodes(node_api, objects, clock, self.scenario.calico_version, look_at_tunnels, places)
         self.tunnels = Tunnels(
-            node_api, KubernetesStore(node_api), objects, clock, self.calico_nodes.nodes, timings.tunnel
+            node_api,
+            KubernetesStore(node_api, places.group),
+            objects,
+            clock,
+            self.calico_nodes.nodes,
+            timings.tunnel,
+            places,
         )
-        self.kube_controllers = KubeControllers(self.store, objects, clock, timings.leak_grace)
+        self.kube_controllers = KubeControllers(self.store, objects, clock, timings.leak_grace, places)
 
     def _evict(self, call: SubresourceCall) -> Answer:
         pod = self.objects.get(PODS, call.namespace, call.name)
@@ -135,7 +166,8 @@ class Twin:
             )
         if stored is None and self.objects.revision == 1:
             with self.objects.bulk():
-                load_scenario(LocalApi(self.server, "system:admin"), self.scenario)
+                load_scenario(LocalApi(self.server, "system:admin"), self.scenario, self.places)
+                self.objects.set_meta("installation", self.installation)
                 self.objects.set_meta("seed", str(self.seed))
                 self.objects.set_meta(_LOADED, self.scenario.name)
                 self._begin()

@@ -116,7 +116,7 @@ class Control:
                 rest.set_result({"settled": settled, "waiting": waiting})
 
         twin = self._twin
-        wait = SettleWait(twin.objects, twin.clock, twin.quiet, float(seconds), done)
+        wait = SettleWait(twin.objects, twin.clock, twin.quiet, float(seconds), done, twin.places)
         try:
             return await rest
         finally:

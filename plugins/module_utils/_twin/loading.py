@@ -19,6 +19,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     PODS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CRD_V1, CalicoPlaces
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.translation import translated
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.crd import calico_crds
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import Scenario
@@ -27,16 +29,18 @@ SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _MIRROR = "kubernetes.io/config.mirror"
 
 
-def load_scenario(api: LocalApi, scenario: Scenario) -> None:
+def load_scenario(api: LocalApi, scenario: Scenario, places: CalicoPlaces = CRD_V1) -> None:
     """Create Calico's resource definitions, the system namespaces, and everything in the scenario.
 
+    Objects of Calico are written in the v1 group and stored as the installation keeps them.
     Raises ``InvalidInput`` naming the object that the API server refused.
     """
-    for crd in calico_crds("v1"):
+    for crd in calico_crds(places.definitions):
         _create(api, CUSTOM_RESOURCE_DEFINITIONS, crd, scenario)
     for name in SYSTEM_NAMESPACES:
         _create(api, NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, scenario)
-    for item in scenario.objects:
+    for written in scenario.objects:
+        item = translated(written, places)
         resource = _resource(api, item, scenario)
         already = item["kind"] == "Namespace" and item["metadata"]["name"] in SYSTEM_NAMESPACES
         if already:

@@ -33,6 +33,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, IpamError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import check_installation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import load, names
 
 MODULE = "ansible_collections.calico_ops.ipam.plugins.module_utils._twin"
@@ -50,7 +51,10 @@ class TwinError(IpamError):
 
 @dataclass(frozen=True)
 class Options:
-    """How a twin runs. ``port`` 0 takes a free one, ``speed`` is virtual seconds in a real one."""
+    """How a twin runs. ``port`` 0 takes a free one, ``speed`` is virtual seconds in a real one.
+
+    ``installation`` None is the one that the data directory, or else the scenario, has.
+    """
 
     data_dir: str
     scenario: str = "tutorial"
@@ -58,6 +62,8 @@ class Options:
     speed: float = 20.0
     seed: int | None = None
     rbac: bool = False
+    installation: str | None = None
+    operator: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,9 @@ class Running:
     speed: float
     seed: int
     rbac: bool
+    # With defaults, so that a twin started by an earlier release can be stopped by this one.
+    installation: str = "crd_v1"
+    operator: bool = False
 
     def as_dict(self) -> dict[str, t.Any]:
         return asdict(self)
@@ -100,7 +109,8 @@ def absolute_scenario(scenario: str) -> str:
 
 def check(options: Options) -> None:
     """Raises ``InvalidInput`` for options that no twin can run with."""
-    load(options.scenario)
+    scenario = load(options.scenario)
+    check_installation(options.installation or scenario.installation, options.operator)
     if not 0 <= options.port <= 65535:
         raise InvalidInput(f"port is {options.port}, it must be from 0 to 65535.", "port", options.port)
     if not options.speed > 0:
@@ -168,6 +178,8 @@ def differences(options: Options, state: Running) -> list[str]:
         ("speed", options.speed, state.speed),
         ("seed", state.seed if options.seed is None else options.seed, state.seed),
         ("rbac", options.rbac, state.rbac),
+        ("installation", options.installation or state.installation, state.installation),
+        ("operator", options.operator, state.operator),
     ]
     for name, asked, live in wanted:
         if asked != live:
@@ -214,6 +226,10 @@ def start(options: Options, timeout: float = 120.0) -> Running:
         command += ["--seed", str(options.seed)]
     if options.rbac:
         command.append("--rbac")
+    if options.installation is not None:
+        command += ["--installation", options.installation]
+    if options.operator:
+        command.append("--operator")
     reader, writer = os.pipe()
     try:
         child = subprocess.Popen(

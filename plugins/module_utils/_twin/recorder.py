@@ -31,7 +31,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     DAEMON_SETS,
     DEPLOYMENTS,
-    IP_POOLS,
     POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICA_SETS,
@@ -43,6 +42,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
     parse_network,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CRD_V1, CalicoPlaces
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import DELETED, Event, ObjectStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.selectors import LabelSelector, selector_of
@@ -127,8 +127,9 @@ class _Watched:
 class Recorder:
     """Watches ``objects`` and keeps the record; ``start()`` begins."""
 
-    def __init__(self, objects: ObjectStore, clock: VirtualClock) -> None:
+    def __init__(self, objects: ObjectStore, clock: VirtualClock, places: CalicoPlaces = CRD_V1) -> None:
         self._objects = objects
+        self._places = places
         self._clock = clock
         self._started = False
         self._pods: dict[str, dict[str, _Pod]] = {}
@@ -243,7 +244,7 @@ class Recorder:
                 self._close(self._budgets.pop(_key("PodDisruptionBudget", event.object), None))
             else:
                 self._judge_budget(event.object)
-        elif resource == IP_POOLS:
+        elif resource == self._places.pools:
             self._read_pools()
             for pods in self._pods.values():
                 for pod in pods.values():
@@ -415,7 +416,7 @@ class Recorder:
 
     def _read_pools(self) -> None:
         self._pools = []
-        for pool in self._objects.list(IP_POOLS):
+        for pool in self._objects.list(self._places.pools):
             try:
                 self._pools.append(parse_network(str((pool.get("spec") or {}).get("cidr")), strict=False))
             except InvalidInput:

@@ -17,7 +17,7 @@ are ordinary Kubernetes objects::
       seed: 1                          # of every random number
       startTime: "2026-08-20T09:00:00Z"
       settleSeconds: 300               # virtual seconds the cluster may take to become Ready
-      installation: crd_v1             # how Calico is installed
+      installation: crd_v1             # how Calico is installed, unless the twin is told another way
       calicoVersion: v3.33.0
       kubernetesVersion: v1.34.1
       timings: {podStart: [1, 3]}      # virtual seconds, see Timings
@@ -43,11 +43,11 @@ from pathlib import Path
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import INSTALLATIONS
 
 API_VERSION = "ipam.calico-ops.io/v1alpha1"
 KIND = "Scenario"
 DIRECTORY = Path(__file__).parent / "scenarios"
-INSTALLATIONS = ("crd_v1",)
 
 _NODE_NETWORK = "172.31.0.0/20"
 _FIELDS = {

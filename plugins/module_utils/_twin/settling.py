@@ -14,14 +14,14 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     DAEMON_SETS,
     DEPLOYMENTS,
-    IP_POOLS,
     PODS,
     STATEFUL_SETS,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CRD_V1, CalicoPlaces
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import Handle, VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import Event, ObjectStore
 
-_CONCERNED = (PODS, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, IP_POOLS)
+_CONCERNED = (PODS, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
 
 
 def unsettled(objects: ObjectStore) -> list[str]:
@@ -78,12 +78,13 @@ class SettleWait:
         quiet: float,
         limit: float,
         done: t.Callable[[bool, list[str]], None],
+        places: CalicoPlaces = CRD_V1,
     ) -> None:
         self._objects = objects
         self._clock = clock
         self._quiet = quiet
         self._done: t.Callable[[bool, list[str]], None] | None = done
-        self._unsubscribe = [objects.subscribe(self._on_event, resource) for resource in _CONCERNED]
+        self._unsubscribe = [objects.subscribe(self._on_event, resource) for resource in (*_CONCERNED, places.pools)]
         self._timer: Handle = clock.call_later(quiet, self._look)
         self._deadline = clock.call_later(limit, self._end)
 

@@ -16,11 +16,7 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    CLUSTER_INFORMATIONS,
-    IP_POOLS,
-    PODS,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.default_pools import default_pools
@@ -28,6 +24,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.netwo
     calico_node_environment,
     kubeadm_pod_subnet,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CRD_V1, CalicoPlaces
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import WorkQueue
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import DELETED, Event, ObjectStore
@@ -45,12 +42,14 @@ class CalicoNodes:
         clock: VirtualClock,
         calico_version: str,
         started: t.Callable[[str], None],
+        places: CalicoPlaces = CRD_V1,
     ) -> None:
         self._api = api
         self._objects = objects
         self._clock = clock
         self._version = calico_version
         self._started = started
+        self._places = places
         self._up: dict[str, str] = {}
         self._queue: WorkQueue[str] = WorkQueue(clock, "calico-node", self._start_node, delay=(0.2, 0.8))
 
@@ -95,7 +94,7 @@ class CalicoNodes:
         return None
 
     def _write_cluster_information(self) -> None:
-        if self._objects.get(CLUSTER_INFORMATIONS, None, "default") is None:
+        if self._objects.get(self._places.cluster_information, None, "default") is None:
             guid = f"{self._clock.random('cluster-guid').getrandbits(128):032x}"
             spec = {
                 "clusterGUID": guid,
@@ -103,11 +102,11 @@ class CalicoNodes:
                 "calicoVersion": self._version,
                 "datastoreReady": True,
             }
-            self._create(CLUSTER_INFORMATIONS, {"metadata": {"name": "default"}, "spec": spec})
+            self._create(self._places.cluster_information, {"metadata": {"name": "default"}, "spec": spec})
 
     def _create_default_pools(self) -> None:
         families = set()
-        for pool in self._objects.list(IP_POOLS):
+        for pool in self._objects.list(self._places.pools):
             try:
                 families.add(parse_network(str((pool.get("spec") or {}).get("cidr")), strict=False).version)
             except InvalidInput:
@@ -121,7 +120,7 @@ class CalicoNodes:
         environment = calico_node_environment(self._objects)
         chance = self._clock.random("default-pool")
         for pool in default_pools(environment, families, subnets, chance):
-            self._create(IP_POOLS, pool)
+            self._create(self._places.pools, pool)
 
     def _create(self, resource: Resource, body: Object) -> None:
         try:

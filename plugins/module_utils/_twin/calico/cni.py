@@ -31,6 +31,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.netwo
     datastore_ready,
     network_config,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CRD_V1, CalicoPlaces
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.pod_request import PodRequest, pod_request
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
@@ -45,15 +46,18 @@ class CniError(Exception):
 class CalicoCni:
     """The plugin on every node; ``add`` and ``delete`` are what a kubelet calls."""
 
-    def __init__(self, datastore: Datastore, objects: ObjectStore, clock: VirtualClock) -> None:
+    def __init__(
+        self, datastore: Datastore, objects: ObjectStore, clock: VirtualClock, places: CalicoPlaces = CRD_V1
+    ) -> None:
         self._datastore = datastore
         self._objects = objects
         self._clock = clock
+        self._places = places
 
     def add(self, pod: Object, node_name: str) -> list[str]:
         """The addresses of the pod's sandbox, IPv4 first. Raises ``CniError``; nothing stays assigned then."""
         try:
-            if not datastore_ready(self._objects):
+            if not datastore_ready(self._objects, self._places):
                 raise CniError(_PLUGIN + "Calico is currently not ready to process requests")
             config = network_config(self._objects)
             if config.ipam_type != "calico-ipam":

@@ -40,6 +40,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming imp
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import release_ips
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.network_config import datastore_ready
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CRD_V1, CalicoPlaces
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import WorkQueue
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import DELETED, Event, ObjectStore
@@ -86,11 +87,13 @@ class KubeControllers:
         objects: ObjectStore,
         clock: VirtualClock,
         leak_grace: float,
+        places: CalicoPlaces = CRD_V1,
     ) -> None:
         self._datastore = datastore
         self._objects = objects
         self._clock = clock
         self._grace = leak_grace
+        self._places = places
         self._period = leak_grace / 2 or _PERIOD_WITHOUT_GRACE
         self._ready: set[str] = set()
         self._leaks: dict[tuple[Address, str, int], float] = {}
@@ -143,7 +146,7 @@ class KubeControllers:
         again = self._period if key == "all" else None
         if not self.running:
             return None
-        if not datastore_ready(self._objects):
+        if not datastore_ready(self._objects, self._places):
             return again
         try:
             self._pass()

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    CLUSTER_INFORMATIONS,
     CONFIG_MAPS,
     DAEMON_SETS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming import POD_NETWORK
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CRD_V1, CalicoPlaces
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
 
 # Bare tokens such as __CNI_MTU__ that calico-node replaces when it writes the file on the node.
@@ -117,7 +117,7 @@ def kubeadm_pod_subnet(objects: ObjectStore, version: int) -> Network | None:
     return None
 
 
-def datastore_ready(objects: ObjectStore) -> bool:
+def datastore_ready(objects: ObjectStore, places: CalicoPlaces = CRD_V1) -> bool:
     """Whether the datastore is unlocked (spec ipam-engine.md 1)."""
-    information = objects.get(CLUSTER_INFORMATIONS, None, "default") or {}
+    information = objects.get(places.cluster_information, None, "default") or {}
     return (information.get("spec") or {}).get("datastoreReady") is not False

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ApiError
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, NODES
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import NODES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assign_ip import assign_ip
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
@@ -30,6 +30,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release import attributes_of, release_by_handle
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.network_config import datastore_ready
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CRD_V1, CalicoPlaces
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import WorkQueue
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import DELETED, Event, ObjectStore
@@ -81,17 +82,19 @@ class Tunnels:
         clock: VirtualClock,
         nodes: t.Callable[[], t.Sequence[str]],
         delay: float,
+        places: CalicoPlaces = CRD_V1,
     ) -> None:
         self._api = api
         self._datastore = datastore
         self._objects = objects
         self._clock = clock
         self._nodes = nodes
+        self._places = places
         self._queue: WorkQueue[str] = WorkQueue(clock, "tunnels", self._reconcile, delay=(delay * 0.5, delay * 1.5))
 
     def start(self) -> None:
         """Follow pools and nodes, and look at every node once."""
-        self._objects.subscribe(self._on_pool, IP_POOLS)
+        self._objects.subscribe(self._on_pool, self._places.pools)
         self._objects.subscribe(self._on_node, NODES)
         for node in self._nodes():
             self.look_at(node)
@@ -118,7 +121,7 @@ class Tunnels:
         node = self._objects.get(NODES, None, name)
         if node is None or name not in self._nodes():
             return None
-        if not datastore_ready(self._objects):
+        if not datastore_ready(self._objects, self._places):
             return _RETRY
         again: float | None = None
         for device in DEVICES:
