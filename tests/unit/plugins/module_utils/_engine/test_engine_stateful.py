@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import typing as t
 from dataclasses import replace
+from datetime import timedelta
 
 from engine_model import INTRUDER, LOAD_BALANCER, NODES, Gone, Model
 from hypothesis import HealthCheck, settings
@@ -65,6 +66,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.leftovers 
     delete_empty_blocks,
     delete_rows_without_block,
     forget_stale_counts,
+    prove_clean,
     rows_without_block,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.owner import OwnerChange, set_owner_attributes
@@ -82,7 +84,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 
 NIGHTLY = bool(os.environ.get("CALICO_OPS_NIGHTLY"))
-EXAMPLES, STEPS = (3000, 60) if NIGHTLY else (150, 40)
+EXAMPLES, STEPS = (3000, 60) if NIGHTLY else (300, 40)
 
 #: Where pools can be: a base address and what a block's prefix length is counted from.
 PLACES = {
@@ -114,7 +116,10 @@ places = st.sampled_from(sorted(PLACES))
 block_bits = st.sampled_from([2, 2, 1, 3, 0, 4, 5, 6, 8, 12])
 pool_bits = st.integers(0, 3)
 ordinals = st.integers(0, 11)
+picked = st.tuples(places, ordinals, st.booleans())
 namespaces = st.sampled_from([None, {"team": "x"}])
+#: After how many writes the call is cut by a crash; 0: not at all.
+cuts = st.sampled_from([0, 0, 0, 0, 1, 2, 3, 4])
 
 
 class Engine(RuleBasedStateMachine):
@@ -130,13 +135,17 @@ class Engine(RuleBasedStateMachine):
         sizes=st.lists(block_bits, min_size=5, max_size=5),
         lengths=st.lists(pool_bits, min_size=5, max_size=5),
         chosen=st.sampled_from(SETTINGS),
+        reserved=st.lists(picked, max_size=2),
     )
-    def begin(self, sizes: list[int], lengths: list[int], chosen: Settings) -> None:
+    def begin(
+        self, sizes: list[int], lengths: list[int], chosen: Settings, reserved: list[tuple[str, int, bool]]
+    ) -> None:
         self.known: dict[str, Pool] = {}
         for name, size, length in zip(PLACES, sizes, lengths):
             self.known[name] = self.pool(name, size, length)
             self.m.memory.put_pool(self.known[name])
         self.m.set_settings(chosen)
+        self.reservations_change(reserved)
 
     def pool(self, name: str, size: int, length: int) -> Pool:
         base, version = PLACES[name]
@@ -227,9 +236,10 @@ class Engine(RuleBasedStateMachine):
         )
         self.assigned(asked, request)
 
-    @rule(host=hosts, handle=handles, v4=st.integers(0, 4), v6=st.integers(0, 2))
-    def assign_plainly(self, host: str, handle: str, v4: int, v6: int) -> None:
+    @rule(host=hosts, handle=handles, v4=st.integers(0, 4), v6=st.integers(0, 2), cut=cuts)
+    def assign_plainly(self, host: str, handle: str, v4: int, v6: int, cut: int) -> None:
         self.tick()
+        self.m.crash_after = cut or self.m.crash_after
         self.assigned(AssignRequest(host, v4, v6, handle, {"node": host}), Request("automatic", host))
 
     def assigned(self, asked: AssignRequest, request: Request) -> None:
@@ -428,9 +438,10 @@ class Engine(RuleBasedStateMachine):
         return parse_address(text).network(place.block_size) if place else None
 
     @precondition(lambda self: self.m.held)
-    @rule(first=st.integers(0, 30), number=st.integers(1, 40))
-    def release_many(self, first: int, number: int) -> None:
+    @rule(first=st.integers(0, 30), number=st.integers(1, 40), cut=cuts)
+    def release_many(self, first: int, number: int, cut: int) -> None:
         """Addresses one after the other, so that whole blocks become empty."""
+        self.m.crash_after = cut or self.m.crash_after
         held = sorted(self.m.held)
         start = first % len(held)
         self.release([(address, "bare") for address in held[start : start + number]])
@@ -486,13 +497,22 @@ class Engine(RuleBasedStateMachine):
     def owners_of(self, blocks: t.Iterable[t.Any]) -> dict[t.Any, str | None]:
         return {b.value.cidr: b.value.affinity for cidr in blocks for b in self.m.memory.blocks_in(cidr)}
 
-    @rule(host=owners, place=places, empty=st.booleans(), how=st.sampled_from(["host", "pool", "range", "block"]))
-    def release_affinities(self, host: str, place: str, empty: bool, how: str) -> None:
+    @rule(
+        host=owners,
+        place=places,
+        empty=st.booleans(),
+        how=st.sampled_from(["host", "pool", "range", "block"]),
+        cut=cuts,
+    )
+    def release_affinities(self, host: str, place: str, empty: bool, how: str, cut: int) -> None:
         self.tick()
+        self.m.crash_after = cut or self.m.crash_after
         m, pool = self.m, self.known[place]
-        rows = [row.value for row in m.memory.list_affinities() if pool.cidr.contains(row.value.cidr)]
-        if how == "range" and rows:
-            host = rows[0].host
+        rows = [
+            row.value for row in m.memory.list_affinities(affinity_type="host") if pool.cidr.contains(row.value.cidr)
+        ]
+        if how == "range" and rows:  # whoever has something there
+            host = max(rows, key=lambda row: any(self.cidr_of(address) == row.cidr for address in m.held)).host
         kind = self.type_of(host)
 
         def call() -> t.Any:
@@ -534,9 +554,12 @@ class Engine(RuleBasedStateMachine):
     @precondition(lambda self: self.closed())
     @rule(number=st.sampled_from([0, 0, 1, 2]), anywhere=st.sampled_from([False, False, False, True]))
     def clean_range(self, number: int, anywhere: bool) -> None:
-        self.tick()
         names = sorted(self.known) if anywhere else self.closed()
-        m, cidr = self.m, self.known[names[number % len(names)]].cidr
+        self.clean(self.known[names[number % len(names)]].cidr)
+
+    def clean(self, cidr: Network) -> None:
+        self.tick()
+        m = self.m
 
         def call() -> None:
             delete_rows_without_block(m.store, rows_without_block(m.store, cidr))
@@ -648,6 +671,28 @@ class Engine(RuleBasedStateMachine):
             self.m.do(Request(), lambda: release_pool_affinities(self.m.store, pool.cidr, now=self.m.now))
         self.m.memory.remove_pool(place)
 
+    @rule(place=places, owners_first=st.booleans())
+    def pool_is_drained(self, place: str, owners_first: bool) -> None:
+        """The order that leaves nothing behind (§20), also when the blocks lose their owners first."""
+        pool, m = self.there().get(place), self.m
+        if pool is None:
+            return
+        accidents = m.crashed + m.races
+        self.put(replace(pool, disabled=True))
+        if owners_first:
+            m.do(Request(), lambda: release_pool_affinities(m.store, pool.cidr, now=m.now))
+        inside = [address for address in m.held if pool.cidr.contains(parse_address(address))]
+        if inside:
+            self.release([(address, "bare") for address in sorted(inside)])
+        self.records_and_model_agree()
+        m.moment += timedelta(seconds=m.settings.cooldown_seconds + 1)
+        if not owners_first:
+            m.do(Request(), lambda: release_pool_affinities(m.store, pool.cidr, now=m.now))
+        self.clean(pool.cidr)
+        if m.crashed + m.races == accidents:
+            assert prove_clean(m.memory, pool.cidr).clean, prove_clean(m.memory, pool.cidr)
+        m.memory.remove_pool(place)
+
     @rule(place=places, size=block_bits, length=pool_bits)
     def pool_appears(self, place: str, size: int, length: int) -> None:
         """A pool comes back, with another block size only where nothing is left of the old one (§20)."""
@@ -678,7 +723,7 @@ class Engine(RuleBasedStateMachine):
         self.tick()
         self.m.set_settings(chosen)
 
-    @rule(picks=st.lists(st.tuples(places, ordinals, st.booleans()), max_size=3))
+    @rule(picks=st.lists(picked, max_size=3))
     def reservations_change(self, picks: list[tuple[str, int, bool]]) -> None:
         """Single addresses and whole blocks."""
         self.tick()
