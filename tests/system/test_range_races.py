@@ -146,6 +146,15 @@ def test_every_write_may_lose_to_another() -> None:
         assert place.left() == []
 
 
+def test_a_deletion_that_somebody_else_begins_and_never_ends() -> None:
+    def begin(place: Range, write: Write) -> None:
+        place.store.create_affinity(Affinity("node-9", HOST, MISSING, "pendingDeletion", deleted=True))
+
+    for place, message in at_each_write(begin, "before"):
+        assert message.startswith(" ["), message
+        assert place.left() == [], message
+
+
 def test_an_address_taken_at_the_last_moment_keeps_its_block_and_its_owner() -> None:
     """By a node that read the pool before it was disabled."""
 

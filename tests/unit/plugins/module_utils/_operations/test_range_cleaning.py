@@ -272,6 +272,21 @@ def test_a_cooldown_longer_than_the_timeout() -> None:
     assert cluster.clock.seconds == 60
 
 
+def test_a_cooldown_that_cannot_be_read_is_not_waited_for() -> None:
+    cluster = Cluster(cooldown=400)
+    cluster.take("a")
+    release_by_handle(cluster.store, "net.a", now=cluster.clock.now)
+    (stored,) = cluster.store.list_blocks()
+    damaged = tuple(attribute._replace(released_at="soon") for attribute in stored.value.attributes)
+    cluster.store.update_block(stored, replace(stored.value, attributes=damaged))
+    cluster.disable()
+    (shown,) = cluster.state().as_result()["addresses"]
+    assert (shown["until"], shown["cleaned_by"]) == (None, "nothing: the time of its release cannot be read")
+    with pytest.raises(Refused, match="1 cooling addresses are still not free"):
+        cluster.clean()
+    assert cluster.clock.slept == []
+
+
 def test_a_claim_under_way_is_respected() -> None:
     """A node wrote its row before the pool was disabled, and creates the block while we look."""
     cluster = Cluster()

@@ -465,6 +465,11 @@ def test_a_pod_on_a_node_that_is_not_ready_is_only_possible(lab: Lab) -> None:
     lab.admin.replace(NODES, {**node, "status": {**node["status"], "conditions": conditions}}, subresource="status")
     result = lab.release(addresses=named(FIRST), certainty="likely", interval=0)
     assert "it is only possible leaked: its pod is gone, but node node-2 is not ready" in reasons(result)[FIRST]
+    # Without its name no word is enough.
+    for options in ({"audit": lab.audit()}, {"handles": [HANDLE]}):
+        result = lab.release(certainty="possible", interval=0, **options)
+        assert "it is only possible leaked" in reasons(result)[FIRST]
+    assert freed(lab.release(addresses=named(FIRST), certainty="possible", interval=0)) == [FIRST]
 
 
 def test_a_locked_datastore_and_another_cluster(lab: Lab) -> None:
