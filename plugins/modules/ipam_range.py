@@ -17,7 +17,8 @@ description:
     somebody holds an address in it who will not let go.
   - Tunnel addresses of nodes, pods that are being deleted, and addresses that cool down are waited for. Leaked
     addresses are waited for too, until Calico's own garbage collection frees them; M(calico_ops.ipam.ipam_release)
-    frees them at once.
+    frees them at once. In etcd nothing can be watched, so with O(datastore=etcd) only cooling addresses are waited for,
+    and the module fails at once when there are others.
   - When it is interrupted, run it again.
 author:
   - calico_ops contributors (@calico-ops)

@@ -124,7 +124,7 @@ def delete_pool(
             wording=Wording(
                 f"IPPool {name}",
                 lambda left: _refuse_holders(name, left, "it was disabled and not deleted"),
-                lambda left: _timed_out(name, left, timeout),
+                lambda left, waited: _timed_out(name, left, waited),
             ),
         )
         _clean(store, pool.cidr, clock, report, f"IPPool {name!r} is disabled and was not deleted")
@@ -314,7 +314,7 @@ def _kept_changing(name: str) -> Refused:
     )
 
 
-def _timed_out(name: str, held: t.Sequence[Holding], timeout: float) -> Refused:
+def _timed_out(name: str, held: t.Sequence[Holding], waited: float) -> Refused:
     leaked = [holding for holding in held if holding.state == LEAKED]
     hint = (
         f"{len(leaked)} of them belong to pods that are gone, and Calico's garbage collection gives those back after "
@@ -324,7 +324,7 @@ def _timed_out(name: str, held: t.Sequence[Holding], timeout: float) -> Refused:
         else "see whether calico-node runs on those nodes, then run this again"
     )
     return Refused(
-        f"IPPool {name!r} is disabled and was not deleted: after {timeout:g} seconds {len(held)} addresses are still "
+        f"IPPool {name!r} is disabled and was not deleted: after {waited:.0f} seconds {len(held)} addresses are still "
         f"held by {name_them(held)}; {hint}.",
         pool=name,
         in_use=len(held),

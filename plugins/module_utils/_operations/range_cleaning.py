@@ -117,7 +117,7 @@ def make_clean(
         wording=Wording(
             f"Range {network}",
             lambda held: refuse_staying(network, held),
-            lambda held: _timed_out(network, held, timeout, store.settings().cooldown_seconds),
+            lambda held, waited: _timed_out(network, held, waited, store.settings().cooldown_seconds),
         ),
     )
     refuse_enabled_pools(network, store.pools())
@@ -217,7 +217,7 @@ def _steps(state: RangeState) -> tuple[Step, ...]:
     return (*waits, *(finding.step() for finding in state.findings))
 
 
-def _timed_out(network: Network, held: t.Sequence[Holding], timeout: float, cooldown: int) -> Refused:
+def _timed_out(network: Network, held: t.Sequence[Holding], waited: float, cooldown: int) -> Refused:
     leaked = [holding for holding in held if holding.state == LEAKED]
     hint = (
         f"{len(leaked)} of them are leaked, their pods being gone: Calico's garbage collection frees those after its "
@@ -226,7 +226,7 @@ def _timed_out(network: Network, held: t.Sequence[Holding], timeout: float, cool
         else "run this again later, or with a longer timeout"
     )
     return Refused(
-        f"Range {network} was not made clean: after {timeout:g} seconds {held_text(held)} are still not free; {hint}.",
+        f"Range {network} was not made clean: after {waited:.0f} seconds {held_text(held)} are still not free; {hint}.",
         cidr=str(network),
         in_use=len(held),
         holders=[shown_holding(holding, cooldown) for holding in held[:MOST_HOLDERS]],

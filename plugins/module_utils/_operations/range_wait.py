@@ -54,12 +54,12 @@ class Wording:
     """How the caller speaks of the range.
 
     ``what`` begins a line of progress. ``refuse_staying`` raises when one of the holders will
-    not let go by itself; ``timed_out`` is the failure for those left at the end.
+    not let go by itself; ``timed_out`` is the failure for those left after so many seconds.
     """
 
     what: str
     refuse_staying: t.Callable[[Held], None]
-    timed_out: t.Callable[[Held], Refused]
+    timed_out: t.Callable[[Held, float], Refused]
 
 
 def held_text(held: Held) -> str:
@@ -93,14 +93,15 @@ def wait_until_free(
     keeps them elsewhere, and then only cooling addresses are waited for. What ``wording``
     raises is raised when a holder stays, or when ``timeout`` seconds are over.
     """
-    deadline = clock.monotonic() + timeout
+    begun = clock.monotonic()
+    deadline = begun + timeout
     held = held_now(api, store, network, clock)
     wording.refuse_staying(held)
     if not held:
         return
     report(Waiting(wording.what, tuple(held)))
     if watched is None:
-        _sleep_until_free(api, store, network, held, deadline, clock, wording)
+        _sleep_until_free(api, store, network, held, timeout, clock, wording)
         return
     seen = _Seen(network)
     with Watches(api) as watches:
@@ -110,7 +111,7 @@ def wait_until_free(
             rest = _seconds_until_rested(held, store, clock)
             notice = watches.next(left if rest is None else min(left, rest))
             if notice is None and (rest is None or rest >= left):
-                raise wording.timed_out(held)
+                raise wording.timed_out(held, clock.monotonic() - begun)
             if notice is not None and not seen.take(notice):
                 continue
             if not seen.synced:
@@ -128,20 +129,21 @@ def _sleep_until_free(
     store: Datastore,
     network: Network,
     held: list[Holding],
-    deadline: float,
+    timeout: float,
     clock: Clock,
     wording: Wording,
 ) -> None:
+    begun = clock.monotonic()
     while held:
         rest = _seconds_until_rested(held, store, clock)
         if rest is None or any(holding.holder.kind != COOLING for holding in held):
-            raise wording.timed_out(held)
-        left = deadline - clock.monotonic()
+            raise wording.timed_out(held, clock.monotonic() - begun)
+        left = begun + timeout - clock.monotonic()
         clock.sleep(max(0.0, min(rest, left)))
         held = held_now(api, store, network, clock)
         wording.refuse_staying(held)
         if held and rest >= left:
-            raise wording.timed_out(held)
+            raise wording.timed_out(held, clock.monotonic() - begun)
 
 
 class _Seen:
