@@ -562,8 +562,9 @@ class Engine(RuleBasedStateMachine):
         m = self.m
 
         def call() -> None:
-            delete_rows_without_block(m.store, rows_without_block(m.store, cidr))
+            release_pool_affinities(m.store, cidr, now=m.now, must_be_empty=True)
             delete_empty_blocks(m.store, cidr, now=m.now)
+            delete_rows_without_block(m.store, rows_without_block(m.store, cidr))
             forget_stale_counts(m.store, cidr)
 
         result = m.do(Request(), call)
