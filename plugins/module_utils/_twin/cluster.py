@@ -20,12 +20,14 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.apiservices import ApiServices
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import Tokens
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.behaviour import Behaviour
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.calico_node import CalicoNodes
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.cni import CalicoCni
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.kube_controllers import KubeControllers
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import check_installation, places_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.pool_controller import PoolController
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.tunnels import Tunnels
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.control import PREFIX, Control
@@ -99,6 +101,7 @@ class Twin:
         self.seed = int(stored_seed) if stored_seed else scenario.seed if seed is None else seed
         self.clock = VirtualClock(self._start_of_time(speed), speed, self.seed)
         self.server = ApiServer(self.objects, self.clock, schemas=SchemaRegistry(self.objects))
+        self.apiservices = ApiServices(LocalApi(self.server, "system:apiserver"), self.objects, self.clock)
         self.recorder = Recorder(self.objects, self.clock, self.places)
         self.faults = FaultInjector()
         self._wire()
@@ -122,7 +125,8 @@ class Twin:
     def _wire(self) -> None:
         timings, objects, clock, places = self.scenario.timings, self.objects, self.clock, self.places
         node_api, cni_api = LocalApi(self.server, CALICO_NODE), LocalApi(self.server, CALICO_CNI)
-        self.store = KubernetesStore(LocalApi(self.server, KUBE_CONTROLLERS), places.group)
+        controllers_api = LocalApi(self.server, KUBE_CONTROLLERS)
+        self.store = KubernetesStore(controllers_api, places.group)
         self.cni = CalicoCni(KubernetesStore(cni_api, places.group), objects, clock, places)
         self.behaviour = Behaviour(self.server, self.cni, timings)
 
@@ -140,7 +144,17 @@ class Twin:
             timings.tunnel,
             places,
         )
-        self.kube_controllers = KubeControllers(self.store, objects, clock, timings.leak_grace, places)
+        self.pool_controller: PoolController | None = None
+        if self.installation == "crd_v3":
+            self.pool_controller = PoolController(
+                controllers_api, self.store, objects, clock, places, lambda: self.kube_controllers.running
+            )
+
+        def look_at_pools() -> None:
+            if self.pool_controller is not None:
+                self.pool_controller.came_up()
+
+        self.kube_controllers = KubeControllers(self.store, objects, clock, timings.leak_grace, places, look_at_pools)
 
     def _evict(self, call: SubresourceCall) -> Answer:
         pod = self.objects.get(PODS, call.namespace, call.name)
@@ -177,11 +191,14 @@ class Twin:
         self.recorder.start()
 
     def _begin(self) -> None:
+        self.apiservices.start()
         self.behaviour.start()
         self.server.register_subresource("pods", "eviction", self._evict)
         self.calico_nodes.start()
         self.tunnels.start()
         self.kube_controllers.start()
+        if self.pool_controller is not None:
+            self.pool_controller.start()
 
     def settle(self, limit: float = 600.0) -> list[str]:
         """Advance a clock that stands still until the cluster rests; what does not after ``limit`` virtual seconds."""
@@ -241,11 +258,12 @@ class Twin:
         register(tokens, known)
         if self.rbac:
             create_roles(LocalApi(self.server, "system:apiserver"))
+        self.authorizer = Authorizer(self.objects, enabled=self.rbac)
         self._http = HttpServer(
             self.server,
             pki=pki,
             tokens=tokens,
-            authorizer=Authorizer(self.objects, enabled=self.rbac),
+            authorizer=self.authorizer,
             version=self.scenario.kubernetes_version,
             middlewares=[self.faults.middleware],
             mounts={PREFIX: Control(self).handle},

@@ -14,6 +14,8 @@
 ``faults``                GET     the fault rules and what is left of them, see ``faults.py``
 ``faults``                POST    add a rule or a list of rules
 ``faults``                DELETE  forget all rules
+``requests``              GET     the rights requests have needed: user, verb, group, resource, namespace, allowed, count
+``requests``              DELETE  count from the beginning
 ``settle``                POST    ``{"seconds": 120}`` answers when the cluster is at rest, or after that virtual time
 ``restart-calico-node``   POST    ``?node=``: calico-node's start-up logic on that node
 ``compact``               POST    forget the history, as etcd does: older watches and continue tokens are expired
@@ -60,6 +62,8 @@ class Control:
             ("GET", "faults"): lambda _request: {"rules": self._twin.faults.rules()},
             ("POST", "faults"): self._add_faults,
             ("DELETE", "faults"): self._clear_faults,
+            ("GET", "requests"): lambda _request: {"requests": self._twin.authorizer.asked()},
+            ("DELETE", "requests"): self._forget_requests,
             ("POST", "restart-calico-node"): self._restart_calico_node,
             ("POST", "compact"): self._compact,
         }
@@ -94,6 +98,10 @@ class Control:
     def _clear_faults(self, _request: Request) -> t.Any:
         self._twin.faults.clear()
         return {"rules": []}
+
+    def _forget_requests(self, _request: Request) -> t.Any:
+        self._twin.authorizer.forget()
+        return {"requests": []}
 
     def _compact(self, _request: Request) -> t.Any:
         self._twin.objects.compact()

@@ -13,6 +13,7 @@ ClusterRoles bound by RoleBindings. Aggregated ClusterRoles are not put together
 
 from __future__ import annotations
 
+import collections
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
@@ -44,12 +45,24 @@ _DISCOVERY = ("/api", "/apis", "/openapi")
 _SELF_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews")
 
 
+class _Asked(t.NamedTuple):
+    """A right that a request needed; ``resource`` with its subresource, as in a role."""
+
+    user: str
+    verb: str
+    group: str
+    resource: str
+    namespace: str
+    allowed: bool
+
+
 class Authorizer:
     """``enabled`` False lets every authenticated user do everything."""
 
     def __init__(self, objects: ObjectStore, *, enabled: bool) -> None:
         self._objects = objects
         self.enabled = enabled
+        self._asked: collections.Counter[_Asked] = collections.Counter()
 
     def allows(self, user: User, request: RequestInfo) -> bool:
         """Whether the user may make that request."""
@@ -67,9 +80,21 @@ class Authorizer:
         return any(_covers(rule, request) for rule in self._rules(user, request.namespace))
 
     def check(self, user: User, request: RequestInfo) -> None:
-        """Raises the 403 ``Fault`` of spec kubernetes-api-behaviour.md 1."""
-        if not self.allows(user, request):
+        """Raises the 403 ``Fault`` of spec kubernetes-api-behaviour.md 1. What was asked for is counted."""
+        allowed = self.allows(user, request)
+        if request.is_resource:
+            what = f"{request.resource}/{request.subresource}" if request.subresource else request.resource
+            self._asked[_Asked(user.name, request.verb, request.group, what, request.namespace, allowed)] += 1
+        if not allowed:
             raise refusal(user, request)
+
+    def asked(self) -> list[Object]:
+        """The rights that requests have needed so far, whose, whether they were there, and how often."""
+        return [{**asked._asdict(), "count": count} for asked, count in sorted(self._asked.items())]
+
+    def forget(self) -> None:
+        """Count from the beginning."""
+        self._asked.clear()
 
     def impersonated(self, user: User, request: Request) -> User:
         """Who the request is made as: somebody else with ``Impersonate-*`` headers.

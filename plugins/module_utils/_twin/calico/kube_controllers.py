@@ -79,7 +79,10 @@ class _Allocation:
 
 
 class KubeControllers:
-    """The collector; ``leak_grace`` in virtual seconds, 0 switches collection on live nodes off."""
+    """The collector; ``leak_grace`` in virtual seconds, 0 switches collection on live nodes off.
+
+    ``came_up`` is called whenever a pod of kube-controllers gets ready after a time without one.
+    """
 
     def __init__(
         self,
@@ -88,12 +91,14 @@ class KubeControllers:
         clock: VirtualClock,
         leak_grace: float,
         places: CalicoPlaces = CRD_V1,
+        came_up: t.Callable[[], None] = lambda: None,
     ) -> None:
         self._datastore = datastore
         self._objects = objects
         self._clock = clock
         self._grace = leak_grace
         self._places = places
+        self._came_up = came_up
         self._period = leak_grace / 2 or _PERIOD_WITHOUT_GRACE
         self._ready: set[str] = set()
         self._leaks: dict[tuple[Address, str, int], float] = {}
@@ -124,6 +129,7 @@ class KubeControllers:
             self._leaks.clear()
             self._empty.clear()
             self._queue.add("all")
+            self._came_up()
 
     def _note_pod(self, pod: Object, gone: bool) -> None:
         if not is_kube_controllers(pod):
