@@ -14,7 +14,7 @@
 ``faults``                GET     the fault rules and what is left of them, see ``faults.py``
 ``faults``                POST    add a rule or a list of rules
 ``faults``                DELETE  forget all rules
-``requests``              GET     the rights requests have needed: user, verb, group, resource, namespace, allowed, count
+``requests``              GET     the rights that requests have needed, whose, and how often, see ``rbac.py``
 ``requests``              DELETE  count from the beginning
 ``settle``                POST    ``{"seconds": 120}`` answers when the cluster is at rest, or after that virtual time
 ``restart-calico-node``   POST    ``?node=``: calico-node's start-up logic on that node

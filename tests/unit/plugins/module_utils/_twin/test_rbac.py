@@ -207,3 +207,17 @@ def _handshake(folder: Path, authority: Path, certificate: Path, key: Path) -> t
                 continue
     assert done == {"client", "server"}
     return server.getpeercert()
+
+
+def test_what_was_asked_for_is_counted() -> None:
+    authorizer = Authorizer(
+        store_with(role("r", READ_POOLS), binding("r", {"kind": "User", "name": "reader"})), enabled=True
+    )
+    for _time in range(2):
+        authorizer.check(READER, asks("list", **POOLS))
+    with pytest.raises(Fault):
+        authorizer.check(READER, EVICT)
+    counted = [(one["verb"], one["resource"], one["allowed"], one["count"]) for one in authorizer.asked()]
+    assert counted == [("create", "pods/eviction", False, 1), ("list", "ippools", True, 2)]
+    authorizer.forget()
+    assert authorizer.asked() == []
