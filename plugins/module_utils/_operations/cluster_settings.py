@@ -23,6 +23,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.librar
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
 
 # Manifests hold tokens such as __CNI_MTU__ where JSON wants a value.
+ConfigMaps = t.Mapping[t.Tuple[str, str], t.Mapping[str, str]]
+
 _BARE_TOKEN = re.compile(r"(:\s*)__[A-Za-z0-9_]+__")
 
 
@@ -62,25 +64,66 @@ def service_ranges(view: ClusterView) -> t.Iterator[Ranges]:
 
 @dataclass(frozen=True)
 class CniConfig:
-    """One CNI configuration found in the cluster. ``calico`` is its calico plugin, None without one."""
+    """One CNI configuration found in the cluster. ``calico`` is its calico plugin, None without one.
+
+    Its properties are what decides a pod's addresses (``_engine/pod_request.py``).
+    """
 
     source: str
     calico: t.Mapping[str, t.Any] | None
+    namespace: str = ""
+    name: str = ""
 
     @property
     def ipam(self) -> t.Mapping[str, t.Any]:
-        part = (self.calico or {}).get("ipam")
+        return self._part("ipam")
+
+    @property
+    def ipam_type(self) -> str:
+        return str(self.ipam.get("type") or "")
+
+    @property
+    def policy_type(self) -> str:
+        return str(self._part("policy").get("type") or "")
+
+    @property
+    def assign_ipv4(self) -> bool:
+        return _flag_of(self.ipam.get("assign_ipv4"), True)
+
+    @property
+    def assign_ipv6(self) -> bool:
+        return _flag_of(self.ipam.get("assign_ipv6"), False)
+
+    @property
+    def ipv4_pools(self) -> tuple[str, ...]:
+        return tuple(str(entry) for entry in self.ipam.get("ipv4_pools") or ())
+
+    @property
+    def ipv6_pools(self) -> tuple[str, ...]:
+        return tuple(str(entry) for entry in self.ipam.get("ipv6_pools") or ())
+
+    @property
+    def addresses_without_ipam(self) -> bool:
+        return _flag_of(self._part("feature_control").get("ip_addrs_no_ipam"), False)
+
+    def _part(self, key: str) -> t.Mapping[str, t.Any]:
+        part = (self.calico or {}).get(key)
         return part if isinstance(part, dict) else {}
 
 
 def cni_configs(view: ClusterView) -> t.Iterator[CniConfig]:
     """The CNI configurations kept in ConfigMaps; those that do not parse are left out."""
+    return cni_configs_in(view.config_maps)
+
+
+def cni_configs_in(config_maps: ConfigMaps) -> t.Iterator[CniConfig]:
+    """``cni_configs`` of ConfigMaps' data by namespace and name."""
     for (namespace, name), key in (
         (("calico-system", "cni-config"), "config"),
         (("kube-system", "calico-config"), "cni_network_config"),
         (("kube-system", "canal-config"), "cni_network_config"),
     ):
-        text = view.config_maps.get((namespace, name), {}).get(key)
+        text = config_maps.get((namespace, name), {}).get(key)
         if not text:
             continue
         try:
@@ -89,7 +132,7 @@ def cni_configs(view: ClusterView) -> t.Iterator[CniConfig]:
             continue
         plugins = config.get("plugins") or [config] if isinstance(config, dict) else []
         calico = next((plugin for plugin in plugins if plugin.get("type") == "calico"), None)
-        yield CniConfig(f"{key} of ConfigMap {namespace}/{name}", calico)
+        yield CniConfig(f"{key} of ConfigMap {namespace}/{name}", calico, namespace, name)
 
 
 def _kubeadm(view: ClusterView) -> dict[str, t.Any]:
@@ -138,3 +181,8 @@ def _from_text(text: t.Any, source: str) -> t.Iterator[Ranges]:
 def pod_annotations(thing: Object) -> dict[str, str]:
     """The annotations of a pod, namespace or pod template."""
     return dict((thing.get("metadata") or {}).get("annotations") or {})
+
+
+def _flag_of(value: t.Any, default: bool) -> bool:
+    """The CNI configuration writes its flags as text."""
+    return default if value is None else str(value).lower() == "true"

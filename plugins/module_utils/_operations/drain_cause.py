@@ -13,8 +13,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import annotations_of, metadata_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, NAMESPACES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pins import pin
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins import pin
 
 
 def why_in_pool(api: KubeApi, pool_name: str, network: Network, pod: PodFacts) -> str:

@@ -29,9 +29,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart i
     stateful_set_bounds,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import FINITE, ROLLED, Owner
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pins import pin
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import EVICT, RESTART, SURGE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts, View
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins import pin
 
 # A new pod of these may have its predecessor's address without anything being wrong: the mirror of a static
 # pod is written anew while the pod itself never stopped, and a virtual machine's address is its own (B18).

@@ -47,7 +47,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner, Owners
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pins import PREFIX
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pod_request import PREFIX
 
 
 @dataclass(frozen=True)

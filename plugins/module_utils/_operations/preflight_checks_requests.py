@@ -8,19 +8,23 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import why_not
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import (
-    cni_configs,
-    pod_annotations,
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import cni_configs
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import selected_nodes
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import holders
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins import (
+    ADDRESSES,
+    FLOATING,
+    POOLS,
+    addresses_in,
+    means_pool,
+    names_pool,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import owner_of, selected_nodes
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
@@ -35,13 +39,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     full_name,
 )
 
-POOL_ANNOTATIONS = ("cni.projectcalico.org/ipv4pools", "cni.projectcalico.org/ipv6pools")
-ADDRESS_ANNOTATIONS = (
-    "cni.projectcalico.org/ipAddrs",
-    "cni.projectcalico.org/ipAddrsNoIpam",
-    "cni.projectcalico.org/floatingIPs",
-)
-
 
 def pool_pinned(now: Situation) -> t.Iterator[Problem]:
     """B15."""
@@ -49,7 +46,7 @@ def pool_pinned(now: Situation) -> t.Iterator[Problem]:
         where = [
             name
             for name, annotations in _annotated(now)
-            if any(_names(annotations.get(key), pool) for key in POOL_ANNOTATIONS)
+            if any(names_pool(annotations.get(key), pool.name, _range(pool)) for key in POOLS)
         ]
         if where:
             yield Problem(
@@ -66,7 +63,7 @@ def cni_config_pins_pool(now: Situation) -> t.Iterator[Problem]:
     for config in cni_configs(now.view):
         asked = [*(config.ipam.get("ipv4_pools") or []), *(config.ipam.get("ipv6_pools") or [])]
         for pool in _draining(now):
-            if _names(json.dumps(asked), pool):
+            if any(means_pool(entry, pool.name, _range(pool)) for entry in asked):
                 yield Problem(
                     BLOCKER,
                     f"{config.source} gives every pod an address of pool {pool.name!r}: once it is disabled, no new "
@@ -82,9 +79,8 @@ def fixed_addresses(now: Situation) -> t.Iterator[Problem]:
         where = [
             f"{name} ({address})"
             for name, annotations in _annotated(now)
-            for key in ADDRESS_ANNOTATIONS
-            for address in _entries(annotations.get(key))
-            if _lies_in(address, pool)
+            for key in (*ADDRESSES, FLOATING)
+            for address in addresses_in(annotations.get(key), _range(pool))
         ]
         if where:
             yield Problem(
@@ -167,46 +163,12 @@ def _draining(now: Situation) -> tuple[Wanted, ...]:
     return tuple(pool for pool in now.leaving() if not pool.deleted)
 
 
-def _annotated(now: Situation) -> t.Iterator[tuple[str, dict[str, str]]]:
-    """Everything whose annotations decide the address of a future pod, with its name."""
-    for namespace in now.view.namespaces:
-        yield f"Namespace {namespace['metadata']['name']}", pod_annotations(namespace)
-    for workload in now.view.workloads:
-        # What another workload made from its own template is said once, by the one at the top.
-        if owner_of(workload.thing, now.view) is None:
-            yield str(workload), pod_annotations(workload.template)
-    for pod in now.view.pods:
-        if owner_of(pod, now.view) is None:
-            yield f"Pod {full_name(pod)}", pod_annotations(pod)
+def _annotated(now: Situation) -> t.Iterator[tuple[str, t.Mapping[str, str]]]:
+    return ((str(holder), holder.annotations) for holder in holders(now.view))
 
 
-def _names(text: str | None, pool: Wanted) -> bool:
-    """Whether a pools annotation names the pool, by its name or by its CIDR in any spelling."""
-    for entry in _entries(text):
-        if entry == pool.name:
-            return True
-        try:
-            if pool.pool is not None and parse_network(entry, strict=False) == pool.pool.cidr:
-                return True
-        except InvalidInput:
-            continue
-    return False
-
-
-def _entries(text: str | None) -> list[str]:
-    """The entries of an annotation that holds a JSON list; nothing for anything else."""
-    try:
-        entries = json.loads(text) if text else []
-    except ValueError:
-        return []
-    return [entry for entry in entries if isinstance(entry, str)] if isinstance(entries, list) else []
-
-
-def _lies_in(text: str, pool: Wanted) -> bool:
-    try:
-        return pool.pool is not None and pool.pool.cidr.contains(parse_address(text))
-    except InvalidInput:
-        return False
+def _range(pool: Wanted) -> Network | None:
+    return pool.pool.cidr if pool.pool is not None else None
 
 
 def _pools_afterwards(now: Situation) -> list[Pool]:

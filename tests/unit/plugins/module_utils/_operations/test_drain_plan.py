@@ -185,14 +185,14 @@ class TestTies:
         view.apply("namespaces", "ADDED", {"metadata": {"name": "shop", "annotations": namespace or {}}})
         return choose(view, WEB, 5, clear).blocked
 
-    @pytest.mark.parametrize("value", ['["old"]', '["192.168.0.0/16"]', '["192.168.4.0/24"]'])
+    @pytest.mark.parametrize("value", ['["old"]', '["192.168.0.0/16"]', '["192.168.4.0/24"]', '["old", "new"]'])
     def test_a_template_tied_to_the_pool(self, value: str) -> None:
         assert self.blocked({self.PIN: value}) == (
             f"the annotation {self.PIN}: {value} ties its pods to the pool, "
             "so that new ones would get no address: change it"
         )
 
-    @pytest.mark.parametrize("value", ["[]", '["old", "new"]', '["new"]', "old", '{"a": 1}', '["10.0.0.0/16"]'])
+    @pytest.mark.parametrize("value", ["[]", '["new"]', "old", '{"a": 1}', '["10.0.0.0/16"]'])
     def test_other_pools_and_nonsense_do_not_tie(self, value: str) -> None:
         assert self.blocked({self.PIN: value}) == ""
 
