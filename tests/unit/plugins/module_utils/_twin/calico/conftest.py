@@ -10,16 +10,15 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    CLUSTER_INFORMATIONS,
     CONFIG_MAPS,
     CUSTOM_RESOURCE_DEFINITIONS,
-    IP_POOLS,
     NAMESPACES,
     NODES,
     PODS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CRD_V1, CRD_V3, CalicoPlaces
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.crd import calico_crds
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
@@ -31,16 +30,17 @@ Object = t.Dict[str, t.Any]
 class World:
     """An API server with Calico's types and nothing that runs; time moves by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: CalicoPlaces = CRD_V1) -> None:
+        self.places = places
         self.clock = VirtualClock()
         self.objects = ObjectStore()
         self.api = LocalApi(ApiServer(self.objects, self.clock))
-        for crd in calico_crds("v1"):
+        for crd in calico_crds(places.definitions):
             self.api.create(CUSTOM_RESOURCE_DEFINITIONS, crd)
-        self.store = KubernetesStore(self.api)
+        self.store = KubernetesStore(self.api, places.group)
         for name in ("kube-system", "shop"):
             self.put(NAMESPACES, name)
-        self.put(CLUSTER_INFORMATIONS, "default", spec={"datastoreReady": True})
+        self.put(places.cluster_information, "default", spec={"datastoreReady": True})
 
     def put(self, resource: Resource, name: str, namespace: str | None = None, **rest: t.Any) -> Object:
         """Create the object, or replace what it has by ``rest``."""
@@ -55,7 +55,7 @@ class World:
 
     def pool(self, name: str = "p", cidr: str = "10.1.0.0/24", **spec: t.Any) -> Object:
         defaults: Object = {"blockSize": 28, "ipipMode": "Always", "natOutgoing": True, "nodeSelector": "all()"}
-        return self.put(IP_POOLS, name, spec={"cidr": cidr, **defaults, **spec})
+        return self.put(self.places.pools, name, spec={"cidr": cidr, **defaults, **spec})
 
     def node(self, name: str = "n1", **labels: str) -> Object:
         return self.put(NODES, name, metadata={"labels": {"kubernetes.io/hostname": name, **labels}})
@@ -73,7 +73,7 @@ class World:
         self.put(CONFIG_MAPS, "calico-config", "kube-system", data={"cni_network_config": text})
 
     def lock_datastore(self, ready: bool = False) -> None:
-        self.put(CLUSTER_INFORMATIONS, "default", spec={"datastoreReady": ready})
+        self.put(self.places.cluster_information, "default", spec={"datastoreReady": ready})
 
     def allocated(self) -> dict[str, str]:
         """Every allocated address with its handle."""
@@ -90,3 +90,9 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.fixture
+def world_v3() -> World:
+    """The same, with the v3 CRDs."""
+    return World(CRD_V3)
