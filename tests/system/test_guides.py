@@ -269,7 +269,7 @@ def test_twin(tmp_path: Path) -> None:
         # The guide's directory may be somebody's own.
         return Block(block.language, block.text.replace("/tmp/my-twin", str(data)))
 
-    playbook, play, by_hand, scenario, fault = map(here, blocks("docs/guides/twin.md"))
+    playbook, play, by_hand, by_hand_v3, scenario, fault = map(here, blocks("docs/guides/twin.md"))
     reader = Reader(tmp_path, str(data / "kubeconfig"))
     try:
         reader.follow(playbook)
@@ -284,18 +284,19 @@ def test_twin(tmp_path: Path) -> None:
     finally:
         process.stop(data)
 
-    # This command runs until it is stopped, so it cannot be followed as the others are.
+    # These commands run until they are stopped, so they cannot be followed as the others are.
     log = tmp_path / "log"
-    with log.open("w") as stream:
-        server = subprocess.Popen(
-            by_hand.text.split(), env=reader.environment, stdout=subprocess.PIPE, stderr=stream, text=True
-        )
-    try:
-        assert server.stdout is not None
-        assert "export KUBECONFIG=" in server.stdout.readline(), log.read_text()
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.communicate(timeout=20)
+    for command in (by_hand, by_hand_v3):
+        with log.open("w") as stream:
+            server = subprocess.Popen(
+                command.text.split(), env=reader.environment, stdout=subprocess.PIPE, stderr=stream, text=True
+            )
+        try:
+            assert server.stdout is not None
+            assert "export KUBECONFIG=" in server.stdout.readline(), log.read_text()
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.communicate(timeout=20)
 
     path = tmp_path / "two-racks.yml"
     path.write_text(scenario.text, encoding="utf-8")

@@ -21,6 +21,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CONFIG_MAPS, DEPLOYMENTS, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import process
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CRD_V3
 
 
 @pytest.fixture
@@ -157,12 +158,30 @@ def test_the_module_starts_and_stops_a_twin_that_outlives_it(tmp_path: Path) -> 
         process.stop(data)
 
 
+def test_the_module_starts_a_cluster_with_v3_crds(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    try:
+        started = run_module(tmp_path, installation="crd_v3")
+        api = connect(ConnectionOptions(kubeconfig=started["kubeconfig"]))
+        (pool,) = api.list(CRD_V3.pools).items
+        assert [(each["status"], each["reason"]) for each in pool["status"]["conditions"]] == [("True", "OK")]
+        assert api.list(CRD_V3.blocks).items
+        # What the directory holds needs not be said again, and cannot be said otherwise.
+        assert run_module(tmp_path)["changed"] is False
+        assert "installation crd_v3 instead of crd_v1" in run_module(tmp_path, installation="crd_v1")["msg"]
+        process.stop(data)
+        assert "holds installation crd_v3, not crd_v1" in run_module(tmp_path, installation="crd_v1")["msg"]
+    finally:
+        process.stop(data)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"scenario": "nowhere"}, "There is no scenario"),
         ({"speed": 0}, "speed is 0"),
         ({"port": 99999}, "port is 99999"),
+        ({"installation": "kubeadm"}, "installation"),
         ({"state": "running"}, "state"),
     ],
 )

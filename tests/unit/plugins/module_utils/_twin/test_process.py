@@ -61,6 +61,8 @@ def test_nothing_to_stop(tmp_path: Path) -> None:
         ({"scenario": "small", "rbac": True}, ["scenario tutorial instead of small", "rbac False instead of True"]),
         ({"port": 7000}, ["port 6443 instead of 7000"]),
         ({"seed": 2}, ["seed 1 instead of 2"]),
+        ({"installation": "crd_v1"}, []),
+        ({"installation": "crd_v3"}, ["installation crd_v1 instead of crd_v3"]),
     ],
 )
 def test_a_running_twin_is_compared_with_what_is_asked_for(changed: dict[str, object], words: list[str]) -> None:
@@ -74,6 +76,7 @@ def test_a_running_twin_is_compared_with_what_is_asked_for(changed: dict[str, ob
         ({"port": 70000}, "port is 70000"),
         ({"speed": 0.0}, "speed is 0"),
         ({"scenario": "/nowhere.yml"}, "no scenario '/nowhere.yml'"),
+        ({"installation": "kubeadm"}, "installation is 'kubeadm', it must be one of crd_v1, crd_v3"),
     ],
 )
 def test_options_no_twin_can_run_with(changed: dict[str, object], words: str) -> None:
