@@ -4,16 +4,18 @@
 
 """The API contract: spec kubernetes-api-behaviour.md, one test for each behaviour.
 
-Runs on any cluster that has Calico's ``crd.projectcalico.org/v1`` definitions::
+Runs on any cluster that has Calico's ``crd.projectcalico.org/v1`` definitions, and the part about Calico's own
+kinds also on one with those of ``projectcalico.org/v3``::
 
     CALICO_OPS_KUBECONFIG=~/.kube/config pytest tests/contract
 
-and on a twin of its own without that variable. The user must be an administrator. Everything is
+and on twins of its own without that variable. The user must be an administrator. Everything is
 done in namespaces ``contract-...`` and with disabled pools of documentation addresses.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import typing as t
@@ -23,7 +25,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-from wire import Cluster, unique  # noqa: E402 - found by way of the line above
+from wire import POOLS, POOLS_V3, Cluster, Pools, unique  # noqa: E402 - found by way of the line above
 
 _VARIABLE = "CALICO_OPS_KUBECONFIG"
 
@@ -47,6 +49,30 @@ def cluster(kubeconfig: str) -> t.Iterator[Cluster]:
     found = Cluster(kubeconfig)
     yield found
     found.close()
+
+
+@pytest.fixture(scope="session")
+def cluster_v3(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Cluster]:
+    """A cluster where Calico's kinds are v3 CRDs; skips when the one under test is another."""
+    from twin_fixture import start_twin
+
+    with contextlib.ExitStack() as stack:
+        given = os.environ.get(_VARIABLE)
+        if not given:
+            folder = tmp_path_factory.mktemp("contract-v3")
+            given = stack.enter_context(start_twin(folder, "small", speed=20.0, installation="crd_v3")).kubeconfig
+        found = Cluster(given)
+        stack.callback(found.close)
+        if found.get("/apis/projectcalico.org/v3/ipamblocks").status != 200:
+            pytest.skip("the cluster has no v3 CRDs")
+        yield found
+
+
+@pytest.fixture(scope="module", params=[POOLS, POOLS_V3], ids=["v1", "v3"])
+def pools(request: pytest.FixtureRequest) -> Pools:
+    """The pools of either group, on a cluster that has them."""
+    path = str(request.param)
+    return Pools(request.getfixturevalue("cluster" if path == POOLS else "cluster_v3"), path)
 
 
 @pytest.fixture(scope="session")

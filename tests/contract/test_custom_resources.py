@@ -9,58 +9,118 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from wire import CRDS, POOLS, Cluster, Object, eventually, ip_pool, removed_afterwards, unique
+from wire import CRDS, POOLS_V3, Cluster, Object, Pools, eventually, removed_afterwards, unique
 
 
 @pytest.fixture
-def pool(cluster: Cluster) -> t.Iterator[str]:
+def pool(pools: Pools) -> t.Iterator[str]:
+    """The path of a pool in either group."""
     name = unique("contract")
-    with removed_afterwards(cluster, f"{POOLS}/{name}"):
-        cluster.post(POOLS, ip_pool(name, blockSize=28)).made()
-        yield f"{POOLS}/{name}"
+    with removed_afterwards(pools.cluster, f"{pools.path}/{name}"):
+        pools.post(pools.body(name, blockSize=28)).made()
+        yield f"{pools.path}/{name}"
 
 
-def test_create_adds_the_schemas_defaults_and_no_others(cluster: Cluster) -> None:
+def test_create_adds_the_schemas_defaults_and_no_others(pools: Pools) -> None:
     name = unique("contract")
-    with removed_afterwards(cluster, f"{POOLS}/{name}"):
-        spec = cluster.post(POOLS, ip_pool(name)).made()["spec"]
+    with removed_afterwards(pools.cluster, f"{pools.path}/{name}"):
+        spec = pools.post(pools.body(name)).made()["spec"]
     assert spec["nodeSelector"] == "all()"
     assert not {"blockSize", "ipipMode", "vxlanMode"} & spec.keys()
 
 
-def test_an_immutable_field(cluster: Cluster, pool: str) -> None:
+def test_an_immutable_field(pools: Pools, pool: str) -> None:
     name = pool.rpartition("/")[2]
-    status = cluster.patch(pool, {"spec": {"cidr": "198.51.100.0/24"}}).refused(422, "Invalid")
-    assert status["message"].startswith(f'IPPool.crd.projectcalico.org "{name}" is invalid: spec.cidr: Invalid value')
+    status = pools.cluster.patch(pool, {"spec": {"cidr": "198.51.100.0/24"}}).refused(422, "Invalid")
+    assert status["message"].startswith(f'IPPool.{pools.group} "{name}" is invalid: spec.cidr: Invalid value')
     details = status["details"]
-    assert (details["name"], details["group"], details["kind"]) == (name, "crd.projectcalico.org", "IPPool")
+    assert (details["name"], details["group"], details["kind"]) == (name, pools.group, "IPPool")
     assert [(each["reason"], each["field"]) for each in details["causes"]] == [("FieldValueInvalid", "spec.cidr")]
 
 
-def test_schema_errors_suppress_the_rules(cluster: Cluster) -> None:
-    body = ip_pool("x", ipipMode="Always", vxlanMode="Always", blockSize="26")
-    causes = cluster.post(POOLS, body).refused(422, "Invalid")["details"]["causes"]
+def test_schema_errors_suppress_the_rules(pools: Pools) -> None:
+    body = pools.body("x", ipipMode="Always", vxlanMode="Always", blockSize="26")
+    causes = pools.post(body).refused(422, "Invalid")["details"]["causes"]
     assert [each["field"] for each in causes] == ["spec.blockSize", "<nil>"]
     assert causes[1]["message"].startswith("Invalid value: null: some validation rules were not checked")
 
 
-def test_transition_rules_do_not_see_removal(cluster: Cluster, pool: str) -> None:
-    assert "blockSize" not in cluster.patch(pool, {"spec": {"blockSize": None}}).made()["spec"]
-    assert cluster.patch(pool, {"spec": {"blockSize": 27}}).made()["spec"]["blockSize"] == 27
+def test_transition_rules_do_not_see_removal(pools: Pools, pool: str) -> None:
+    assert "blockSize" not in pools.cluster.patch(pool, {"spec": {"blockSize": None}}).made()["spec"]
+    assert pools.cluster.patch(pool, {"spec": {"blockSize": 27}}).made()["spec"]["blockSize"] == 27
 
 
-def test_overlapping_pools_are_accepted(cluster: Cluster, pool: str) -> None:
+def test_overlapping_pools_are_accepted(pools: Pools, pool: str) -> None:
     name = unique("contract")
-    with removed_afterwards(cluster, f"{POOLS}/{name}"):
-        assert cluster.post(POOLS, ip_pool(name)).status == 201
+    with removed_afterwards(pools.cluster, f"{pools.path}/{name}"):
+        assert pools.post(pools.body(name)).status == 201
 
 
-def test_field_selectors_know_the_name_only(cluster: Cluster, pool: str) -> None:
+def test_field_selectors_know_the_name_only(pools: Pools, pool: str) -> None:
     name = pool.rpartition("/")[2]
-    found = cluster.get(POOLS, fieldSelector=f"metadata.name={name}").made()["items"]
+    found = pools.cluster.get(pools.path, fieldSelector=f"metadata.name={name}").made()["items"]
     assert [each["metadata"]["name"] for each in found] == [name]
-    status = cluster.get(POOLS, fieldSelector="spec.cidr=1").refused(400, "BadRequest")
+    status = pools.cluster.get(pools.path, fieldSelector="spec.cidr=1").refused(400, "BadRequest")
     assert "field label not supported: spec.cidr" in status["message"]
+
+
+def test_a_dry_run_runs_the_rules(pools: Pools) -> None:
+    name = unique("contract")
+    assert pools.cluster.post(pools.path, pools.body(name), dryRun="All").status == 201
+    assert pools.cluster.get(f"{pools.path}/{name}").status == 404
+    body = pools.body(name, cidr="169.254.1.0/24")
+    causes = pools.cluster.post(pools.path, body, dryRun="All").refused(422, "Invalid")["details"]["causes"]
+    assert "link local" in causes[0]["message"]
+
+
+def test_the_status_is_written_by_itself(pools: Pools, pool: str) -> None:
+    assert "status" not in pools.cluster.patch(pool, {"status": {"conditions": []}}).made() or pools.path == POOLS_V3
+    condition = {
+        "type": "Contract",
+        "status": "True",
+        "reason": "Tested",
+        "message": "",
+        "lastTransitionTime": "2026-08-20T09:00:00Z",
+    }
+    changed = {"status": {"conditions": [condition]}, "spec": {"natOutgoing": True}}
+    after = pools.cluster.patch(f"{pool}/status", changed).made()
+    assert "Contract" in [each["type"] for each in after["status"]["conditions"]]
+    assert "natOutgoing" not in after["spec"]
+    broken = {"status": {"conditions": [{"type": "Contract", "status": "Perhaps"}]}}
+    pools.cluster.patch(f"{pool}/status", broken).refused(422, "Invalid")
+
+
+def _allocatable(cluster: Cluster, path: str) -> str:
+    conditions = (cluster.get(path).made().get("status") or {}).get("conditions") or []
+    return "".join(each["reason"] for each in conditions if each["type"] == "Allocatable")
+
+
+def test_calico_judges_the_pools_of_the_v3_group(cluster_v3: Cluster) -> None:
+    """Spec ippool.md 5.2, 5.3 and 6, on the wire."""
+    pools = Pools(cluster_v3, POOLS_V3)
+    first, second = (f"{POOLS_V3}/{unique('contract')}" for _number in range(2))
+
+    def make(path: str) -> None:
+        # Nobody is given an address of it unasked.
+        body = pools.body(path.rpartition("/")[2], assignmentMode="Manual", nodeSelector="!all()", disabled=False)
+        pools.post(body).made()
+
+    with removed_afterwards(cluster_v3, second, first):
+        make(first)
+        assert eventually(lambda: _allocatable(cluster_v3, first) == "OK")
+        assert eventually(lambda: cluster_v3.get(first).made()["metadata"].get("finalizers"))
+        make(second)
+        assert eventually(lambda: _allocatable(cluster_v3, second) == "CIDROverlap")
+        cluster_v3.patch(first, {"spec": {"disabled": True}}).made()
+        assert eventually(lambda: _allocatable(cluster_v3, second) == "OK")
+        assert _allocatable(cluster_v3, first) == "PoolDisabled"
+        assert eventually(lambda: not cluster_v3.get(first).made()["metadata"].get("finalizers"))
+        cluster_v3.delete(first).made()
+        assert cluster_v3.get(first).status == 404
+        # Without a block in it an enabled pool goes, too, when the controller has looked.
+        assert eventually(lambda: bool(cluster_v3.get(second).made()["metadata"].get("finalizers")))
+        assert cluster_v3.delete(second).made()["metadata"]["deletionTimestamp"]
+        assert eventually(lambda: cluster_v3.get(second).status == 404)
 
 
 @pytest.fixture

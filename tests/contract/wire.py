@@ -31,6 +31,7 @@ APPLY_PATCH = "application/apply-patch+yaml"
 TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 
 POOLS = "/apis/crd.projectcalico.org/v1/ippools"
+POOLS_V3 = "/apis/projectcalico.org/v3/ippools"
 RESERVATIONS = "/apis/crd.projectcalico.org/v1/ipreservations"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 IMAGE = os.environ.get("CALICO_OPS_CONTRACT_IMAGE", "registry.k8s.io/pause:3.10")
@@ -221,6 +222,24 @@ def _load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
         os.unlink(path)
 
 
+@dataclass(frozen=True)
+class Pools:
+    """Where a cluster keeps its IPPools."""
+
+    cluster: Cluster
+    path: str
+
+    @property
+    def group(self) -> str:
+        return self.path.split("/")[2]
+
+    def body(self, name: str, **spec: t.Any) -> Object:
+        return ip_pool(name, path=self.path, **spec)
+
+    def post(self, body: Object) -> Answer:
+        return self.cluster.post(self.path, body)
+
+
 def unique(prefix: str) -> str:
     """A name no other test uses."""
     return f"{prefix}-{uuid.uuid4().hex[:8]}"
@@ -230,10 +249,10 @@ def config_map(name: str, **metadata: t.Any) -> Object:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, **metadata}, "data": {"a": "1"}}
 
 
-def ip_pool(name: str, cidr: str = "203.0.113.0/24", **spec: t.Any) -> Object:
+def ip_pool(name: str, cidr: str = "203.0.113.0/24", path: str = POOLS, **spec: t.Any) -> Object:
     """A pool that hands nothing out: disabled, with a documentation address."""
     return {
-        "apiVersion": "crd.projectcalico.org/v1",
+        "apiVersion": "/".join(path.split("/")[2:4]),
         "kind": "IPPool",
         "metadata": {"name": name},
         "spec": {"cidr": cidr, "disabled": True, **spec},
