@@ -288,8 +288,8 @@ def stop(data_dir: Path, timeout: float = 30.0) -> bool:
     raise TwinError(f"The twin in {data_dir} (process {state.pid}) did not end within {timeout:g} seconds.")
 
 
-def ask(state: Running, path: str, body: t.Any = None, timeout: float = 30.0) -> t.Any:
-    """GET a path of the twin as its administrator, or POST ``body`` to it; the decoded answer.
+def ask(state: Running, path: str, body: t.Any = None, timeout: float = 30.0, method: str | None = None) -> t.Any:
+    """GET a path of the twin as its administrator, or POST ``body`` to it, or what ``method`` says; the decoded answer.
 
     Raises ``TwinError`` when it does not answer with success.
     """
@@ -298,7 +298,7 @@ def ask(state: Running, path: str, body: t.Any = None, timeout: float = 30.0) ->
         authority = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {config['users'][0]['user']['token']}"}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(state.url + path, data=data, headers=headers)
+        request = urllib.request.Request(state.url + path, data=data, headers=headers, method=method)
         context = ssl.create_default_context(cadata=authority)
         opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
         with opener.open(request, timeout=timeout) as answer:
