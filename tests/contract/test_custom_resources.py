@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from wire import CRDS, POOLS_V3, Cluster, Object, Pools, eventually, removed_afterwards, unique
+from wire import CRDS, POOLS_V3, TABLE, Cluster, Object, Pools, eventually, removed_afterwards, unique
 
 
 @pytest.fixture
@@ -111,6 +111,11 @@ def test_calico_judges_the_pools_of_the_v3_group(cluster_v3: Cluster) -> None:
         assert eventually(lambda: cluster_v3.get(first).made()["metadata"].get("finalizers"))
         make(second)
         assert eventually(lambda: _allocatable(cluster_v3, second) == "CIDROverlap")
+        table = cluster_v3.request("GET", second, headers={"Accept": TABLE}).made()
+        assert (
+            dict(zip((each["name"] for each in table["columnDefinitions"]), table["rows"][0]["cells"]))["Allocatable"]
+            == "False"
+        )
         cluster_v3.patch(first, {"spec": {"disabled": True}}).made()
         assert eventually(lambda: _allocatable(cluster_v3, second) == "OK")
         assert _allocatable(cluster_v3, first) == "PoolDisabled"

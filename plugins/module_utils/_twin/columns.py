@@ -230,6 +230,18 @@ def _budget(field: str) -> t.Callable[[Object, datetime], str]:
     return cell
 
 
+def _api_service(obj: Object, now: datetime) -> str:
+    service = _spec(obj).get("service")
+    return f"{service.get('namespace')}/{service.get('name')}" if service else "Local"
+
+
+def _api_available(obj: Object, now: datetime) -> str:
+    for each in _status(obj).get("conditions") or []:
+        if each.get("type") == "Available":
+            return "True" if each.get("status") == "True" else f"False ({each.get('reason', '')})"
+    return _UNKNOWN
+
+
 def _node_selector(obj: Object, now: datetime) -> str:
     chosen = _pod_spec(obj).get("nodeSelector") or {}
     return ",".join(f"{key}={value}" for key, value in sorted(chosen.items())) or _NONE
@@ -438,6 +450,12 @@ _COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
     ("rbac.authorization.k8s.io", "clusterroles"): (_NAME, _text("Created At", _created)),
     ("rbac.authorization.k8s.io", "rolebindings"): (_NAME, _text("Role", _role), _AGE),
     ("rbac.authorization.k8s.io", "clusterrolebindings"): (_NAME, _text("Role", _role), _AGE),
+    ("apiregistration.k8s.io", "apiservices"): (
+        _NAME,
+        _text("Service", _api_service),
+        _text("Available", _api_available),
+        _AGE,
+    ),
     ("apiextensions.k8s.io", "customresourcedefinitions"): (_NAME, _text("Created At", _created)),
 }
 

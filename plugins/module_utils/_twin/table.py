@@ -30,7 +30,10 @@ _AGE_TEXT = (
     "in RFC3339 form and is in UTC."
 )
 _NAME_TEXT = "Name must be unique within a namespace."
-_STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\['([^']+)'\]|\[(\d+)\]")
+_STEP = re.compile(
+    r"""\[\?\(@\.(?P<key>[\w-]+)\s*==\s*['"](?P<text>[^'"]*)['"]\)\]"""
+    r"""|\.(?P<name>[\w-]+)|\['(?P<quoted>[^']+)'\]|\[(?P<index>\d+)\]"""
+)
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,23 @@ def _printer_column(source: Object) -> Column:
 
 
 def lookup(obj: Object, path: str) -> t.Any:
-    """The value at a simple JSONPath such as ``.spec.cidr`` or ``.spec.list[0]``, or None."""
+    """The value at a simple JSONPath, or None.
+
+    ``.spec.cidr``, ``.spec.list[0]``, ``.status.conditions[?(@.type=='Ready')].status`` (the first that matches).
+    """
     value: t.Any = obj
-    for name, quoted, index in _STEP.findall(path):
-        if index:
-            value = value[int(index)] if isinstance(value, list) and int(index) < len(value) else None
+    for step in _STEP.finditer(path):
+        if step["key"] is not None:
+            items = value if isinstance(value, list) else []
+            value = next((each for each in items if _holds(each, step["key"], step["text"])), None)
+        elif step["index"] is not None:
+            value = value[int(step["index"])] if isinstance(value, list) and int(step["index"]) < len(value) else None
         else:
-            value = value.get(name or quoted) if isinstance(value, dict) else None
+            value = value.get(step["name"] or step["quoted"]) if isinstance(value, dict) else None
         if value is None:
             return None
     return value
+
+
+def _holds(item: t.Any, key: str, text: str) -> bool:
+    return isinstance(item, dict) and item.get(key) == text

@@ -74,6 +74,7 @@ def test_the_status_of_a_pod(obj: Object, text: str) -> None:
 def test_every_cell_copes_with_an_empty_object() -> None:
     places = [("", "pods"), ("", "nodes"), ("", "services"), ("", "events"), ("", "namespaces"), ("", "secrets")]
     places += [("apps", plural) for plural in ("deployments", "replicasets", "statefulsets", "daemonsets")]
+    places += [("apiregistration.k8s.io", "apiservices")]
     places += [("batch", "jobs"), ("batch", "cronjobs"), ("policy", "poddisruptionbudgets")]
     for place in places:
         columns = builtin_columns(*place)
@@ -88,3 +89,32 @@ def test_simple_json_paths() -> None:
     assert lookup(obj, ".spec['a-b']") == "c"
     assert lookup(obj, ".spec.list[4]") is None
     assert lookup(obj, ".none.a") is None
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_json_path_that_looks_for_a_condition(quote: str) -> None:
+    conditions = [{"type": "Other", "status": "True"}, "odd", {"type": "Allocatable", "status": "False"}]
+    obj = {"status": {"conditions": conditions}}
+    path = ".status.conditions[?(@.type=={0}{1}{0})].status"
+    assert lookup(obj, path.format(quote, "Allocatable")) == "False"
+    assert lookup(obj, path.format(quote, "Other")) == "True"
+    assert lookup(obj, path.format(quote, "None")) is None
+    assert lookup({}, path.format(quote, "Other")) is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "conditions", "cells"),
+    [
+        ({}, [{"type": "Available", "status": "True", "reason": "Local"}], ["Local", "True"]),
+        (
+            {"service": {"namespace": "calico-system", "name": "calico-api"}},
+            [{"type": "Available", "status": "False", "reason": "MissingEndpoints"}],
+            ["calico-system/calico-api", "False (MissingEndpoints)"],
+        ),
+    ],
+)
+def test_where_a_group_is_served(spec: Object, conditions: list[Object], cells: list[str]) -> None:
+    columns = builtin_columns("apiregistration.k8s.io", "apiservices")
+    assert columns is not None
+    obj = {"metadata": {"name": "v3.projectcalico.org"}, "spec": spec, "status": {"conditions": conditions}}
+    assert [column.cell(obj, NOW) for column in columns][1:3] == cells
