@@ -25,6 +25,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import Ar
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import MissingLibrary
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, IpamError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import (
@@ -44,9 +45,9 @@ Report = t.Callable[[object], object]
 class Context:
     """What an operation needs from its module.
 
-    ``params`` are the parsed options, ``report`` takes progress events (each is written as
-    one line of text to the file named by the option ``progress_file``, where the module
-    has it), ``warn`` shows a warning to the user.
+    ``params`` are the parsed options, ``api`` finds Calico's kinds wherever they are kept,
+    ``report`` takes progress events (each is written as one line of text to the file named by the
+    option ``progress_file``, where the module has it), ``warn`` shows a warning to the user.
     """
 
     params: dict[str, t.Any]
@@ -73,7 +74,7 @@ def run(spec: ArgumentSpec, operation: Operation) -> None:
         api = connect(ConnectionOptions.from_params(params))
         try:
             with progress_sink(params.get("progress_file")) as report:
-                result = operation(Context(params, bool(module.check_mode), api, report, module.warn))
+                result = operation(Context(params, bool(module.check_mode), calico_api(api), report, module.warn))
         finally:
             api.close()
     except MissingLibrary as error:

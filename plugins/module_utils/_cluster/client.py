@@ -202,6 +202,16 @@ class HttpApi:
         """The server's OpenAPI v3 document of one group and version; ``UnknownResource`` when it has none."""
         return self._ask(Request("GET", f"/openapi/v3/apis/{group}/{version}"))
 
+    def api_groups(self) -> frozenset[str]:
+        """Every ``group/version`` that the server names in its list of groups; the core group is not among them."""
+        found = self._ask(Request("GET", "/apis")).get("groups") or []
+        return frozenset(str(entry["groupVersion"]) for group in found for entry in group.get("versions") or [])
+
+    def api_resources(self, group: str, version: str) -> frozenset[str]:
+        """The plural names of the resources in one group and version, without subresources."""
+        found = self._ask(Request("GET", f"/apis/{group}/{version}")).get("resources") or []
+        return frozenset(name for name in (str(entry["name"]) for entry in found) if "/" not in name)
+
     def _pages(
         self,
         resource: Resource,

@@ -4,26 +4,45 @@
 
 # This module is private to the collection calico_ops.ipam.
 
-"""How Calico is installed, found out through the API alone, and whether that is supported.
+"""How Calico is installed, found out through the API alone (spec ippool.md §7.1).
 
-The rules are those of spec ippool.md §7.1. This release writes to pools that live in the
-v1 CRDs of a cluster whose pools nobody else manages; every other installation is named
-and refused before anything is written.
+``calico_api`` makes the interface to Calico's kinds, ``detect`` tells what every module that
+changes pools must know, and ``writable`` says why nothing may be written. Rights that are
+missing make a fact unknown, and its source says so.
 """
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
-    Forbidden,
-    ServerError,
-    UnknownResource,
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import (
+    CRD_V1,
+    CRD_V3,
+    ETCD,
+    NONE,
+    in_v3,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.discovery import (
+    group_versions,
+    is_served,
+    readable_object,
+    resources_in,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden, UnknownResource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import (
+    Fact,
+    Installation,
+    Location,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_location import (
+    V1_GROUP,
+    V3_GROUP,
+    locate,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_stop import without_writer, writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    CALICO_V3,
     CLUSTER_INFORMATIONS,
     INSTALLATIONS,
     IP_POOLS,
@@ -31,131 +50,153 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import labels_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 
+__all__ = [
+    "Fact",
+    "Installation",
+    "Location",
+    "calico_api",
+    "detect",
+    "require_supported",
+    "unsupported_reason",
+    "writable",
+]
+
 OWNER_LABEL = "app.kubernetes.io/managed-by"
 OPERATOR = "tigera-operator"
-
-V3_IP_POOLS = Resource(CALICO_V3, "v3", "ippools", "IPPool", False)
-V3_IPAM_BLOCKS = Resource(CALICO_V3, "v3", "ipamblocks", "IPAMBlock", False)
+OPERATOR_GROUP = INSTALLATIONS.api_version
 CLUSTER_VERSIONS = Resource("config.openshift.io", "v1", "clusterversions", "ClusterVersion", False)
+OPENSHIFT_GROUP = CLUSTER_VERSIONS.api_version
 
 
-@dataclass(frozen=True)
-class InstallationMode:
-    """What was found.
+def calico_api(api: KubeApi, etcd: KubeApi | None = None) -> CalicoApi:
+    """The interface to Calico's kinds on ``api``; ``etcd`` serves them where Calico has an etcd of its own.
 
-    ``mode`` is ``crd_v1``, ``crd_v3``, ``apiserver`` or ``none`` (no Calico resource is
-    served: no Calico, or its datastore is etcd). ``operator_pools`` are the names or CIDRs
-    of pools that the Tigera operator manages. ``datastore_ready`` is False while
-    ClusterInformation says so. ``api_server_down`` means that the aggregated API is
-    registered and does not answer.
+    An API that is one already is returned as it is. Nothing is asked before the first request.
     """
-
-    mode: str
-    operator_pools: tuple[str, ...] = ()
-    openshift: bool = False
-    datastore_ready: bool = True
-    api_server_down: bool = False
-    calico_version: str = ""
+    if isinstance(api, CalicoApi):
+        return api
+    return CalicoApi(api, locate if etcd is None else _located_in_etcd, etcd)
 
 
-def detect(api: KubeApi) -> InstallationMode:
-    """Ask the cluster how Calico is installed.
-
-    Rights that are missing are read as "not there", except for the pools of the v1 CRDs: a
-    user who may see those only can still use them.
-    """
-    v1_pools = _served(api, IP_POOLS)
-    down = False
-    try:
-        v3_served = _list(api, V3_IP_POOLS) is not None
-    except ServerError as error:
-        if error.status != 503:
-            raise
-        v3_served = down = True
-    if v3_served:
-        mode = "crd_v3" if not down and _list(api, V3_IPAM_BLOCKS) is not None else "apiserver"
-    else:
-        mode = "none" if v1_pools is None else "crd_v1"
-    information = _default(_list(api, CLUSTER_INFORMATIONS))
-    return InstallationMode(
+def detect(api: KubeApi) -> Installation:
+    """Ask the cluster how Calico is installed. Where its kinds are is asked once for a ``CalicoApi``."""
+    calico = calico_api(api)
+    location = calico.location
+    informations = _cluster_informations(calico)
+    operator = _installation_default(calico)
+    entries = _operator_entries(operator)
+    mode, pools = _pools(calico)
+    owned = _operator_pools(pools, entries)
+    return Installation(
         mode=mode,
-        operator_pools=_operator_pools(v1_pools or [], _default(_list(api, INSTALLATIONS))),
-        openshift=bool(_list(api, CLUSTER_VERSIONS)),
-        datastore_ready=information.get("datastoreReady") is not False,
-        api_server_down=down,
-        calico_version=str(information.get("calicoVersion") or ""),
+        connected=location.connected,
+        api_server_down=location.api_server_down,
+        migration=location.migration,
+        operator=Fact(bool(owned.value), owned.source),
+        operator_pools=owned,
+        operator_entries=entries,
+        version=_version(informations, operator),
+        openshift=_openshift(calico),
+        locked=_locked(informations),
     )
 
 
-def unsupported_reason(found: InstallationMode) -> str | None:
+def unsupported_reason(found: Installation) -> str | None:
     """Why this installation must not be written to, as one sentence; None when it may be."""
-    if found.mode == "none":
-        return (
-            "The cluster does not serve ippools.crd.projectcalico.org: either Calico is not installed, or it keeps "
-            "its pools in etcd, which this release does not support."
-        )
-    if not found.datastore_ready:
-        return (
-            "ClusterInformation default says datastoreReady: false, so Calico's datastore is locked for a migration; "
-            "nothing may be changed until it is true again."
-        )
-    if found.api_server_down:
-        return (
-            "The API projectcalico.org/v3 is registered but answers 503, so Calico's API server is down; installations "
-            "with that API server are not supported by this release."
-        )
-    if found.mode == "apiserver":
-        return (
-            "The cluster serves projectcalico.org/v3 through Calico's aggregated API server; this release supports "
-            "pools in the crd.projectcalico.org CRDs without it only."
-        )
-    if found.mode == "crd_v3":
-        return (
-            "The cluster serves projectcalico.org/v3 through CRDs; this release supports pools in the "
-            "crd.projectcalico.org CRDs only."
-        )
-    if found.openshift:
-        return "The cluster is OpenShift, whose pod range cannot be changed after its installation."
-    if found.operator_pools:
-        return (
-            f"The Tigera operator manages the IP pools of this cluster ({', '.join(found.operator_pools)}) and would "
-            "undo the change; this release supports pools that no operator manages only."
-        )
-    return None
+    return writable(found) or without_writer(found)
 
 
-def require_supported(api: KubeApi) -> InstallationMode:
+def require_supported(api: KubeApi) -> Installation:
     """``detect``, raising ``Refused`` when the installation must not be written to."""
     found = detect(api)
     reason = unsupported_reason(found)
     if reason is not None:
-        raise Refused(reason, installation=found.mode)
+        raise Refused(reason, installation=found.mode.value)
     return found
 
 
-def _served(api: KubeApi, resource: Resource) -> list[Object] | None:
+def _pools(calico: CalicoApi) -> tuple[Fact[str], list[Object] | None]:
+    """The pools, None without the right to list them, with the mode: a group without pools is no Calico."""
+    mode = calico.location.mode
+    if mode.value == NONE or (mode.value == ETCD and calico.elsewhere is None):
+        return mode, []
+    down = calico.location.api_server_down.value
     try:
-        return api.list(resource).items
-    except UnknownResource:
-        return None
-
-
-def _list(api: KubeApi, resource: Resource) -> list[Object] | None:
-    try:
-        return _served(api, resource)
+        return mode, calico.raw.list(IP_POOLS).items if down else calico.list(IP_POOLS).items
     except Forbidden:
-        return None
+        return mode, None
+    except UnknownResource as error:
+        return mode if down else Fact(NONE, error.message.rstrip(".")), []
 
 
-def _default(items: list[Object] | None) -> dict[str, t.Any]:
-    for item in items or []:
-        if item["metadata"]["name"] == "default":
-            return dict(item.get("spec") or {})
-    return {}
+def _located_in_etcd(api: KubeApi) -> Location:
+    return Location(Fact(ETCD, "the option datastore"), served=group_versions(api), connected=True)
 
 
-def _operator_pools(pools: list[Object], installation: dict[str, t.Any]) -> tuple[str, ...]:
-    names = [pool["metadata"]["name"] for pool in pools if labels_of(pool).get(OWNER_LABEL) == OPERATOR]
-    listed = (installation.get("calicoNetwork") or {}).get("ipPools") or []
-    names += [str(entry.get("name") or entry.get("cidr")) for entry in listed]
-    return tuple(dict.fromkeys(names))
+def _cluster_informations(calico: CalicoApi) -> list[tuple[Object | None, str]]:
+    """ClusterInformation default where it is live first, then where else it is served: a lock in either counts."""
+    if calico.elsewhere is not None:
+        return [readable_object(calico, CLUSTER_INFORMATIONS, "default")]
+    location = calico.location
+    kinds = [CLUSTER_INFORMATIONS if location.api_server_down.value else calico.place(CLUSTER_INFORMATIONS)]
+    # Through the aggregated API it is the very object of the v1 group.
+    if location.mode.value in (CRD_V1, CRD_V3):
+        both = ((CLUSTER_INFORMATIONS, V1_GROUP), (in_v3(CLUSTER_INFORMATIONS), V3_GROUP))
+        kinds += [kind for kind, group in both if kind not in kinds and group in (location.served or ())]
+    return [readable_object(calico.raw, kind, "default") for kind in kinds]
+
+
+def _locked(informations: t.Sequence[tuple[Object | None, str]]) -> Fact[bool | None]:
+    for thing, source in informations:
+        if thing is not None and (thing.get("spec") or {}).get("datastoreReady") is False:
+            return Fact(True, source)
+    thing, source = informations[0]
+    return Fact(None if thing is None else False, source)
+
+
+def _version(informations: t.Sequence[tuple[Object | None, str]], operator: Fact[Object | None]) -> Fact[str | None]:
+    """§7.2, the first two sources."""
+    thing, source = informations[0]
+    version = ((thing or {}).get("spec") or {}).get("calicoVersion")
+    if version:
+        return Fact(str(version), f"calicoVersion of {source}")
+    version = ((operator.value or {}).get("status") or {}).get("calicoVersion")
+    if version:
+        return Fact(str(version), f"calicoVersion in the status of {operator.source}")
+    return Fact(None, source if thing is None else f"{source} has no calicoVersion")
+
+
+def _installation_default(calico: CalicoApi) -> Fact[Object | None]:
+    served = calico.location.served
+    if served is not None and OPERATOR_GROUP not in served:
+        return Fact(None, f"the API does not list {OPERATOR_GROUP}")
+    return Fact(*readable_object(calico.raw, INSTALLATIONS, "default"))
+
+
+def _operator_entries(operator: Fact[Object | None]) -> Fact[tuple[Object, ...] | None]:
+    network = ((operator.value or {}).get("spec") or {}).get("calicoNetwork") or {}
+    listed = network.get("ipPools")
+    if listed is None:
+        return Fact(None, operator.source if operator.value is None else f"{operator.source} has no list of pools")
+    return Fact(tuple(dict(entry) for entry in listed), f"spec.calicoNetwork.ipPools of {operator.source}")
+
+
+def _operator_pools(pools: list[Object] | None, entries: Fact[tuple[Object, ...] | None]) -> Fact[tuple[str, ...]]:
+    """By label and by list (§10.2)."""
+    labelled = [pool["metadata"]["name"] for pool in pools or () if labels_of(pool).get(OWNER_LABEL) == OPERATOR]
+    listed = [str(entry.get("name") or entry.get("cidr")) for entry in entries.value or ()]
+    sources = [f"label {OWNER_LABEL}={OPERATOR}"] if labelled else []
+    if listed:
+        sources.append(entries.source)
+    if not sources:
+        sources = ["no right to list ippools" if pools is None else "no pool has the operator's label", entries.source]
+    return Fact(tuple(dict.fromkeys([*labelled, *listed])), "; ".join(sources))
+
+
+def _openshift(calico: CalicoApi) -> Fact[bool]:
+    served = calico.location.served
+    if served is not None and OPENSHIFT_GROUP not in served:
+        return Fact(False, f"the API does not list {OPENSHIFT_GROUP}")
+    names = resources_in(calico.raw, CLUSTER_VERSIONS.group, CLUSTER_VERSIONS.version)
+    found = bool(is_served(calico.raw, CLUSTER_VERSIONS)) if names is None else CLUSTER_VERSIONS.plural in names
+    return Fact(found, f"{OPENSHIFT_GROUP} {'has' if found else 'does not have'} clusterversions")

@@ -66,7 +66,7 @@ def _ipam_sources(view: ClusterView) -> t.Iterator[tuple[str, str]]:
 
 
 def orchestrator_supported(now: Situation) -> t.Iterator[Problem]:
-    if now.view.installation.openshift:
+    if now.view.installation.openshift.value:
         ranges = ", ".join(now.view.openshift_cidrs) or "unknown"
         yield Problem(
             BLOCKER,
@@ -76,7 +76,7 @@ def orchestrator_supported(now: Situation) -> t.Iterator[Problem]:
 
 
 def datastore_ready(now: Situation) -> t.Iterator[Problem]:
-    if not now.view.installation.datastore_ready:
+    if now.view.installation.locked.value:
         yield Problem(
             BLOCKER,
             "ClusterInformation default says datastoreReady: false: Calico's datastore is locked, so no new pod gets "
@@ -90,9 +90,10 @@ def installation_supported(now: Situation) -> t.Iterator[Problem]:
     found = now.view.installation
     reason = unsupported_reason(found)
     # The two others are said by their own checks.
-    if reason is None or (found.mode == "crd_v1" and not found.operator_pools):
+    if reason is None or found.openshift.value or found.locked.value:
         return
-    yield Problem(BLOCKER, reason, "Use the way of changing pools that this installation has.", found.operator_pools)
+    pools = found.operator_pools.value
+    yield Problem(BLOCKER, reason, "Use the way of changing pools that this installation has.", pools)
 
 
 def rights_sufficient(now: Situation) -> t.Iterator[Problem]:

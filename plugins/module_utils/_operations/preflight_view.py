@@ -22,7 +22,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     NotFound,
     UnknownResource,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import InstallationMode, detect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import Installation, detect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     BLOCK_AFFINITIES,
     CONFIG_MAPS,
@@ -41,6 +41,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     PODS,
     REPLICA_SETS,
     REPLICATION_CONTROLLERS,
+    SERVICES,
     STATEFUL_SETS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network, parse_range
@@ -123,7 +124,7 @@ class ClusterView:
     range that makes sense; they are left out of ``blocks`` and ``affinities``.
     """
 
-    installation: InstallationMode
+    installation: Installation
     pools: t.Sequence[StoredPool] = ()
     blocks: t.Sequence[BlockFact] = ()
     affinities: t.Sequence[AffinityFact] = ()
@@ -133,6 +134,7 @@ class ClusterView:
     namespaces: t.Sequence[Object] = ()
     pods: t.Sequence[Object] = ()
     workloads: t.Sequence[Workload] = ()
+    services: t.Sequence[Object] = ()
     budgets: t.Sequence[Object] = ()
     service_cidrs: t.Sequence[str] = ()
     config_maps: t.Mapping[tuple[str, str], t.Mapping[str, str]] = field(default_factory=dict)
@@ -158,17 +160,7 @@ def fetch_view(api: PagedApi, pool: str | None, namespace: str = NAMESPACE) -> C
     """
     reader = _Reader(api)
     installation = detect(api)
-    workloads = tuple(
-        Workload(
-            resource.kind,
-            thing["metadata"]["namespace"],
-            thing["metadata"]["name"],
-            thing,
-            _at(thing, path),
-        )
-        for resource, path in WORKLOADS
-        for thing in reader.all(resource)
-    )
+    workloads = tuple(reader.workloads())
     settings = [thing for thing in reader.all(IPAM_CONFIGS) if thing["metadata"]["name"] == "default"]
     operator = [thing for thing in reader.all(INSTALLATIONS) if thing["metadata"]["name"] == "default"]
     return ClusterView(
@@ -190,14 +182,34 @@ def fetch_view(api: PagedApi, pool: str | None, namespace: str = NAMESPACE) -> C
         service_cidrs=tuple(
             cidr for thing in reader.all(SERVICE_CIDRS) for cidr in (thing.get("spec") or {}).get("cidrs") or []
         ),
-        config_maps={key: data for key in CONFIGURATION for data in reader.config_map(*key)},
+        config_maps=reader.config_maps(),
         calico_node_env=_calico_node_env(workloads),
         operator_spec=(operator[0].get("spec") or {}) if operator else {},
-        openshift_cidrs=tuple(reader.openshift_cidrs()) if installation.openshift else (),
+        openshift_cidrs=tuple(reader.openshift_cidrs()) if installation.openshift.value else (),
         journal=read_journal(api, pool, namespace) if pool else None,
         unreadable=tuple(reader.unreadable),
         damaged=tuple(reader.damaged),
     )
+
+
+def fetch_requests_view(api: PagedApi) -> ClusterView:
+    """Of the cluster only what may ask for pools: namespaces, pods, workloads and the CNI configuration."""
+    reader = _Reader(api)
+    return ClusterView(
+        installation=detect(api),
+        namespaces=tuple(reader.all(NAMESPACES)),
+        pods=tuple(reader.all(PODS)),
+        workloads=tuple(reader.workloads()),
+        services=tuple(reader.all(SERVICES)),
+        config_maps=reader.config_maps(),
+        unreadable=tuple(reader.unreadable),
+    )
+
+
+def fetch_config_maps(api: PagedApi) -> tuple[dict[tuple[str, str], t.Mapping[str, str]], tuple[str, ...]]:
+    """The ConfigMaps that say how the cluster was set up, and what of them we were not allowed to see."""
+    reader = _Reader(api)
+    return reader.config_maps(), tuple(reader.unreadable)
 
 
 class _Reader:
@@ -248,6 +260,15 @@ class _Reader:
         except InvalidInput:
             self.damaged.append(f"{thing['kind']} {thing['metadata']['name']}")
             return None
+
+    def workloads(self) -> t.Iterator[Workload]:
+        for resource, path in WORKLOADS:
+            for thing in self.all(resource):
+                metadata = thing["metadata"]
+                yield Workload(resource.kind, metadata["namespace"], metadata["name"], thing, _at(thing, path))
+
+    def config_maps(self) -> dict[tuple[str, str], t.Mapping[str, str]]:
+        return {key: data for key in CONFIGURATION for data in self.config_map(*key)}
 
     def config_map(self, namespace: str, name: str) -> t.Iterator[t.Mapping[str, str]]:
         try:

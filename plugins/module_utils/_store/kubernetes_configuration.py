@@ -48,17 +48,21 @@ _SINCE = {"IPReservation": "Calico v3.22", "IPAMConfig": "Calico v3.0", "IPAMCon
 class KubernetesConfiguration:
     """Implements ``ConfigurationStore`` on a Kubernetes API; ``group`` is the one that is live (§1).
 
+    ``reservations`` says where reservations are written if not there: to an aggregated API.
+
     A kind that the cluster does not serve reads as "nothing there"; writing it is Refused.
     Errors of the API other than the answers named in ``Datastore`` pass through.
     """
 
-    def __init__(self, api: KubeApi, group: str = CALICO_V1) -> None:
+    def __init__(self, api: KubeApi, group: str = CALICO_V1, reservations: t.Optional[Resource] = None) -> None:
         self._api = api
         self.group = group
         self.config, self.ip_reservations = IPAM_CONFIGS, IP_RESERVATIONS
         if group != CALICO_V1:
             self.config = Resource(group, "v3", "ipamconfigurations", "IPAMConfiguration", False)
             self.ip_reservations = replace(IP_RESERVATIONS, group=group, version="v3")
+        if reservations is not None:
+            self.ip_reservations = reservations
 
     # Settings
 

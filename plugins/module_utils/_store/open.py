@@ -22,12 +22,15 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     UnknownResource,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import (
+    calico_api,
     detect,
     unsupported_reason,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_stop import NO_CALICO
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     CLUSTER_INFORMATIONS,
     IP_POOLS,
+    IP_RESERVATIONS,
     IPAM_BLOCKS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import (
@@ -85,42 +88,48 @@ def etcd_options(params: t.Mapping[str, t.Any]) -> t.Optional[EtcdOptions]:
 def open_stores(api: KubeApi, etcd: t.Optional[EtcdOptions] = None, *, on_corrupt: OnCorrupt = None) -> Stores:
     """The stores in etcd, or without options for it those behind the Kubernetes API.
 
-    Nothing is asked of either before the first use. Whoever passes ``on_corrupt`` gets records
-    that cannot be read there; without it a list that meets one raises ``CorruptRecord``.
+    The Kubernetes API is asked how Calico is installed, unless it was before; etcd is asked nothing
+    before the first use. Whoever passes ``on_corrupt`` gets records that cannot be read there;
+    without it a list that meets one raises ``CorruptRecord``.
     """
     return _in_kubernetes(api, on_corrupt) if etcd is None else _in_etcd(api, EtcdClient(etcd), on_corrupt)
 
 
 def open_store(api: KubeApi) -> KubernetesStore:
     """The store behind a cluster's Kubernetes API."""
-    return KubernetesStore(api)
+    calico = calico_api(api)
+    return KubernetesStore(calico.raw, calico.place(IPAM_BLOCKS).group)
 
 
 def _in_kubernetes(api: KubeApi, on_corrupt: OnCorrupt) -> Stores:
+    calico = calico_api(api)
+    # The stores spell the group themselves: what they write differs in more than its name.
+    raw, group = calico.raw, calico.place(IPAM_BLOCKS).group
+
     def require_readable() -> None:
         try:
-            api.list(IP_POOLS)
+            calico.list(IP_POOLS)
         except UnknownResource:
-            raise Refused(_NOT_SERVED) from None
+            raise Refused(NO_CALICO) from None
 
     def require_writable() -> None:
-        found = detect(api)
-        reason = _NOT_SERVED if found.mode == "none" else unsupported_reason(found)
+        found = detect(calico)
+        reason = unsupported_reason(found)
         if reason is not None:
-            raise Refused(reason, installation=found.mode)
+            raise Refused(reason, installation=found.mode.value)
 
     def cluster_information() -> Object:
         try:
-            return api.get(CLUSTER_INFORMATIONS, "default")
+            return calico.get(CLUSTER_INFORMATIONS, "default")
         except (Forbidden, NotFound, UnknownResource):
             return {}
 
     return Stores(
         KUBERNETES,
         "the Kubernetes API",
-        api,
-        KubernetesStore(api, on_corrupt=on_corrupt),
-        KubernetesConfiguration(api),
+        calico,
+        KubernetesStore(raw, group, on_corrupt=on_corrupt),
+        KubernetesConfiguration(raw, group, calico.place(IP_RESERVATIONS)),
         IPAM_BLOCKS,
         require_readable,
         require_writable,
@@ -165,9 +174,3 @@ def _in_etcd(api: KubeApi, client: EtcdClient, on_corrupt: OnCorrupt) -> Stores:
         cluster_information,
         client.close,
     )
-
-
-_NOT_SERVED = (
-    "The cluster does not serve ippools.crd.projectcalico.org: either Calico is not installed, or it keeps its data in "
-    "an etcd of its own, which datastore: etcd and etcd_endpoints lead to."
-)

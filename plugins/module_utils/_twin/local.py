@@ -191,7 +191,7 @@ class LocalApi:
         options = ListOptions(label_selector=label_selector, field_selector=field_selector)
         chosen = self._call(lambda: filter_of(kind, options))
         try:
-            events = self.server.objects.since(resource, int(resource_version))
+            events = self.server.watched(resource).since(resource, int(resource_version))
         except HistoryGone as gone:
             raise error_of(too_old(gone.wanted, gone.oldest)) from None
         for event in events:
@@ -199,9 +199,17 @@ class LocalApi:
             if seen is not None:
                 yield WatchEvent(*seen)
 
+    def api_groups(self) -> frozenset[str]:
+        """Every ``group/version`` that is served."""
+        return frozenset(f"{group}/{version}" for group, version in self.server.served.group_versions() if group)
+
+    def api_resources(self, group: str, version: str) -> frozenset[str]:
+        """The plural names of the resources in one group and version."""
+        return frozenset(kind.resource.plural for kind in self.server.served.of_version(group, version))
+
     def subscribe(self, resource: Resource, callback: t.Callable[[Event], None]) -> t.Callable[[], None]:
         """Call ``callback`` with every event of a resource from now on; the answer unsubscribes."""
-        return self.server.objects.subscribe(callback, resource)
+        return self.server.watched(resource).subscribe(callback, resource)
 
 
 def _namespace_of(resource: Resource, body: Object) -> str | None:

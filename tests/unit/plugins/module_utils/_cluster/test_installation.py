@@ -10,106 +10,285 @@ import typing as t
 
 import pytest
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
     ApiError,
     Forbidden,
+    NotFound,
     ServerError,
     Unauthorized,
     UnknownResource,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import (
-    InstallationMode,
+    calico_api,
     detect,
     require_supported,
     unsupported_reason,
+    writable,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 
 V1 = "ippools.crd.projectcalico.org"
 V3 = "ippools.projectcalico.org"
 V3_BLOCKS = "ipamblocks.projectcalico.org"
+PROFILES = "profiles.projectcalico.org"
 INSTALLATIONS = "installations.operator.tigera.io"
 INFORMATION = "clusterinformations.crd.projectcalico.org"
+V3_INFORMATION = "clusterinformations.projectcalico.org"
 OPENSHIFT = "clusterversions.config.openshift.io"
+MIGRATIONS = "datastoremigrations.migration.projectcalico.org"
+NODE = "daemonsets.apps"
+CONFIG_MAPS = "configmaps."
+
+VERSIONS = {"projectcalico.org": "v3", "migration.projectcalico.org": "v1beta1"}
+DENIED = Forbidden("no", 403)
+DOWN = ServerError("down", 503)
 
 
-class ListingApi:
-    """Answers lists only: with the items of a table, with its error, or with 404 for the resource."""
+class TableApi:
+    """Serves the objects of a table of ``plural.group``; an error there is raised. Counts what it is asked."""
 
-    def __init__(self, served: dict[str, t.Any]) -> None:
+    def __init__(self, served: dict[str, t.Any], discovery: t.Any = None) -> None:
         self._served = served
+        self._discovery = discovery
+        self.requests: list[str] = []
+
+    def api_groups(self) -> frozenset[str]:
+        self.requests.append("/apis")
+        if self._discovery is not None:
+            raise self._discovery
+        groups = {key.partition(".")[2] for key in self._served} - {""}
+        return frozenset(f"{group}/{VERSIONS.get(group, 'v1')}" for group in groups)
+
+    def api_resources(self, group: str, version: str) -> frozenset[str]:
+        self.requests.append(f"/apis/{group}/{version}")
+        if self._discovery is not None:
+            raise self._discovery
+        if any(value is DOWN for key, value in self._served.items() if key.partition(".")[2] == group):
+            raise DOWN
+        return frozenset(key.partition(".")[0] for key in self._served if key.partition(".")[2] == group)
 
     def list(self, resource: Resource, namespace: str | None = None, **_options: t.Any) -> Listing:
-        answer = self._served.get(f"{resource.plural}.{resource.group}", UnknownResource("no such type", 404))
+        return Listing(self._answer("list", resource), "1")
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        for thing in self._answer(f"get {name} of", resource):
+            if thing["metadata"]["name"] == name and thing["metadata"].get("namespace") == namespace:
+                return thing
+        raise NotFound(f"{resource.kind} {name} not found", 404)
+
+    def _answer(self, verb: str, resource: Resource) -> t.Any:
+        key = f"{resource.plural}.{resource.group}"
+        self.requests.append(f"{verb} {key}")
+        answer = self._served.get(key, UnknownResource(f"The server has no {key}.", 404))
         if isinstance(answer, ApiError):
             raise answer
-        return Listing(answer, "1")
+        return answer
 
 
-def default(**spec: t.Any) -> list[dict[str, t.Any]]:
-    return [{"metadata": {"name": "default"}, "spec": spec}]
+def api_of(served: dict[str, t.Any], discovery: t.Any = None) -> t.Any:
+    return TableApi(served, discovery)
+
+
+def default(status: t.Any = None, **spec: t.Any) -> list[dict[str, t.Any]]:
+    return [{"metadata": {"name": "default"}, "spec": spec, **({"status": status} if status else {})}]
 
 
 def pool(**metadata: t.Any) -> list[dict[str, t.Any]]:
     return [{"metadata": {"name": "p", **metadata}, "spec": {"cidr": "10.0.0.0/16"}}]
 
 
+def node(namespace: str = "kube-system", **env: str) -> list[dict[str, t.Any]]:
+    container = {"name": "calico-node", "env": [{"name": name, "value": value} for name, value in env.items()]}
+    pod = {"spec": {"containers": [{"name": "other"}, container]}}
+    return [{"metadata": {"name": "calico-node", "namespace": namespace}, "spec": {"template": pod}}]
+
+
+def migration(phase: str) -> list[dict[str, t.Any]]:
+    return [{"metadata": {"name": "v1-to-v3"}, "status": {"phase": phase}}]
+
+
 OWNED = {"app.kubernetes.io/managed-by": "tigera-operator"}
 PACKED = {"projectcalico.org/metadata": '{"labels": {"app.kubernetes.io/managed-by": "tigera-operator"}}'}
-DENIED = Forbidden("no", 403)
+ENTRIES = {"calicoNetwork": {"ipPools": [{"cidr": "10.0.0.0/16"}]}}
+V3_CRDS: dict[str, t.Any] = {V3: pool(), V3_BLOCKS: []}
+AGGREGATED: dict[str, t.Any] = {V1: pool(), V3: pool(), PROFILES: []}
+MANIFEST: dict[str, t.Any] = {V1: pool(), INFORMATION: default(datastoreReady=True)}
+
+
+# The rows of the table, in its order: what is served, the mode, and words of the reason to stop.
+ROWS: dict[str, tuple[dict[str, t.Any], str, str | None]] = {
+    "1 pending": ({**MANIFEST, MIGRATIONS: migration("Pending")}, "crd_v1", "phase Pending"),
+    "1 migrating": ({**MANIFEST, **V3_CRDS, MIGRATIONS: migration("Migrating")}, "crd_v1", "phase Migrating"),
+    "1 waiting": (
+        {**MANIFEST, MIGRATIONS: migration("WaitingForConflictResolution")},
+        "crd_v1",
+        "WaitingForConflictResolution",
+    ),
+    "1 begun": ({**MANIFEST, MIGRATIONS: [{"metadata": {"name": "m"}}]}, "crd_v1", "phase Pending"),
+    "1 locked": ({V1: pool(), INFORMATION: default(datastoreReady=False)}, "crd_v1", "datastoreReady: false"),
+    "1 locked in v3": ({**V3_CRDS, V3_INFORMATION: default(datastoreReady=False)}, "crd_v3", "datastoreReady"),
+    "1 locked in the group that is not live": (
+        {**MANIFEST, **V3_CRDS, V3_INFORMATION: default(datastoreReady=False)},
+        "crd_v1",
+        "datastoreReady",
+    ),
+    "2": ({**MANIFEST, **V3_CRDS, MIGRATIONS: migration("Converged")}, "crd_v1", "wait until it is Complete"),
+    "4": (AGGREGATED, "apiserver", None),
+    "5": ({V1: pool(), V3: DOWN}, "apiserver", "answers 503"),
+    "6 alone": (V3_CRDS, "crd_v3", None),
+    "6 complete": ({**MANIFEST, **V3_CRDS, MIGRATIONS: migration("Complete")}, "crd_v3", None),
+    "6 hint": ({**MANIFEST, **V3_CRDS, NODE: node(CALICO_API_GROUP="projectcalico.org/v3")}, "crd_v3", None),
+    "6 hint, operator's namespace": (
+        {**MANIFEST, **V3_CRDS, NODE: node("calico-system", CALICO_API_GROUP="projectcalico.org/v3")},
+        "crd_v3",
+        None,
+    ),
+    "7": (MANIFEST, "crd_v1", None),
+    "7 no hint": ({**MANIFEST, **V3_CRDS, NODE: node()}, "crd_v1", None),
+    "7 other hint": (
+        {**MANIFEST, **V3_CRDS, NODE: node(CALICO_API_GROUP="crd.projectcalico.org/v1")},
+        "crd_v1",
+        None,
+    ),
+    "7 no rights": ({**MANIFEST, **V3_CRDS, NODE: DENIED}, "crd_v1", None),
+    "7 other things in v3": ({**MANIFEST, PROFILES: []}, "crd_v1", None),
+    "8": ({NODE: node(ETCD_ENDPOINTS="https://10.0.0.1:2379")}, "etcd", "etcd of its own"),
+    "8 said": ({NODE: node(DATASTORE_TYPE="etcdv3", ETCD_ENDPOINTS="https://e")}, "etcd", "etcd of its own"),
+    "8 config map": (
+        {
+            CONFIG_MAPS: [
+                {
+                    "metadata": {"name": "calico-config", "namespace": "kube-system"},
+                    "data": {"etcd_endpoints": "https://10.0.0.1:2379"},
+                }
+            ]
+        },
+        "etcd",
+        "etcd of its own",
+    ),
+    "9": ({}, "none", "does not serve ippools.crd.projectcalico.org"),
+    "9 calico-node without its CRDs": ({NODE: node(DATASTORE_TYPE="kubernetes")}, "none", "does not serve ippools"),
+    "9 other CRDs of the group": ({"felixconfigurations.crd.projectcalico.org": []}, "none", "does not serve"),
+    "openshift": ({**MANIFEST, OPENSHIFT: []}, "crd_v1", "OpenShift"),
+    "config.openshift.io of somebody else": ({**MANIFEST, "proxies.config.openshift.io": []}, "crd_v1", None),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_decision_table(row: str) -> None:
+    served, mode, words = ROWS[row]
+    found = detect(api_of(served))
+    assert found.mode.value == mode
+    assert found.mode.source
+    reason = writable(found)
+    if words is None:
+        assert reason is None
+    else:
+        assert reason is not None
+        assert words in reason
+        assert reason.endswith(".")
+        assert reason.count(". ") == 0, "one sentence"
+        with pytest.raises(Refused, match="."):
+            require_supported(api_of(served))
 
 
 @pytest.mark.parametrize(
-    ("served", "found", "words"),
+    ("served", "names"),
     [
-        ({V1: pool()}, InstallationMode("crd_v1"), None),
-        (
-            {V1: pool(), INFORMATION: default(calicoVersion="v3.33.0")},
-            InstallationMode("crd_v1", calico_version="v3.33.0"),
-            None,
-        ),
-        (
-            {V1: pool(), V3: DENIED, INSTALLATIONS: DENIED, OPENSHIFT: DENIED, INFORMATION: DENIED},
-            InstallationMode("crd_v1"),
-            None,
-        ),
-        ({V1: pool(), INSTALLATIONS: default()}, InstallationMode("crd_v1"), None),
-        ({}, InstallationMode("none"), "does not serve ippools.crd.projectcalico.org"),
-        ({V1: pool(), V3: []}, InstallationMode("apiserver"), "aggregated API server"),
-        ({V1: pool(), V3: ServerError("down", 503)}, InstallationMode("apiserver", api_server_down=True), "503"),
-        ({V1: [], V3: pool(), V3_BLOCKS: []}, InstallationMode("crd_v3"), "through CRDs"),
-        (
-            {V1: pool(), INFORMATION: default(datastoreReady=False)},
-            InstallationMode("crd_v1", datastore_ready=False),
-            "datastoreReady: false",
-        ),
-        ({V1: pool(), OPENSHIFT: default()}, InstallationMode("crd_v1", openshift=True), "OpenShift"),
-        ({V1: pool(labels=OWNED)}, InstallationMode("crd_v1", ("p",)), "Tigera operator"),
-        ({V1: pool(annotations=PACKED)}, InstallationMode("crd_v1", ("p",)), "Tigera operator"),
-        (
-            {V1: pool(), INSTALLATIONS: default(calicoNetwork={"ipPools": [{"cidr": "10.0.0.0/16"}]})},
-            InstallationMode("crd_v1", ("10.0.0.0/16",)),
-            "10.0.0.0/16",
-        ),
+        (MANIFEST, ()),
+        ({**MANIFEST, INSTALLATIONS: []}, ()),
+        ({**MANIFEST, INSTALLATIONS: default()}, ()),
+        ({**MANIFEST, INSTALLATIONS: default(calicoNetwork={"ipPools": []})}, ()),
+        ({**MANIFEST, V1: pool(labels=OWNED)}, ("p",)),
+        ({**MANIFEST, V1: pool(annotations=PACKED)}, ("p",)),
+        ({**MANIFEST, INSTALLATIONS: default(**ENTRIES)}, ("10.0.0.0/16",)),
+        ({**AGGREGATED, V3: pool(labels=OWNED), INSTALLATIONS: DENIED}, ("p",)),
+        ({**V3_CRDS, V3: DENIED, INSTALLATIONS: default(**ENTRIES)}, ("10.0.0.0/16",)),
     ],
 )
-def test_installations(served: dict[str, t.Any], found: InstallationMode, words: str | None) -> None:
-    api = t.cast("t.Any", ListingApi(served))
-    assert detect(api) == found
-    reason = unsupported_reason(found)
-    if words is None:
-        assert reason is None
-        assert require_supported(api) == found
-        return
-    assert reason is not None
-    assert words in reason
-    assert reason.endswith(".")
-    with pytest.raises(Refused, match="."):
-        require_supported(api)
+def test_row_3_the_operator(served: dict[str, t.Any], names: tuple[str, ...]) -> None:
+    found = detect(api_of(served))
+    assert (found.operator.value, found.operator_pools.value) == (bool(names), names)
+    assert found.operator.source
+    assert writable(found) is None, "the operator is no reason to stop, but to write elsewhere"
+    assert ("Tigera operator" in (unsupported_reason(found) or "")) is (names != () and V3 not in served)
+
+
+@pytest.mark.parametrize(
+    ("served", "version", "source"),
+    [
+        ({**MANIFEST, INFORMATION: default(calicoVersion="v3.33.0")}, "v3.33.0", "ClusterInformation default"),
+        (
+            {**MANIFEST, INFORMATION: default(), INSTALLATIONS: default(status={"calicoVersion": "v3.31.2"})},
+            "v3.31.2",
+            "Installation default",
+        ),
+        ({**V3_CRDS, V3_INFORMATION: default(calicoVersion="v3.34.0-0.dev")}, "v3.34.0-0.dev", "ClusterInformation"),
+        ({**MANIFEST, INFORMATION: DENIED}, None, "no right to read ClusterInformation default"),
+        ({**MANIFEST, INFORMATION: []}, None, "there is no ClusterInformation default"),
+        ({**MANIFEST, INFORMATION: default()}, None, "has no calicoVersion"),
+    ],
+)
+def test_the_version(served: dict[str, t.Any], version: str | None, source: str) -> None:
+    found = detect(api_of(served))
+    assert found.version.value == version
+    assert source in found.version.source
+
+
+def test_rights_that_are_missing_leave_facts_unknown() -> None:
+    """Without discovery, and with nothing but the pools, a v1 cluster is one."""
+    served = {V1: pool(), V3: DENIED, INSTALLATIONS: DENIED, OPENSHIFT: DENIED, INFORMATION: DENIED}
+    found = detect(api_of(served, discovery=DENIED))
+    assert found.mode.value == "crd_v1"
+    assert found.locked.value is None
+    assert "no right" in found.locked.source
+    assert "no right" in found.operator.source
+    assert found.openshift.value is False
+    assert unsupported_reason(found) is None
+
+
+@pytest.mark.parametrize(
+    ("served", "mode"),
+    [(MANIFEST, "crd_v1"), (AGGREGATED, "apiserver"), (V3_CRDS, "crd_v3"), ({}, "none"), ({V3: DOWN}, "apiserver")],
+)
+def test_without_discovery_the_cluster_is_asked(served: dict[str, t.Any], mode: str) -> None:
+    assert detect(api_of(served, discovery=DENIED)).mode.value == mode
 
 
 @pytest.mark.parametrize("error", [DENIED, Unauthorized("who", 401), ServerError("oops", 500)])
 def test_what_is_not_an_answer_is_raised(error: ApiError) -> None:
     with pytest.raises(type(error)):
-        detect(t.cast("t.Any", ListingApi({V1: error})))
+        detect(api_of({V1: error}, discovery=DENIED))
+
+
+@pytest.mark.parametrize(
+    ("served", "places", "whole"),
+    [
+        (MANIFEST, 1, 3),
+        (V3_CRDS, 2, 4),
+        (AGGREGATED, 2, 4),
+        ({**MANIFEST, INSTALLATIONS: default(**ENTRIES)}, 1, 4),
+        ({**AGGREGATED, INSTALLATIONS: default(**ENTRIES)}, 2, 5),
+        ({**AGGREGATED, INSTALLATIONS: default(**ENTRIES), OPENSHIFT: []}, 2, 6),
+        ({**V3_CRDS, INSTALLATIONS: default(**ENTRIES), MIGRATIONS: []}, 3, 6),
+    ],
+)
+def test_what_it_costs(served: dict[str, t.Any], places: int, whole: int) -> None:
+    """``places`` requests before the first request for a pool, ``whole`` before a pool is written."""
+    raw = api_of(served)
+    api = calico_api(raw)
+    assert api.location
+    assert len(raw.requests) == places
+    detect(api)
+    assert len(raw.requests) == whole
+    assert whole <= 6
+
+
+def test_an_etcd_that_an_option_leads_to() -> None:
+    etcd = api_of({V1: pool(), INFORMATION: default(calicoVersion="v3.33.0")})
+    found = detect(calico_api(api_of({}), etcd))
+    assert (found.mode.value, found.version.value) == ("etcd", "v3.33.0")
+    assert writable(found) is None
+    locked = api_of({V1: pool(), INFORMATION: default(datastoreReady=False)})
+    assert "datastoreReady" in (writable(detect(calico_api(api_of({}), locked))) or "")

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import InstallationMode
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import Fact, Installation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import (
     cni_configs,
     pod_ranges,
@@ -26,7 +26,7 @@ def control_plane(component: str, *command: str) -> dict[str, t.Any]:
 
 def view(**parts: t.Any) -> ClusterView:
     maps = {(("kube-system"), name): data for name, data in parts.pop("maps", {}).items()}
-    return ClusterView(InstallationMode("crd_v1"), config_maps=maps, **parts)
+    return ClusterView(Installation(Fact("crd_v1", "")), config_maps=maps, **parts)
 
 
 def said(ranges: t.Iterable[t.Any]) -> list[tuple[list[str], str]]:

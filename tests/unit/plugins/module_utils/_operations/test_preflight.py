@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import InstallationMode
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import Fact, Installation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import Journal, definition_of
@@ -30,6 +30,10 @@ CNI = '{"plugins": [{"type": "calico", "mtu": __CNI_MTU__, "ipam": {"type": "cal
 HOST_LOCAL = CNI.replace("calico-ipam", "host-local")
 KUBEADM = "networking:\n  podSubnet: 10.0.0.0/8,fd00::/48\n  serviceSubnet: 10.96.0.0/12\n"
 TARGET = {"name": "new", "cidr": "10.0.0.0/16"}
+V1 = Fact("crd_v1", "")
+OPENSHIFT = Installation(V1, openshift=Fact(True, ""))
+LOCKED = Installation(V1, locked=Fact(True, "ClusterInformation default"))
+OPERATED = Installation(Fact("crd_v1", ""), operator=Fact(True, "label"), operator_pools=Fact(("old",), "label"))
 
 
 def stored(name: str = "old", labels: dict[str, str] | None = None, **spec: t.Any) -> StoredPool:
@@ -102,7 +106,7 @@ def budget(selector: dict[str, str], allowed: int) -> dict[str, t.Any]:
 
 
 VIEW = ClusterView(
-    installation=InstallationMode("crd_v1"),
+    installation=Installation(Fact("crd_v1", "")),
     pools=(stored(),),
     blocks=(BlockFact(parse_network("192.168.1.0/26"), "host:node-1", 3),),
     affinities=(AffinityFact(parse_network("192.168.1.0/26"), "node-1", "host", True),),
@@ -161,11 +165,19 @@ def test_ids_are_unique_and_messages_are_sentences() -> None:
 @pytest.mark.parametrize(
     ("changes", "identifier", "words"),
     [
-        ({"installation": InstallationMode("crd_v1", openshift=True)}, "orchestrator-supported", "OpenShift"),
-        ({"installation": InstallationMode("crd_v1", datastore_ready=False)}, "datastore-ready", "datastoreReady"),
-        ({"installation": InstallationMode("apiserver")}, "installation-supported", "aggregated API server"),
-        ({"installation": InstallationMode("crd_v3")}, "installation-supported", "through CRDs"),
-        ({"installation": InstallationMode("crd_v1", ("old",))}, "installation-supported", "Tigera operator"),
+        (
+            {"installation": OPENSHIFT},
+            "orchestrator-supported",
+            "OpenShift",
+        ),
+        (
+            {"installation": LOCKED},
+            "datastore-ready",
+            "datastoreReady",
+        ),
+        ({"installation": Installation(Fact("apiserver", ""))}, "installation-supported", "aggregated API server"),
+        ({"installation": Installation(Fact("crd_v3", ""))}, "installation-supported", "through CRDs"),
+        ({"installation": OPERATED}, "installation-supported", "Tigera operator"),
         ({"unreadable": ("pods",)}, "rights-sufficient", "pods"),
         ({"calico_node_env": {"USE_POD_CIDR": "true"}}, "calico-ipam-in-use", "host-local"),
         ({"operator_spec": {"cni": {"type": "AmazonVPC"}}}, "calico-ipam-in-use", "AmazonVPC"),

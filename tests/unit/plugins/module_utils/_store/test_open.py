@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import MissingLibrary, UnknownResource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, IPAM_BLOCKS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd import EtcdStore
@@ -53,7 +54,7 @@ def test_stores_behind_the_kubernetes_api() -> None:
     with closing(open_stores(api)) as stores:
         assert isinstance(stores.records, KubernetesStore)
         assert (stores.kind, stores.where, stores.watched) == ("kubernetes", "the Kubernetes API", IPAM_BLOCKS)
-        assert stores.api is api
+        assert calico_api(stores.api).raw is api
         assert stores.cluster_information() == {}
         stores.require_readable()
         stores.require_writable()
