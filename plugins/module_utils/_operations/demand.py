@@ -12,6 +12,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.nodes import calico_labels
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import controller_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import (
     daemon_set_bounds,
@@ -63,7 +64,7 @@ def demand_of(pool: Pool, now: Situation) -> Demand:
 def selected_nodes(pool: Pool, view: ClusterView) -> list[Object]:
     """The nodes a pool selects; none while its selector does not parse."""
     try:
-        return [node for node in view.nodes if selects_node(pool, node["metadata"].get("labels") or {})]
+        return [node for node in view.nodes if selects_node(pool, calico_labels(node))]
     except SelectorError:
         return []
 

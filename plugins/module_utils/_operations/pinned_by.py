@@ -84,7 +84,7 @@ def holders(view: ClusterView) -> t.Iterator[Holder]:
             yield _of_pod(pod)
 
 
-def pinned_by(view: ClusterView, name: str, network: Network | None, services: t.Iterable[Object] = ()) -> list[Pin]:
+def pinned_by(view: ClusterView, name: str, network: Network | None) -> list[Pin]:
     """What pins itself to the pool ``name`` whose range is ``network``, sorted.
 
     A pod that a workload owns counts by itself only where its template does not say the same.
@@ -92,7 +92,7 @@ def pinned_by(view: ClusterView, name: str, network: Network | None, services: t
     pins = {pin for holder in holders(view) for pin in _pins_of(holder, name, network)}
     pins.update(_pins_of_pods(view, name, network))
     pins.update(_pins_of_configuration(view, name, network))
-    for service in services:
+    for service in view.services:
         pins.update(_pins_of_service(service, name, network))
     return sorted(pins)
 

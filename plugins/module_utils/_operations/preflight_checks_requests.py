@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.nodes import calico_labels
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import why_not
@@ -187,7 +188,7 @@ def _in_source(now: Situation, address: t.Any) -> bool:
 
 def _why_none(pools: t.Sequence[Pool], version: int, node: Object, namespace: Object | None) -> str:
     """Empty when one of the pools serves pods of the namespace on the node; else why none does."""
-    node_labels = node["metadata"].get("labels") or {}
+    node_labels = calico_labels(node)
     namespace_labels = (namespace["metadata"].get("labels") or {}) if namespace is not None else None
     reasons = []
     for pool in pools:

@@ -13,7 +13,6 @@ that it loses against any update in between (spec ipam-engine.md §2.4).
 from __future__ import annotations
 
 import contextlib
-import json
 import typing as t
 from dataclasses import replace
 
@@ -24,6 +23,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     NotFound,
     UnknownResource,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.nodes import calico_labels
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     BLOCK_AFFINITIES,
     CALICO_V1,
@@ -66,9 +66,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._store import wire
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.schema_guard import SchemaGuard
 
 T = t.TypeVar("T")
-
-#: Labels set on a Node with calicoctl; the Kubernetes label wins (spec ippool.md §8.5).
-NODE_LABELS_ANNOTATION = "projectcalico.org/labels"
 
 
 class _Page(t.Protocol):
@@ -258,16 +255,9 @@ class KubernetesStore:
 
     def node_labels(self, node: str) -> t.Mapping[str, str]:
         try:
-            metadata = self._api.get(NODES, node)["metadata"]
+            return calico_labels(self._api.get(NODES, node))
         except NotFound:
             raise NotFoundInStore(f"Node {node} does not exist.", node=node) from None
-        text = (metadata.get("annotations") or {}).get(NODE_LABELS_ANNOTATION)
-        labels: t.Dict[str, str] = {}
-        if text:
-            with contextlib.suppress(ValueError, TypeError, RecursionError):
-                labels.update(json.loads(text) or {})
-        labels.update(metadata.get("labels") or {})
-        return labels
 
     # The protocol of the store (§2.4)
 
