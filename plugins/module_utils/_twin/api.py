@@ -75,6 +75,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status impor
     not_found,
     success,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.storage import (
+    AggregatedApi,
+    Readable,
+    Steps,
+    Storage,
+    at_once,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.subresources import Subresources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.writes import (
     counts,
@@ -109,6 +116,7 @@ class ApiServer:
         self.delete_admissions: list[DeleteAdmission] = []
         self.subresources = Subresources(self.served)
         self._creators: dict[tuple[str, str], SubresourceHandler] = {}
+        self._aggregated: dict[tuple[str, str], AggregatedApi] = {}
 
     # ---- extension points
 
@@ -126,13 +134,30 @@ class ApiServer:
         """Add an admission step for creates, replaces and patches."""
         self.admissions.append(admission)
 
+    def aggregate(self, api: AggregatedApi) -> None:
+        """Let a server of its own answer for a group version, as an APIService does; it is down at first."""
+        self._aggregated[api.group_version] = api
+        self.definitions.aggregate(api.group_version, api.kinds, api.definitions)
+
+    def storage(self, resource: Resource) -> Storage:
+        """Where a resource is kept."""
+        return self._aggregated_api(resource) or self.objects
+
+    def watched(self, resource: Resource) -> Readable:
+        """What a watch of a resource reads."""
+        found = self._aggregated_api(resource)
+        return self.objects if found is None else found.watched
+
+    def _aggregated_api(self, resource: Resource) -> AggregatedApi | None:
+        return self._aggregated.get((resource.group, resource.version))
+
     # ---- reading
 
     def entry(self, resource: Resource, name: str, namespace: str | None = None) -> Entry:
         """The stored object with its encoded form. Raises 404."""
         kind = self.served.kind_of(resource)
         _check_scope(kind, namespace)
-        found = self.objects.entry(resource, namespace, name)
+        found = self.storage(resource).entry(resource, namespace, name)
         if found is None:
             raise not_found(resource, name)
         return found
@@ -144,7 +169,8 @@ class ApiServer:
 
     def list(self, resource: Resource, namespace: str | None = None, options: ListOptions | None = None) -> Page:
         """One page; a namespace that does not exist has an empty list (2, 12)."""
-        return list_page(self.objects, self.served.kind_of(resource), namespace, options or ListOptions())
+        kind = self.served.kind_of(resource)
+        return list_page(self.storage(resource), kind, namespace, options or ListOptions())
 
     # ---- create (3)
 
@@ -181,20 +207,23 @@ class ApiServer:
             obj.pop("status", None)
         metadata["uid"] = new_uid(self.clock.random(f"uid/{self.objects.revision}"))
         metadata["creationTimestamp"] = self.clock.timestamp()
-        if kind.generation or kind.custom:
+        if kind.generation:
             metadata["generation"] = 1
         if causes:
             raise invalid(resource.kind, resource.group, metadata["name"], causes)
         obj, warnings = self._admit(kind, arranged(kind, obj, metadata), None, options, None)
         if resource == CUSTOM_RESOURCE_DEFINITIONS:
             obj = accepted(obj, self.clock.timestamp())
-        existing = self.objects.get(resource, namespace, metadata["name"])
+        aggregated, storage = self._aggregated_api(resource), self.storage(resource)
+        if aggregated is not None and not options.dry_run:
+            obj = aggregated.prepared(resource, obj, None)
+        existing = storage.entry(resource, namespace, metadata["name"])
         if existing is not None:
-            terminating = "deletionTimestamp" in existing["metadata"]
+            terminating = "deletionTimestamp" in existing.object["metadata"]
             raise already_exists(resource, metadata["name"], terminating=terminating)
         if options.dry_run:
             return Answer(201, obj, warnings)
-        return Answer(201, self.objects.create(resource, obj).object, warnings)
+        return Answer(201, storage.create(resource, obj).object, warnings)
 
     def _fit_namespace(self, kind: Kind, metadata: Object, namespace: str | None) -> None:
         given = metadata.get("namespace") or ""
@@ -229,7 +258,7 @@ class ApiServer:
         for attempt in range(_GENERATE_ATTEMPTS):
             chance = self.clock.random(f"name/{prefix}/{self.objects.revision}/{attempt}")
             name = generated_name(prefix, chance)
-            if self.objects.entry(kind.resource, namespace, name) is None:
+            if self.storage(kind.resource).entry(kind.resource, namespace, name) is None:
                 break
         return name
 
@@ -278,7 +307,7 @@ class ApiServer:
             raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
         self._fit_namespace(kind, metadata, namespace)
         version = parse_version(metadata.get("resourceVersion"))
-        old = self.objects.entry(resource, namespace, name)
+        old = self.storage(resource).entry(resource, namespace, name)
         if old is None:
             raise not_found(resource, name)
         if version is None and kind.custom:
@@ -318,7 +347,7 @@ class ApiServer:
         if handled is not None:
             return handled
         self.subresources.check(kind, subresource, name, "patch")
-        old = self.objects.entry(resource, namespace, name)
+        old = self.storage(resource).entry(resource, namespace, name)
         if old is None:
             raise not_found(resource, name)
         patched = apply_patch(kind, old.object, body, media_type)
@@ -383,7 +412,10 @@ class ApiServer:
         if deletion.is_finished(kind, obj):
             self._remove(kind, namespace, name)
             return Answer(200, obj, warnings)
-        return Answer(200, self.objects.update(resource, obj).object, warnings)
+        aggregated = self._aggregated_api(resource)
+        if aggregated is not None:
+            obj = aggregated.prepared(resource, obj, old)
+        return Answer(200, self.storage(resource).update(resource, obj).object, warnings)
 
     # ---- subresources
 
@@ -427,11 +459,19 @@ class ApiServer:
         options: DeleteOptions | None = None,
     ) -> Answer:
         """DELETE: Status Success when the object is gone, the object while it is not."""
+        return at_once(self.deleting(resource, name, namespace, options))
+
+    def deleting(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None = None,
+        options: DeleteOptions | None = None,
+    ) -> Steps[Answer]:
+        """DELETE as it goes on in time: an aggregated API may take a while for it."""
         kind, options = self.served.kind_of(resource), options or DeleteOptions()
         _check_scope(kind, namespace)
-        entry = self.objects.entry(resource, namespace, name)
-        if entry is None:
-            raise not_found(resource, name)
+        entry = self.entry(resource, name, namespace)
         if resource == NAMESPACES and name in _PROTECTED_NAMESPACES:
             raise forbidden(resource, name, "this namespace may not be deleted")
         failed = deletion.check_preconditions(kind, entry.object, options)
@@ -446,8 +486,11 @@ class ApiServer:
         last = arranged(kind, marked, marked["metadata"])
         if not options.dry_run:
             if verdict.marked is not None and last != entry.object:
-                last = self.objects.update(resource, last).object
-            if verdict.remove:
+                last = self.storage(resource).update(resource, last).object
+            aggregated = self._aggregated_api(resource)
+            if verdict.remove and aggregated is not None:
+                yield from aggregated.deleting(resource, name, options.resource_version)
+            elif verdict.remove:
                 self._remove(kind, namespace, name)
         if verdict.remove and (resource.group, resource.plural) not in deletion.RETURNS_OBJECT:
             return Answer(200, success(_deleted_details(resource, entry.object)))
@@ -480,7 +523,7 @@ class ApiServer:
                     self._remove(kind, obj["metadata"].get("namespace"), obj["metadata"]["name"])
 
     def _remove(self, kind: Kind, namespace: str | None, name: str) -> None:
-        self.objects.delete(kind.resource, namespace, name)
+        self.storage(kind.resource).delete(kind.resource, namespace, name)
 
 
 def _check_scope(kind: Kind, namespace: str | None) -> None:

@@ -34,6 +34,7 @@ class Definitions:
         self._objects = objects
         self._served = served
         self._schemas = schemas
+        self._aggregated: dict[tuple[str, str, str], Object] = {}
         for crd in objects.list(CUSTOM_RESOURCE_DEFINITIONS):
             self._serve(crd)
         objects.subscribe(self._follow, CUSTOM_RESOURCE_DEFINITIONS)
@@ -49,10 +50,21 @@ class Definitions:
 
     def _serve(self, crd: Object) -> None:
         self._served.serve(crd["metadata"]["name"], kind_from_crd(crd))
-        self._schemas.install(crd)
+        spec = crd["spec"]
+        if not any(self._served.is_aggregated(spec["group"], each["name"]) for each in spec.get("versions") or ()):
+            self._schemas.install(crd)
+
+    def aggregate(self, place: tuple[str, str], kinds: t.Iterable[Kind], definitions: t.Mapping[str, Object]) -> None:
+        """Serve the types of an aggregated API; ``definitions`` are their schemas by plural, in the form of CRDs."""
+        self._served.aggregate(place, kinds)
+        for plural, definition in definitions.items():
+            self._aggregated[(*place, plural)] = definition
+            self._schemas.install(definition)
 
     def crd_of(self, kind: Kind) -> Object | None:
         """The definition of a custom type."""
+        if kind.aggregated:
+            return self._aggregated.get((kind.resource.group, kind.resource.version, kind.resource.plural))
         name = qualified(kind.resource.plural, kind.resource.group)
         return self._objects.get(CUSTOM_RESOURCE_DEFINITIONS, None, name)
 

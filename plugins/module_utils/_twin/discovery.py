@@ -21,6 +21,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.served impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import (
     method_not_allowed,
     not_acceptable,
+    unavailable,
     unknown_path,
 )
 
@@ -84,6 +85,8 @@ class Discovery:
     def _resources(self, group: str, version: str) -> Reply:
         if version not in self._versions().get(group, ()):
             raise unknown_path()
+        if not self._served.is_available(group, version):
+            raise unavailable()
         resources: list[Object] = []
         for kind in self._served.of_version(group, version):
             resources.append(_resource(kind))
@@ -122,7 +125,7 @@ class Discovery:
                         {
                             "version": version,
                             "resources": [_aggregated(kind) for kind in self._served.of_version(group, version)],
-                            "freshness": "Current",
+                            "freshness": "Current" if self._served.is_available(group, version) else "Stale",
                         }
                         for version in versions
                     ],

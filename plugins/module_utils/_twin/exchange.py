@@ -63,6 +63,14 @@ class Reply:
     warnings: t.Tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Later:
+    """A request that is not done yet: go on with ``resume`` when ``seconds`` of the cluster's time have passed."""
+
+    seconds: float
+    resume: t.Callable[[], t.Union[Reply, Later]]
+
+
 def json_reply(
     code: int,
     document: t.Any,

@@ -102,10 +102,11 @@ class GarbageCollector:
         resource = self._resource(reference)
         if resource is None:
             return None
-        owner = self._ctx.objects.get(resource, namespace if resource.namespaced else None, reference["name"])
-        if owner is None or owner["metadata"]["uid"] != reference["uid"]:
+        storage = self._ctx.server.storage(resource)
+        owner = storage.entry(resource, namespace if resource.namespaced else None, reference["name"])
+        if owner is None or owner.object["metadata"]["uid"] != reference["uid"]:
             return None
-        return resource, owner
+        return resource, owner.object
 
     def _resource(self, reference: Object) -> Resource | None:
         group, _slash, version = str(reference["apiVersion"]).rpartition("/")

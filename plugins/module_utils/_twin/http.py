@@ -29,6 +29,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import A
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import Tokens, User, authenticate
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.discovery import Discovery
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.exchange import (
+    Later,
     Reply,
     Request,
     fault_reply,
@@ -111,6 +112,7 @@ class HttpServer:
         self._closing = False
         self._flow = {header: str(uuid.uuid4()) for header in _FLOW_HEADERS}
         register_reviews(api, authorizer, tokens)
+        api.served.when_down(self._end_watches)
         # A client that goes away ends its watch at once: the handler is cancelled.
         server = web.Server(self._handle, request_factory=_request, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
@@ -141,6 +143,12 @@ class HttpServer:
             feed.end()
         await self._runner.cleanup()
 
+    def _end_watches(self, group_version: tuple[str, str]) -> None:
+        """A watch of an aggregated API ends with the server behind it."""
+        for feed in list(self._feeds):
+            if feed.group_version == group_version:
+                feed.end()
+
     # ---- one request
 
     async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
@@ -158,7 +166,7 @@ class HttpServer:
             outcome = fault_reply(fault)
         if isinstance(outcome, WatchRequest):
             try:
-                feed = WatchFeed(self.api.objects, outcome)
+                feed = WatchFeed(self.api.watched(outcome.kind.resource), outcome)
             except Fault as fault:
                 return self._response(request, fault_reply(fault))
             return await self._stream(raw, feed)
@@ -193,12 +201,25 @@ class HttpServer:
         if not request.info.is_resource:
             return self._plain_path(request)
         try:
-            return self.routes.handle(request)
+            outcome = self.routes.handle(request)
         except Fault as fault:
             if fault.code != 504 or request.method != "GET":
                 raise
-        await self._wait_for(int(request.query.get("resourceVersion", "0")))
-        return self.routes.handle(request)
+            await self._wait_for(int(request.query.get("resourceVersion", "0")))
+            outcome = self.routes.handle(request)
+        while isinstance(outcome, Later):
+            await self._let_pass(outcome.seconds)
+            outcome = outcome.resume()
+        return outcome
+
+    async def _let_pass(self, seconds: float) -> None:
+        """Until so much of the cluster's time has passed."""
+        passed = asyncio.Event()
+        timer = self.api.clock.call_later(seconds, passed.set)
+        try:
+            await passed.wait()
+        finally:
+            timer.cancel()
 
     async def _wait_for(self, revision: int) -> None:
         """Until that revision is written, for at most three seconds."""

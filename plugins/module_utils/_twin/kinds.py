@@ -41,7 +41,9 @@ class Kind:
     ``generation`` says whether ``metadata.generation`` exists and counts changes of the
     spec; ``custom`` whether a custom resource definition made the type (such types have
     no strategic merge patch and refuse a PUT without resourceVersion, spec
-    kubernetes-api-behaviour.md §4, §5).
+    kubernetes-api-behaviour.md §4, §5). ``aggregated`` is a ``custom`` one that an API server
+    written in Go answers for: it knows its types, so a body need not name them and a
+    strategic merge patch can be carried out.
     """
 
     resource: Resource
@@ -53,6 +55,7 @@ class Kind:
     generation: bool = False
     custom: bool = False
     list_kind: str = ""
+    aggregated: bool = False
 
     def subresource(self, name: str) -> Subresource | None:
         """The subresource of that name, or None when the type does not have it."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.kinds import Kind
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import Entry, HistoryGone, ObjectStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import Entry, HistoryGone
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.options import ListOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.selectors import (
     FieldSelector,
@@ -33,6 +33,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status impor
     invalid_options,
     too_large_version,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.storage import Readable
 
 _TOO_OLD_TOKEN = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list "
@@ -118,13 +119,13 @@ def wanted_version(text: str) -> int | None:
     return int(text)
 
 
-def check_reached(objects: ObjectStore, wanted: int | None) -> None:
+def check_reached(objects: Readable, wanted: int | None) -> None:
     """Raises the 504 ``Fault`` for a version of the future."""
     if wanted is not None and wanted > objects.revision:
         raise too_large_version(wanted, objects.revision)
 
 
-def list_page(objects: ObjectStore, kind: Kind, namespace: str | None, options: ListOptions) -> Page:
+def list_page(objects: Readable, kind: Kind, namespace: str | None, options: ListOptions) -> Page:
     """One page (all of it without a limit). Raises a ``Fault`` 400, 410, 422, 500 or 504."""
     chosen = filter_of(kind, options)
     wanted = wanted_version(options.resource_version)
@@ -154,9 +155,7 @@ def list_page(objects: ObjectStore, kind: Kind, namespace: str | None, options: 
     return Page(kind, shown, version, encode_token(version, shown[-1].key), remaining)
 
 
-def _entries_at(
-    objects: ObjectStore, kind: Kind, namespace: str | None, at: int | None, start: str | None
-) -> list[Entry]:
+def _entries_at(objects: Readable, kind: Kind, namespace: str | None, at: int | None, start: str | None) -> list[Entry]:
     try:
         return objects.entries(kind.resource, namespace, at=at)
     except HistoryGone:

@@ -38,7 +38,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.patch import
     MERGE_PATCH,
     STRATEGIC_PATCH,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import Fault, too_old
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import Fault, too_old, unavailable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.transitions import visible
 
 _PATCH_TYPES = {"merge": MERGE_PATCH, "json": JSON_PATCH, "strategic": STRATEGIC_PATCH}
@@ -204,7 +204,9 @@ class LocalApi:
         return frozenset(f"{group}/{version}" for group, version in self.server.served.group_versions() if group)
 
     def api_resources(self, group: str, version: str) -> frozenset[str]:
-        """The plural names of the resources in one group and version."""
+        """The plural names of the resources in one group and version. Raises ``ServerError`` 503 when it is down."""
+        if not self.server.served.is_available(group, version):
+            raise error_of(unavailable())
         return frozenset(kind.resource.plural for kind in self.server.served.of_version(group, version))
 
     def subscribe(self, resource: Resource, callback: t.Callable[[Event], None]) -> t.Callable[[], None]:

@@ -119,7 +119,7 @@ def check_type(kind: Kind, obj: t.Any) -> Object:
         )
     resource = kind.resource
     found_kind, found_version = obj.get("kind") or "", obj.get("apiVersion") or ""
-    if not kind.custom:
+    if not kind.custom or kind.aggregated:
         if (found_kind or resource.kind) != resource.kind or (found_version or resource.api_version) != (
             resource.api_version
         ):

@@ -34,7 +34,7 @@ _JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: 
 
 def accepted_patch_types(kind: Kind) -> tuple[str, ...]:
     """The media types PATCH takes for that type (spec kubernetes-api-behaviour.md §5)."""
-    if kind.custom:
+    if kind.custom and not kind.aggregated:
         return (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
     return (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
@@ -54,7 +54,7 @@ def apply_patch(kind: Kind, current: Object, patch: t.Any, media_type: str) -> O
         if not isinstance(patched, dict):
             raise rejected_patch()
         return patched
-    if media_type == STRATEGIC_PATCH and not kind.custom:
+    if media_type in accepted_patch_types(kind) and media_type == STRATEGIC_PATCH:
         _expect(patch, dict)
         return strategic_merge(kind, current, patch)
     raise unsupported_media_type(

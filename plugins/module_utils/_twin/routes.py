@@ -20,6 +20,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import A
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.bodies import body_of, decode_json
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.exchange import (
     JSON,
+    Later,
     Reply,
     Request,
     json_reply,
@@ -45,6 +46,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status impor
     method_not_allowed,
     unsupported_media_type,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.storage import Steps
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.table import Tables
 
 _MANAGER_LIMIT = 128
@@ -71,7 +73,7 @@ class Routes:
         self.api = api
         self.tables = Tables(api.clock.now, api.definitions.crd_of)
 
-    def handle(self, request: Request) -> Reply | WatchRequest:
+    def handle(self, request: Request) -> Reply | WatchRequest | Later:
         """The answer to a request on a resource path. Raises ``Fault``."""
         info = request.info
         kind = self._kind(info)
@@ -139,7 +141,7 @@ class Routes:
 
     # ---- single objects
 
-    def _item(self, request: Request, kind: Kind) -> Reply:
+    def _item(self, request: Request, kind: Kind) -> Reply | Later:
         info, namespace = request.info, _namespace(request, kind)
         resource = kind.resource
         if request.method == "GET":
@@ -158,11 +160,17 @@ class Routes:
         if request.method == "DELETE":
             self._allow(kind, "delete")
             deleting = delete_options_of(_optional_body(request), request.query, request.user.name)
-            answer = self.api.delete(resource, info.name, namespace, deleting)
-            if answer.object.get("kind") == "Status":
-                return json_reply(answer.code, answer.object)
-            return self._reply(request, kind, answer, [])
+            return self._deleting(request, kind, self.api.deleting(resource, info.name, namespace, deleting))
         raise method_not_allowed()
+
+    def _deleting(self, request: Request, kind: Kind, steps: Steps[Answer]) -> Reply | Later:
+        try:
+            return Later(next(steps), lambda: self._deleting(request, kind, steps))
+        except StopIteration as done:
+            answer: Answer = done.value
+        if answer.object.get("kind") == "Status":
+            return json_reply(answer.code, answer.object)
+        return self._reply(request, kind, answer, [])
 
     def _patch(self, request: Request, kind: Kind, namespace: str | None, subresource: str | None) -> Reply:
         info, media_type = request.info, request.media_type

@@ -165,6 +165,9 @@ class SchemaRegistry:
             structural.check(node, shaped, before, "", causes)
             _check_lists(node, shaped, before, causes)
             _check_rules(node, shaped, before, causes)
+        if causes and kind.aggregated:
+            # Such a schema knows types only, and what is of the wrong one cannot be decoded in Go.
+            raise undecodable(kind, ", ".join(cause.sentence for cause in causes))
         if causes:
             raise _invalid(kind, shaped, causes)
         return shaped, warnings

@@ -22,11 +22,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects impo
     ADDED,
     Event,
     HistoryGone,
-    ObjectStore,
     encode,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.routes import WatchRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import too_old
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.storage import Readable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.transitions import visible
 
 BOOKMARK_PERIOD = 60.0
@@ -43,7 +43,7 @@ _PREFIX = {kind: b'{"type":"%s","object":' % kind.encode() for kind in ("ADDED",
 class WatchFeed:
     """The lines of one watch. Use ``async for batch in feed`` and ``close()`` in the end."""
 
-    def __init__(self, objects: ObjectStore, wanted: WatchRequest) -> None:
+    def __init__(self, objects: Readable, wanted: WatchRequest) -> None:
         self._objects = objects
         self._wanted = wanted
         self._filter = filter_of(wanted.kind, wanted.options)
@@ -117,6 +117,12 @@ class WatchFeed:
         if form.style == "metadata":
             kind, version = "PartialObjectMetadata", f"meta.k8s.io/{form.version}"
         return _line("BOOKMARK", {"kind": kind, "apiVersion": version, "metadata": metadata})
+
+    @property
+    def group_version(self) -> tuple[str, str]:
+        """Whose events these are."""
+        resource = self._wanted.kind.resource
+        return (resource.group, resource.version)
 
     def end(self) -> None:
         """Let the stream end after what is pending."""

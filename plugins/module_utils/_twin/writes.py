@@ -63,7 +63,7 @@ def new_finalizers(before: Object, metadata: Object) -> list[Cause]:
 def counts(kind: Kind, old: Object, obj: Object) -> bool:
     """Whether the change is one of the kind that ``metadata.generation`` counts (4)."""
     place = (kind.resource.group, kind.resource.plural)
-    if not (kind.generation or kind.custom) or place == ("", "pods"):
+    if not kind.generation or place == ("", "pods"):
         return False
     if kind.custom:
         ignored = {"metadata", "status"} if kind.has_status else {"metadata"}
