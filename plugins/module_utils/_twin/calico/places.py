@@ -6,14 +6,16 @@
 
 """Where an installation of Calico keeps each of its kinds: the live group and the resources in it.
 
-Source: spec ippool.md 1. Everything in the twin that reads or writes a kind of Calico asks here.
+Source: spec ippool.md 1. Everything in the twin that reads or writes a kind of Calico asks here. These are the places of the
+components themselves, which are not always those that a user of the API is served.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import in_v3
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     BLOCK_AFFINITIES,
     CALICO_V1,
@@ -43,10 +45,6 @@ class CalicoPlaces:
     cluster_information: Resource
 
 
-def _in_v3(resource: Resource) -> Resource:
-    return replace(resource, group=CALICO_V3, version="v3")
-
-
 CRD_V1 = CalicoPlaces(
     group=CALICO_V1,
     definitions="v1",
@@ -61,13 +59,13 @@ CRD_V1 = CalicoPlaces(
 CRD_V3 = CalicoPlaces(
     group=CALICO_V3,
     definitions="v3",
-    pools=_in_v3(IP_POOLS),
-    blocks=_in_v3(IPAM_BLOCKS),
-    affinities=_in_v3(BLOCK_AFFINITIES),
-    handles=_in_v3(IPAM_HANDLES),
-    config=replace(_in_v3(IPAM_CONFIGS), plural="ipamconfigurations", kind="IPAMConfiguration"),
-    reservations=_in_v3(IP_RESERVATIONS),
-    cluster_information=_in_v3(CLUSTER_INFORMATIONS),
+    pools=in_v3(IP_POOLS),
+    blocks=in_v3(IPAM_BLOCKS),
+    affinities=in_v3(BLOCK_AFFINITIES),
+    handles=in_v3(IPAM_HANDLES),
+    config=in_v3(IPAM_CONFIGS),
+    reservations=in_v3(IP_RESERVATIONS),
+    cluster_information=in_v3(CLUSTER_INFORMATIONS),
 )
 
 _PLACES = {"crd_v1": CRD_V1, "crd_v3": CRD_V3}
