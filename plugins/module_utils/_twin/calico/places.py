@@ -6,8 +6,8 @@
 
 """Where an installation of Calico keeps each of its kinds: the live group and the resources in it.
 
-Source: spec ippool.md 1. Everything in the twin that reads or writes a kind of Calico asks here. These are the places of the
-components themselves, which are not always those that a user of the API is served.
+Source: spec ippool.md 1. Everything in the twin that reads or writes a kind of Calico asks here. These are the
+places of the components themselves, which are not always those that a user of the API is served.
 """
 
 from __future__ import annotations
