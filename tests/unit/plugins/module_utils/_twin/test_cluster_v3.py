@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from invariants import Holder, check, state_of_api
 from twin_fixture import local_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
@@ -55,6 +56,13 @@ def tunnels(twin: Twin) -> list[str | None]:
     return [node["metadata"].get("annotations", {}).get(TUNNEL) for node in twin.objects.list(NODES)]
 
 
+def broken(twin: Twin) -> list[str]:
+    """What is wrong with the IPAM records, see ``tests/invariants.py``."""
+    holders = [Holder(each) for each in addresses(twin)]
+    state = state_of_api(admin(twin), "projectcalico.org", holders=holders, now=twin.clock.now())
+    return [str(violation) for violation in check(state)]
+
+
 def condition(twin: Twin, name: str) -> str:
     pool = twin.objects.get(twin.places.pools, None, name)
     if pool is None:
@@ -97,6 +105,7 @@ def test_a_scenario_comes_up_in_the_v3_group(scenario: str) -> None:
         assert condition(twin, pool["metadata"]["name"]) == verdict
         assert (FINALIZER in (pool["metadata"].get("finalizers") or [])) == (verdict == "OK")
     assert twin.recorder.record()["violations"] == []
+    assert broken(twin) == []
 
 
 @pytest.mark.parametrize("scenario", ["small", "tutorial"])
@@ -128,6 +137,7 @@ def test_a_locked_datastore_stops_new_pods(small: Twin) -> None:
     assert "Deployment shop/web" in small.settle(60)
     admin(small).patch(small.places.cluster_information, "default", {"spec": {"datastoreReady": True}})
     assert small.settle(300) == []
+    assert broken(small) == []
 
 
 def test_moving_to_another_pool_and_deleting_the_old_one(small: Twin) -> None:
@@ -148,6 +158,7 @@ def test_moving_to_another_pool_and_deleting_the_old_one(small: Twin) -> None:
     assert condition(small, POOL) == "gone"
     rows = [*small.objects.list(small.places.blocks), *small.objects.list(small.places.affinities)]
     assert {row["spec"]["cidr"].split(".")[0] for row in rows} == {"10"}
+    assert broken(small) == []
 
 
 def test_a_disabled_pool_goes_at_once_under_its_pods(small: Twin) -> None:
@@ -184,6 +195,22 @@ def test_the_data_directory_remembers_how_calico_is_installed(tmp_path: Path) ->
     again.close()
     with pytest.raises(InvalidInput, match="holds installation crd_v3, not crd_v1: take another data directory"):
         Twin(tmp_path, load("small"), speed=None, installation="crd_v1")
+
+
+def test_a_deletion_goes_on_in_the_next_process(tmp_path: Path) -> None:
+    twin = local_twin("small", tmp_path=tmp_path, installation="crd_v3")
+    new_pool(twin, "new")
+    admin(twin).delete(twin.places.pools, POOL)
+    twin.close()
+    again = local_twin("small", tmp_path=tmp_path)
+    again.clock.advance(5)
+    assert (condition(again, "new"), condition(again, POOL)) == ("OK", "Terminating")
+    for pod in again.objects.list(PODS):
+        if not pod["spec"].get("hostNetwork"):
+            admin(again).delete(PODS, pod["metadata"]["name"], pod["metadata"]["namespace"])
+    assert again.settle(300) == []
+    assert condition(again, POOL) == "gone"
+    again.close()
 
 
 def test_a_scenario_may_name_the_installation() -> None:
