@@ -62,7 +62,7 @@ def is_served(api: KubeApi, resource: Resource) -> bool | None:
     """
     try:
         api.list(resource)
-    except UnknownResource:
+    except (NotFound, UnknownResource):
         return False
     except Forbidden:
         return None
@@ -73,7 +73,7 @@ def readable(api: KubeApi, resource: Resource) -> list[Object] | None:
     """The objects of a resource, none when it is not served; None when they may not be read."""
     try:
         return api.list(resource).items
-    except UnknownResource:
+    except (NotFound, UnknownResource):
         return []
     except Forbidden:
         return None

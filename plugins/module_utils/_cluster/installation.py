@@ -74,7 +74,7 @@ def calico_api(api: KubeApi, etcd: KubeApi | None = None) -> CalicoApi:
     An API that is one already is returned as it is. Nothing is asked before the first request.
     """
     if isinstance(api, CalicoApi):
-        return api
+        return api if etcd is None else CalicoApi(api.raw, _located_in_etcd, etcd)
     return CalicoApi(api, locate if etcd is None else _located_in_etcd, etcd)
 
 
@@ -96,6 +96,7 @@ def detect(api: KubeApi) -> Installation:
         operator_pools=owned,
         operator_entries=entries,
         version=_version(informations, operator),
+        cluster_type=_cluster_type(informations),
         openshift=_openshift(calico),
         locked=_locked(informations),
     )
@@ -164,6 +165,14 @@ def _version(informations: t.Sequence[tuple[Object | None, str]], operator: Fact
     if version:
         return Fact(str(version), f"calicoVersion in the status of {operator.source}")
     return Fact(None, source if thing is None else f"{source} has no calicoVersion")
+
+
+def _cluster_type(informations: t.Sequence[tuple[Object | None, str]]) -> Fact[tuple[str, ...] | None]:
+    thing, source = informations[0]
+    text = ((thing or {}).get("spec") or {}).get("clusterType")
+    if not text:
+        return Fact(None, source if thing is None else f"{source} has no clusterType")
+    return Fact(tuple(word.strip() for word in str(text).split(",")), f"clusterType of {source}")
 
 
 def _installation_default(calico: CalicoApi) -> Fact[Object | None]:

@@ -27,6 +27,9 @@ class Fact(t.Generic[T]):
 
 #: The word of a CNI configuration for Calico's own IPAM.
 CALICO_IPAM = "calico-ipam"
+#: What ``capabilities`` may hold: fields of a pool, its status, the use LoadBalancer, and the rules that the API server
+#: itself checks.
+CAPABILITIES = ("allowedUses", "assignmentMode", "namespaceSelector", "LoadBalancer", "status", "rules")
 NOT_ASKED = "not asked for"
 _NOTHING: Fact[None] = Fact(None, NOT_ASKED)
 _NO: Fact[bool] = Fact(False, NOT_ASKED)
@@ -53,7 +56,7 @@ class Location:
 class Installation:
     """How Calico is installed (spec ippool.md §7). A value of None is not known; the source says why.
 
-    The first part is known to every module that changes pools. The second, from ``capabilities``
+    The first part is known to every module that changes pools. The second, from ``api_service``
     on, is asked for by ``survey`` only.
     """
 
@@ -68,10 +71,15 @@ class Installation:
     # The entries of spec.calicoNetwork.ipPools of Installation default; None when there is no such list.
     operator_entries: Fact[tuple[Object, ...] | None] = _NOTHING
     version: Fact[str | None] = _NOTHING
+    # The words of clusterType, such as k8s, operator, kubespray, typha, kdd.
+    cluster_type: Fact[tuple[str, ...] | None] = _NOTHING
     openshift: Fact[bool] = _NO
     # datastoreReady: false in a ClusterInformation.
     locked: Fact[bool | None] = _NO
 
+    # Who answers for projectcalico.org/v3: "custom resources", or the Service of an API server.
+    api_service: Fact[str | None] = _NOTHING
+    # What the served definition of a pool knows, see ``CAPABILITIES``.
     capabilities: Fact[tuple[str, ...] | None] = _NOTHING
     ipam: Fact[str | None] = _NOTHING
     pod_cidrs: Fact[tuple[Network, ...] | None] = _NOTHING

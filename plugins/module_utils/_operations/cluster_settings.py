@@ -17,15 +17,42 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import CALICO_IPAM
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.libraries import load_yaml
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
 
-# Manifests hold tokens such as __CNI_MTU__ where JSON wants a value.
 ConfigMaps = t.Mapping[t.Tuple[str, str], t.Mapping[str, str]]
 
+# Manifests hold tokens such as __CNI_MTU__ where JSON wants a value.
 _BARE_TOKEN = re.compile(r"(:\s*)__[A-Za-z0-9_]+__")
+
+
+class Sources(t.Protocol):
+    """What a cluster was set up with, as far as it could be read.
+
+    ``config_maps`` are the data of ConfigMaps by namespace and name, ``pods`` those of the control
+    plane at least, ``operator_spec`` is the spec of Installation default, and ``calico_node_env``
+    the environment of calico-node.
+    """
+
+    @property
+    def config_maps(self) -> ConfigMaps: ...
+
+    @property
+    def pods(self) -> t.Sequence[Object]: ...
+
+    @property
+    def service_cidrs(self) -> t.Sequence[str]: ...
+
+    @property
+    def openshift_cidrs(self) -> t.Sequence[str]: ...
+
+    @property
+    def operator_spec(self) -> t.Mapping[str, t.Any]: ...
+
+    @property
+    def calico_node_env(self) -> t.Mapping[str, str]: ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +63,7 @@ class Ranges:
     source: str
 
 
-def pod_ranges(view: ClusterView) -> t.Iterator[Ranges]:
+def pod_ranges(view: Sources) -> t.Iterator[Ranges]:
     """Every source that names the cluster's pod range, the most trustworthy first."""
     yield from _from_text(
         _kubeadm(view).get("podSubnet"), "networking.podSubnet of ConfigMap kube-system/kubeadm-config"
@@ -51,7 +78,7 @@ def pod_ranges(view: ClusterView) -> t.Iterator[Ranges]:
     yield from _from_text(",".join(view.openshift_cidrs), "clusterNetwork of Network cluster")
 
 
-def service_ranges(view: ClusterView) -> t.Iterator[Ranges]:
+def service_ranges(view: Sources) -> t.Iterator[Ranges]:
     """Every source that names the cluster's Service range."""
     yield from _from_text(",".join(view.service_cidrs), "the ServiceCIDR objects")
     yield from _from_text(
@@ -111,7 +138,7 @@ class CniConfig:
         return part if isinstance(part, dict) else {}
 
 
-def cni_configs(view: ClusterView) -> t.Iterator[CniConfig]:
+def cni_configs(view: Sources) -> t.Iterator[CniConfig]:
     """The CNI configurations kept in ConfigMaps; those that do not parse are left out."""
     return cni_configs_in(view.config_maps)
 
@@ -135,12 +162,28 @@ def cni_configs_in(config_maps: ConfigMaps) -> t.Iterator[CniConfig]:
         yield CniConfig(f"{key} of ConfigMap {namespace}/{name}", calico, namespace, name)
 
 
-def _kubeadm(view: ClusterView) -> dict[str, t.Any]:
+def ipam_sources(view: Sources) -> t.Iterator[tuple[str, str]]:
+    """What says which IPAM gives pods their addresses, with the IPAM's name; "" where the source leaves it open."""
+    cni = view.operator_spec.get("cni") or {}
+    if cni:
+        kind, ipam = cni.get("type") or "Calico", (cni.get("ipam") or {}).get("type") or "Calico"
+        name = CALICO_IPAM if (kind, ipam) == ("Calico", "Calico") else f"{ipam} IPAM of the CNI plugin {kind}"
+        yield "Installation default, spec.cni", name
+    for config in cni_configs(view):
+        if config.calico is None:
+            yield config.source, "a CNI plugin other than calico"
+        else:
+            yield config.source, str(config.ipam.get("type") or "")
+    if view.calico_node_env.get("USE_POD_CIDR", "").lower() == "true":
+        yield "USE_POD_CIDR of DaemonSet calico-node", "host-local with the nodes' podCIDR"
+
+
+def _kubeadm(view: Sources) -> dict[str, t.Any]:
     networking = _yaml(view, ("kube-system", "kubeadm-config"), "ClusterConfiguration").get("networking")
     return networking if isinstance(networking, dict) else {}
 
 
-def _yaml(view: ClusterView, config_map: tuple[str, str], key: str) -> dict[str, t.Any]:
+def _yaml(view: Sources, config_map: tuple[str, str], key: str) -> dict[str, t.Any]:
     text = view.config_maps.get(config_map, {}).get(key)
     if not text:
         return {}
@@ -152,7 +195,7 @@ def _yaml(view: ClusterView, config_map: tuple[str, str], key: str) -> dict[str,
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _flag(view: ClusterView, component: str, flag: str) -> str:
+def _flag(view: Sources, component: str, flag: str) -> str:
     """The value of a command line flag of a control plane component that runs as a pod."""
     for pod in view.pods:
         if (pod["metadata"].get("labels") or {}).get("component") != component:

@@ -33,7 +33,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes 
 # Pods that take part in IPAM: the CNI plugin comes with calico-node, the collector is in kube-controllers.
 COMPONENTS = "k8s-app in (calico-node, calico-node-windows, calico-kube-controllers, canal)"
 
-_IMAGE = re.compile(r"(?:node|cni|kube-controllers|calico)[a-z-]*:v?(\d+)\.(\d+)")
+IMAGE = re.compile(r"(?:node|cni|kube-controllers|calico)[a-z-]*:v?(\d+)\.(\d+)")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 Version = t.Tuple[int, int]
@@ -124,7 +124,7 @@ def _versions(api: KubeApi, information: Object) -> t.Dict[str, Version]:
     for pod in _readable(api, PODS, COMPONENTS):
         spec = pod["spec"]
         for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
-            found = _IMAGE.match(str(container.get("image") or "").rpartition("/")[2])
+            found = IMAGE.match(str(container.get("image") or "").rpartition("/")[2])
             if found:
                 where = f"{container['name']} on {spec['nodeName']}" if spec.get("nodeName") else container["name"]
                 versions[where] = int(found.group(1)), int(found.group(2))

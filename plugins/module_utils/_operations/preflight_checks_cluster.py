@@ -11,9 +11,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import unsupported_reason
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import CALICO_IPAM
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import SelectorError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import cni_configs
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import ipam_sources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
@@ -23,14 +24,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Problem,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
-
-CALICO_IPAM = "calico-ipam"
 
 
 def calico_ipam_in_use(now: Situation) -> t.Iterator[Problem]:
     """B19, by the sources of spec ippool.md §7.3 in their order."""
-    found = [(source, name) for source, name in _ipam_sources(now.view) if name]
+    found = [(source, name) for source, name in ipam_sources(now.view) if name]
     others = [(source, name) for source, name in found if name != CALICO_IPAM]
     if others:
         source, name = others[0]
@@ -48,21 +46,6 @@ def calico_ipam_in_use(now: Situation) -> t.Iterator[Problem]:
             "IPAM block.",
             "Look at the CNI configuration on a node: ipam.type of the calico plugin must be calico-ipam.",
         )
-
-
-def _ipam_sources(view: ClusterView) -> t.Iterator[tuple[str, str]]:
-    cni = view.operator_spec.get("cni") or {}
-    if cni:
-        kind, ipam = cni.get("type") or "Calico", (cni.get("ipam") or {}).get("type") or "Calico"
-        name = CALICO_IPAM if (kind, ipam) == ("Calico", "Calico") else f"{ipam} IPAM of the CNI plugin {kind}"
-        yield "Installation default, spec.cni", name
-    for config in cni_configs(view):
-        if config.calico is None:
-            yield config.source, "a CNI plugin other than calico"
-        else:
-            yield config.source, str(config.ipam.get("type") or "")
-    if view.calico_node_env.get("USE_POD_CIDR", "").lower() == "true":
-        yield "USE_POD_CIDR of DaemonSet calico-node", "host-local with the nodes' podCIDR"
 
 
 def orchestrator_supported(now: Situation) -> t.Iterator[Problem]:

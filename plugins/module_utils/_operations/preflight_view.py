@@ -185,7 +185,7 @@ def fetch_view(api: PagedApi, pool: str | None, namespace: str = NAMESPACE) -> C
         config_maps=reader.config_maps(),
         calico_node_env=_calico_node_env(workloads),
         operator_spec=(operator[0].get("spec") or {}) if operator else {},
-        openshift_cidrs=tuple(reader.openshift_cidrs()) if installation.openshift.value else (),
+        openshift_cidrs=tuple(openshift_cidrs(reader.all(OPENSHIFT_NETWORKS))) if installation.openshift.value else (),
         journal=read_journal(api, pool, namespace) if pool else None,
         unreadable=tuple(reader.unreadable),
         damaged=tuple(reader.damaged),
@@ -278,13 +278,15 @@ class _Reader:
         except Forbidden:
             self.unreadable.append(f"ConfigMap {namespace}/{name}")
 
-    def openshift_cidrs(self) -> t.Iterator[str]:
-        for thing in self.all(OPENSHIFT_NETWORKS):
-            for part in ("status", "spec"):
-                entries = (thing.get(part) or {}).get("clusterNetwork") or []
-                if thing["metadata"]["name"] == "cluster" and entries:
-                    yield from (str(entry.get("cidr")) for entry in entries)
-                    return
+
+def openshift_cidrs(networks: t.Iterable[Object]) -> t.Iterator[str]:
+    """The pod range that is in effect on OpenShift, else the one that is asked for (spec ippool.md §7.4)."""
+    for thing in networks:
+        for part in ("status", "spec"):
+            entries = (thing.get(part) or {}).get("clusterNetwork") or []
+            if thing["metadata"]["name"] == "cluster" and entries:
+                yield from (str(entry.get("cidr")) for entry in entries)
+                return
 
 
 def _at(thing: Object, path: t.Iterable[str]) -> Object:
