@@ -2,6 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# A contract's tests are collected in whichever file takes them in with its own fixtures:
+# pylint: disable=wildcard-import,unused-wildcard-import
+
 """The contracts of datastores and of configuration stores, in custom resources of both groups, over HTTPS."""
 
 from __future__ import annotations

@@ -4,6 +4,9 @@
 
 # This module is private to the collection calico_ops.ipam.
 
+# JSON tells true from 1, Python's isinstance() does not:
+# pylint: disable=unidiomatic-typecheck
+
 """Stored records as an audit reads them: whatever stands in them ends as a fault and never as a crash.
 
 A block becomes one ``BlockRow`` and one ``Allocation`` an address; the object itself can go.

@@ -4,6 +4,9 @@
 
 # This module is private to the collection calico_ops.ipam.
 
+# JSON tells true from 1, Python's isinstance() does not:
+# pylint: disable=unidiomatic-typecheck
+
 """Settings and reservations that only a write past Calico's own tools can have made (spec ipam-engine.md §14, §22)."""
 
 from __future__ import annotations

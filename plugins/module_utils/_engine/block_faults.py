@@ -4,6 +4,9 @@
 
 # This module is private to the collection calico_ops.ipam.
 
+# JSON tells true from 1, Python's isinstance() does not:
+# pylint: disable=unidiomatic-typecheck
+
 """What is wrong with a block as it is stored, told without trusting any of its members.
 
 ``form_of`` is about types: can the members be read at all? ``contradiction`` is about

@@ -4,6 +4,9 @@
 
 # This module is private to the collection calico_ops.ipam.
 
+# JSON tells true from 1, Python's isinstance() does not:
+# pylint: disable=unidiomatic-typecheck
+
 """One IP pool: what Calico understands when it reads it, and what it writes.
 
 Sources: spec ippool.md §2 (fields), §4.1 (write defaults), §4.2 (read defaults).

@@ -4,6 +4,9 @@
 
 # This module is private to the collection calico_ops.ipam.
 
+# JSON tells true from 1, Python's isinstance() does not:
+# pylint: disable=unidiomatic-typecheck
+
 """Audits Calico's IPAM data: reads everything once, looks twice at whatever seems wrong, and says what it is.
 
 The order matters, because a cluster goes on living between two lists. Blocks come first and pods

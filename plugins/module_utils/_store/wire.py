@@ -4,6 +4,9 @@
 
 # This module is private to the collection calico_ops.ipam.
 
+# JSON tells true from 1, Python's isinstance() does not:
+# pylint: disable=unidiomatic-typecheck
+
 """Calico's IPAM records as custom resources, both groups (spec ipam-engine.md §2).
 
 ``decode_*`` turns an object into an engine value and raises CorruptRecord, and nothing

@@ -4,6 +4,9 @@
 
 # This module is private to the collection calico_ops.ipam.
 
+# JSON tells true from 1, Python's isinstance() does not:
+# pylint: disable=unidiomatic-typecheck
+
 """Reading members of stored objects that may hold anything, and saying what is wrong with them.
 
 Every fault becomes a ``CorruptRecord`` whose ``details`` are ``kind``, ``name`` and

@@ -192,7 +192,8 @@ WORLD = World(
 )
 
 
-def written(allocations: list[t.Any], attributes: list[t.Any], before: t.Any = BEFORE, **more: t.Any) -> Write:
+def written(allocations: list[t.Any], attributes: list[t.Any], before: t.Any = None, **more: t.Any) -> Write:
+    before = BEFORE if before is None else before
     numbers = {str(o): FIRST + o for o, i in enumerate(allocations) if i is not None}
     after = block(before["spec"]["cidr"], before["spec"].get("affinity"), allocations, attributes,
                   **{"sequenceNumber": FIRST + 10, "sequenceNumberForAllocation": numbers, **more})  # fmt: skip
@@ -224,7 +225,7 @@ BROKEN_WRITES: list[tuple[int, Write, Request, World]] = [
     (28, GOOD, replace(ASKED, host="worker-8"), replace(STRICT, nodes={"worker-8": {}})),
     (28, GOOD, replace(ASKED, kind="specific", owner_type="virtual"), STRICT),
     (29, GOOD, ASKED, IN_SECOND),
-    (29, GOOD, replace(ASKED, use="Tunnel"), 
+    (29, GOOD, replace(ASKED, use="Tunnel"),
      replace(WORLD, pools=[pool("a", "10.77.4.0/24", 30, allowedUses=["Workload"])])),
     (29, GOOD, ASKED, replace(WORLD, pools=[pool("a", "10.77.4.0/24", 30, nodeSelector="rack == 'two'")])),
     (29, GOOD, ASKED, replace(WORLD, pools=[pool("a", "10.77.4.0/24", 30, namespaceSelector="has(team)")])),

@@ -255,7 +255,7 @@ INNER = block("10.0.0.0/30", "host:n1", pod_attribute("a"))
         (lambda w: w.know(now=later(minutes=40)), {"overdue-cooling/10.0.0.0/29": "note"}),
         # Blocks and pools.
         (pools(four={"blockSize": 28}), {f"block-size/{FOUR}": "error", f"block-size/{WIN}": "error",
-                                          f"affinity-size/{R1}": "error", f"affinity-size/{R2}": "error"}),
+                                         f"affinity-size/{R1}": "error", f"affinity-size/{R2}": "error"}),
         (pools(four={"disabled": True}), {"allocated-in-disabled-pool/four": "note"}),
         (pools(lb=t.cast(t.Any, None)), {f"stray-block/{LBS}": "warning"}),
         (put(EMPTY), {"ownerless-block/10.0.0.16/29": "note"}),
@@ -272,8 +272,8 @@ INNER = block("10.0.0.0/30", "host:n1", pod_attribute("a"))
         ),
         # Affinity rows.
         (drop("blocks", "10-9-0-0-29"), {"affinity-without-block/load-balancer-10-9-0-0-29": "warning",
-                                          f"handle-without-address/{LB.lower()}": "warning",
-                                          "in-use-not-allocated/10.9.0.0": "error"}),
+                                         f"handle-without-address/{LB.lower()}": "warning",
+                                         "in-use-not-allocated/10.9.0.0": "error"}),
         (put(row("n2", "10.0.0.24/29", "pending")),
          {"affinity-without-block/n2-10-0-0-24-29": "note", "affinity-state/n2-10-0-0-24-29": "note"}),
         (drop("rows", R1), {f"block-without-affinity/{FOUR}": "warning"}),

@@ -292,7 +292,7 @@ class Engine(RuleBasedStateMachine):
             assert asked.windows
             assert not settings_now.strict_affinity
         else:
-            assert type(error) is AllocationError, repr(error)
+            assert error.__class__ is AllocationError, repr(error)
             assert not settings_now.auto_allocate_blocks
 
     @precondition(lambda self: self.m.settings.strict_affinity)

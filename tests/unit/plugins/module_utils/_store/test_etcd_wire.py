@@ -204,7 +204,9 @@ _attributes = _members(
 @st.composite
 def _blocks(draw: t.Any) -> dict[str, t.Any]:
     attributes = draw(st.lists(_attributes, max_size=4))
-    allocations = [draw(st.none() | st.integers(0, len(attributes) - 1)) if attributes else None for _ in range(4)]
+    allocations = [
+        draw(st.none() | st.integers(0, len(attributes) - 1)) if attributes else None for _ordinal in range(4)
+    ]
     free = [ordinal for ordinal, index in enumerate(allocations) if index is None]
     body = draw(
         _members(

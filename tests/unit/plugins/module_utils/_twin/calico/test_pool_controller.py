@@ -33,7 +33,12 @@ class Lab:
         world.node("n2")
         self.cni = CalicoCni(world.store, world.objects, world.clock, world.places)
         self.collector = KubeControllers(
-            world.store, world.objects, world.clock, GRACE, world.places, lambda: self.controller.came_up()
+            world.store,
+            world.objects,
+            world.clock,
+            GRACE,
+            world.places,
+            lambda: self.controller.came_up(),  # pylint: disable=unnecessary-lambda
         )
         self.controller = PoolController(
             world.api, world.store, world.objects, world.clock, world.places, lambda: self.collector.running
