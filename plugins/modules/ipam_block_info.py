@@ -211,13 +211,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.damaged import shown_damaged, warn_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_store
 
 
 def operate(context: Context) -> dict[str, t.Any]:
     params = context.params
     query = None if params["query"] is None else Query(params["query"])
-    store = KubernetesStore(context.api)
+    store = open_store(context.api)
     pools = read_pools(context.api)
     wanted = block_filter(params, pools)
     addresses = params["addresses"]

@@ -88,12 +88,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspec
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools, require
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report import render
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_store
 
 
 def operate(context: Context) -> dict[str, t.Any]:
     name = context.params["pool"]
-    store = KubernetesStore(context.api)
+    store = open_store(context.api)
     pools, reservations = read_pools(context.api), store.reservations()
     if name is not None:
         require(pools, name)

@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import (
-    APISERVER,
     CRD_V3,
     ETCD,
     NONE,
@@ -45,7 +44,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installat
     calico_node_env,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    CALICO_V1,
     CALICO_V3,
     CONFIG_MAPS,
     DAEMON_SETS,
@@ -66,6 +64,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluste
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.declared_by import declarers
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ebpf import ebpf
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ipam_settings_facts import IMAGE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import (
     CALICO_NODE,
@@ -75,7 +74,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     openshift_cidrs,
 )
 
-FELIX_CONFIGURATIONS = Resource(CALICO_V1, "v1", "felixconfigurations", "FelixConfiguration", False)
 API_SERVICES = Resource("apiregistration.k8s.io", "v1", "apiservices", "APIService", False)
 CONTROL_PLANE = "component in (kube-apiserver, kube-controller-manager)"
 
@@ -115,7 +113,7 @@ def survey(api: KubeApi) -> Installation:
         pod_cidrs=_pod_cidrs(configuration, nodes, pools),
         service_cidrs=_ranges(service_ranges(configuration), configuration),
         windows_nodes=_windows_nodes(nodes),
-        ebpf=_ebpf(calico, found),
+        ebpf=ebpf(calico, found),
         declared_by=declarers(found, pools, readable_object(calico.raw, INSTALLATIONS, "default")[0]),
     )
 
@@ -286,15 +284,3 @@ def _windows_nodes(nodes: list[Object] | None) -> Fact[tuple[str, ...] | None]:
         return Fact(None, "no right to list nodes")
     names = sorted(node["metadata"]["name"] for node in nodes if is_windows(node))
     return Fact(tuple(names), f"operatingSystem of {len(nodes)} nodes")
-
-
-def _ebpf(calico: CalicoApi, found: Installation) -> Fact[bool | None]:
-    if found.mode.value == NONE or not found.connected:
-        return Fact(None, found.mode.source)
-    through_v3 = found.mode.value in (CRD_V3, APISERVER) and not found.api_server_down.value
-    felix = Resource(CALICO_V3, "v3", "felixconfigurations", "FelixConfiguration", False)
-    api = calico.raw if calico.elsewhere is None else calico.elsewhere
-    thing, source = readable_object(api, felix if through_v3 else FELIX_CONFIGURATIONS, "default")
-    if thing is None:
-        return Fact(None, source)
-    return Fact((thing.get("spec") or {}).get("bpfEnabled") is True, f"bpfEnabled of {source}")

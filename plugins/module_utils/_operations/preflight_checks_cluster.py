@@ -9,9 +9,10 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import unsupported_reason
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import CALICO_IPAM
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import CALICO_IPAM, Fact
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import SelectorError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import ipam_sources
@@ -71,9 +72,9 @@ def datastore_ready(now: Situation) -> t.Iterator[Problem]:
 
 def installation_supported(now: Situation) -> t.Iterator[Problem]:
     found = now.view.installation
-    reason = unsupported_reason(found)
-    # The two others are said by their own checks.
-    if reason is None or found.openshift.value or found.locked.value:
+    # OpenShift and the lock are said by their own checks.
+    reason = unsupported_reason(replace(found, openshift=Fact(False, ""), locked=Fact(False, "")))
+    if reason is None:
         return
     pools = found.operator_pools.value
     yield Problem(BLOCKER, reason, "Use the way of changing pools that this installation has.", pools)

@@ -77,8 +77,13 @@ def service_cidr(now: Situation) -> t.Iterator[Problem]:
 
 
 def pool_inside_cluster_cidr(now: Situation) -> t.Iterator[Problem]:
-    """B23 and B24, by the first source of spec ippool.md §7.4 that names this IP version."""
-    severity = WARNING if now.request.procedure == DECLARE else BLOCKER
+    """B23 and B24, by the first source of spec ippool.md §7.4 that names this IP version; B46."""
+    severity = WARNING if now.request.procedure == DECLARE or now.view.ebpf else BLOCKER
+    masquerade = (
+        "the eBPF data plane goes by the pools and not by that range, but other parts of the cluster may not."
+        if now.view.ebpf
+        else "kube-proxy may masquerade its traffic, and policies by pod then deny it."
+    )
     sources = list(pod_ranges(now.view))
     for pool in new_ranges(now):
         if pool.pool is None or "LoadBalancer" in pool.pool.allowed_uses:
@@ -96,7 +101,7 @@ def pool_inside_cluster_cidr(now: Situation) -> t.Iterator[Problem]:
             yield Problem(
                 severity,
                 f"Pool {pool.name!r} ({cidr}) is not inside the cluster's pod range {ranges} ({named[0].source}): "
-                "kube-proxy may masquerade its traffic, and policies by pod then deny it.",
+                f"{masquerade}",
                 _inside_remedy(now, pool),
                 (f"IPPool {pool.name}",),
             )
@@ -119,5 +124,10 @@ def _node_addresses(node: t.Mapping[str, t.Any]) -> t.Iterator[t.Any]:
 CHECKS = (
     Check("pool-overlap", "the pools overlap nothing", ("B09",), pool_overlap),
     Check("service-cidr", "the pools lie outside the Service range", ("B09",), service_cidr),
-    Check("pool-inside-cluster-cidr", "the pools lie inside the pod range", ("B23", "B24"), pool_inside_cluster_cidr),
+    Check(
+        "pool-inside-cluster-cidr",
+        "the pools lie inside the pod range",
+        ("B23", "B24", "B46"),
+        pool_inside_cluster_cidr,
+    ),
 )

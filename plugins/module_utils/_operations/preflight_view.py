@@ -22,7 +22,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     NotFound,
     UnknownResource,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import Installation, detect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import (
+    Installation,
+    calico_api,
+    detect,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     BLOCK_AFFINITIES,
     CONFIG_MAPS,
@@ -46,6 +50,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network, parse_range
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ebpf import ebpf
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
     NAMESPACE,
     Journal,
@@ -141,6 +146,7 @@ class ClusterView:
     calico_node_env: t.Mapping[str, str] = field(default_factory=dict)
     operator_spec: t.Mapping[str, t.Any] = field(default_factory=dict)
     openshift_cidrs: t.Sequence[str] = ()
+    ebpf: bool = False
     journal: Journal | None = None
     unreadable: t.Sequence[str] = ()
     damaged: t.Sequence[str] = ()
@@ -186,6 +192,7 @@ def fetch_view(api: PagedApi, pool: str | None, namespace: str = NAMESPACE) -> C
         calico_node_env=_calico_node_env(workloads),
         operator_spec=(operator[0].get("spec") or {}) if operator else {},
         openshift_cidrs=tuple(openshift_cidrs(reader.all(OPENSHIFT_NETWORKS))) if installation.openshift.value else (),
+        ebpf=ebpf(calico_api(api), installation).value is True,
         journal=read_journal(api, pool, namespace) if pool else None,
         unreadable=tuple(reader.unreadable),
         damaged=tuple(reader.damaged),

@@ -33,6 +33,9 @@ TARGET = {"name": "new", "cidr": "10.0.0.0/16"}
 V1 = Fact("crd_v1", "")
 OPENSHIFT = Installation(V1, openshift=Fact(True, ""))
 LOCKED = Installation(V1, locked=Fact(True, "ClusterInformation default"))
+DOWN = Installation(Fact("apiserver", ""), api_server_down=Fact(True, ""))
+MIGRATING = Installation(V1, migration=Fact("Migrating", "DatastoreMigration v1-to-v3"))
+FOREIGN_ETCD = Installation(Fact("etcd", "ETCD_ENDPOINTS"), connected=False)
 OPERATED = Installation(Fact("crd_v1", ""), operator=Fact(True, "label"), operator_pools=Fact(("old",), "label"))
 
 
@@ -175,8 +178,10 @@ def test_ids_are_unique_and_messages_are_sentences() -> None:
             "datastore-ready",
             "datastoreReady",
         ),
-        ({"installation": Installation(Fact("apiserver", ""))}, "installation-supported", "aggregated API server"),
-        ({"installation": Installation(Fact("crd_v3", ""))}, "installation-supported", "through CRDs"),
+        ({"installation": DOWN}, "installation-supported", "answers 503"),
+        ({"installation": MIGRATING}, "installation-supported", "phase Migrating"),
+        ({"installation": Installation(Fact("none", ""))}, "installation-supported", "does not serve ippools"),
+        ({"installation": FOREIGN_ETCD}, "installation-supported", "etcd of its own"),
         ({"installation": OPERATED}, "installation-supported", "Tigera operator"),
         ({"unreadable": ("pods",)}, "rights-sufficient", "pods"),
         ({"calico_node_env": {"USE_POD_CIDR": "true"}}, "calico-ipam-in-use", "host-local"),
@@ -198,6 +203,23 @@ def test_the_cluster_itself(changes: dict[str, t.Any], identifier: str, words: s
     match = [finding for finding in findings if finding["id"] == identifier]
     assert [finding["severity"] for finding in match] == ["blocker"]
     assert words in match[0]["message"]
+
+
+def test_a_reason_to_stop_is_not_hidden_by_another() -> None:
+    both = dataclasses.replace(DOWN, openshift=Fact(True, ""), locked=Fact(True, "ClusterInformation default"))
+    findings = preflight(MOVE, view(installation=both))["findings"]
+    blockers = {finding["id"] for finding in findings if finding["severity"] == "blocker"}
+    assert {"installation-supported", "orchestrator-supported", "datastore-ready"} <= blockers
+
+
+def test_with_ebpf_a_pool_outside_the_pod_range_is_no_blocker() -> None:
+    """B46: kube-proxy's range does not matter to it."""
+    request = target(cidr="172.20.0.0/16")
+    for ebpf, severity in ((False, "blocker"), (True, "warning")):
+        findings = preflight(request, view(ebpf=ebpf))["findings"]
+        (match,) = [finding for finding in findings if finding["id"] == "pool-inside-cluster-cidr"]
+        assert match["severity"] == severity
+        assert ("eBPF" in match["message"]) is ebpf
 
 
 # The pools
