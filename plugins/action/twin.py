@@ -23,7 +23,7 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "speed": {"type": "float", "default": 20},
     "seed": {"type": "int"},
     "rbac": {"type": "bool", "default": False},
-    "installation": {"type": "str", "choices": ["crd_v1", "crd_v3"]},
+    "installation": {"type": "str", "choices": ["crd_v1", "apiserver", "crd_v3"]},
     "timeout": {"type": "int", "default": 120},
 }
 

@@ -81,6 +81,8 @@ options:
     description:
       - How Calico is installed in the twin.
       - V(crd_v1) keeps its objects in the group C(crd.projectcalico.org/v1), as most clusters do.
+      - V(apiserver) keeps them there as well and serves C(projectcalico.org/v3) by Calico's API server, which checks
+        what it is asked for, and takes the blocks of a pool away from their nodes before it deletes it.
       - V(crd_v3) keeps them in C(projectcalico.org/v3) itself, as new installations can since Calico v3.32. There,
         Calico tells in the status of a pool whether addresses come from it, and a pool that is deleted stays
         until its last address is gone.
@@ -89,6 +91,7 @@ options:
     type: str
     choices:
       - crd_v1
+      - apiserver
       - crd_v3
     version_added: 0.2.0
   timeout:

@@ -19,10 +19,15 @@ from pathlib import Path
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.aggregator import Aggregator
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.apiservices import ApiServices
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import Tokens
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.behaviour import Behaviour
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.aggregated_install import (
+    apiserver_objects,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.aggregated_server import AggregatedServer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.calico_node import CalicoNodes
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.cni import CalicoCni
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.kube_controllers import KubeControllers
@@ -102,6 +107,11 @@ class Twin:
         self.clock = VirtualClock(self._start_of_time(speed), speed, self.seed)
         self.server = ApiServer(self.objects, self.clock, schemas=SchemaRegistry(self.objects))
         self.apiservices = ApiServices(LocalApi(self.server, "system:apiserver"), self.objects, self.clock)
+        self.aggregator: Aggregator | None = None
+        if self.installation == "apiserver":
+            self.server.aggregate(AggregatedServer(self.server))
+            apiserver = LocalApi(self.server, "system:apiserver")
+            self.aggregator = Aggregator(apiserver, self.objects, self.server.served, self.clock)
         self.recorder = Recorder(self.objects, self.clock, self.places)
         self.faults = FaultInjector()
         self._wire()
@@ -180,7 +190,8 @@ class Twin:
             )
         if stored is None and self.objects.revision == 1:
             with self.objects.bulk():
-                load_scenario(LocalApi(self.server, "system:admin"), self.scenario, self.places)
+                installed = apiserver_objects(self.scenario.calico_version) if self.aggregator is not None else []
+                load_scenario(LocalApi(self.server, "system:admin"), self.scenario, self.places, installed)
                 self.objects.set_meta("installation", self.installation)
                 self.objects.set_meta("seed", str(self.seed))
                 self.objects.set_meta(_LOADED, self.scenario.name)
@@ -192,6 +203,8 @@ class Twin:
 
     def _begin(self) -> None:
         self.apiservices.start()
+        if self.aggregator is not None:
+            self.aggregator.start()
         self.behaviour.start()
         self.server.register_subresource("pods", "eviction", self._evict)
         self.calico_nodes.start()

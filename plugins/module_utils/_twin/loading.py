@@ -29,17 +29,21 @@ SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _MIRROR = "kubernetes.io/config.mirror"
 
 
-def load_scenario(api: LocalApi, scenario: Scenario, places: CalicoPlaces = CRD_V1) -> None:
+def load_scenario(
+    api: LocalApi, scenario: Scenario, places: CalicoPlaces = CRD_V1, installed: t.Sequence[Object] = ()
+) -> None:
     """Create Calico's resource definitions, the system namespaces, and everything in the scenario.
 
     Objects of Calico are written in the v1 group and stored as the installation keeps them.
+    ``installed`` is what the installation brings along, where the scenario has no such object itself.
     Raises ``InvalidInput`` naming the object that the API server refused.
     """
     for crd in calico_crds(places.definitions):
         _create(api, CUSTOM_RESOURCE_DEFINITIONS, crd, scenario)
     for name in SYSTEM_NAMESPACES:
         _create(api, NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, scenario)
-    for written in scenario.objects:
+    own = {_identity(item) for item in scenario.objects}
+    for written in [*(item for item in installed if _identity(item) not in own), *scenario.objects]:
         item = translated(written, places)
         resource = _resource(api, item, scenario)
         already = item["kind"] == "Namespace" and item["metadata"]["name"] in SYSTEM_NAMESPACES
@@ -47,6 +51,11 @@ def load_scenario(api: LocalApi, scenario: Scenario, places: CalicoPlaces = CRD_
             _update(api, resource, item, scenario)
         else:
             _create(api, resource, _owned(api, item), scenario)
+
+
+def _identity(item: Object) -> tuple[str, str, str, str]:
+    metadata = item["metadata"]
+    return (item["apiVersion"], item["kind"], str(metadata.get("namespace") or ""), metadata["name"])
 
 
 def _resource(api: LocalApi, item: Object, scenario: Scenario) -> Resource:

@@ -68,7 +68,8 @@ CRD_V3 = CalicoPlaces(
     cluster_information=in_v3(CLUSTER_INFORMATIONS),
 )
 
-_PLACES = {"crd_v1": CRD_V1, "crd_v3": CRD_V3}
+# Behind Calico's API server are the v1 CRDs, and Calico's own parts use them directly.
+_PLACES = {"crd_v1": CRD_V1, "apiserver": CRD_V1, "crd_v3": CRD_V3}
 #: The ways of installing Calico that the twin can be.
 INSTALLATIONS = tuple(_PLACES)
 
