@@ -117,6 +117,7 @@ def test_every_guide_is_followed() -> None:
     assert GUIDES == [
         "audit",
         "change_block_size",
+        "choose_pools",
         "declare_pools",
         "etcd",
         "migrate_pool",
@@ -175,6 +176,30 @@ def test_declare_pools(twin: TwinHandle, reader: Reader) -> None:
         reader.follow(block)
     assert sorted(pools(twin)) == [OLD, "rack-1", "tenants"]
     assert pools(twin)["tenants"]["assignmentMode"] == "Manual"
+
+
+def test_choose_pools(twin: TwinHandle, reader: Reader) -> None:
+    files, by_namespace, by_workload, more_files, by_node, pinned, undo_file, undo = blocks(
+        "docs/guides/choose_pools.md"
+    )
+    reader.follow(files)
+    output = reader.follow(by_namespace)
+    assert "Asked for by annotation cni.projectcalico.org/ipv4pools of the namespace" in output
+    assert "running pods of Namespace shop have addresses of other pools" in " ".join(output.split())
+    annotations = {
+        name: item["metadata"].get("annotations", {}).get("cni.projectcalico.org/ipv4pools")
+        for name, item in objects(twin, "namespaces", "/api/v1/").items()
+    }
+    assert (annotations["shop"], annotations["data"]) == ('["10.0.240.0/26"]', '["10.0.240.64/26"]')
+    assert "replaces its" in reader.follow(by_workload)
+    reader.follow(more_files)
+    assert "batch-pool, default-ipv4-ippool" in reader.follow(by_node)
+    output = reader.follow(pinned)
+    assert '"how": "annotation cni.projectcalico.org/ipv4pools"' in output
+    reader.follow(undo_file)
+    reader.follow(undo)
+    assert sorted(pools(twin)) == [OLD]
+    assert not [item for item in objects(twin, "nodes", "/api/v1/").values() if "purpose" in item["metadata"]["labels"]]
 
 
 def test_settings_and_reservations(twin: TwinHandle, reader: Reader) -> None:

@@ -221,7 +221,8 @@ def _decide_choice(place: Place, pools: t.Sequence[Pool], version: int, request:
         where = "" if place.one_node else f"On {_some(names)}: "
         answer.add_problem(f"{where}New pods get no IPv{version} address: {message}")
     by_name = {pool.name: pool for pool in pools}
-    for position, name in enumerate(order, 1):
+    # Asked for: in that order. Otherwise by name, whichever node came first.
+    for position, name in enumerate(order if requested else sorted(order), 1):
         if requested:
             number = f", number {position} of {len(order)}" if len(order) > 1 else ""
             reason = f"Asked for by {request.sources[version]}{number}; its selectors and assignmentMode do not count."
@@ -251,7 +252,7 @@ def _why_chosen(pool: Pool, nodes: t.Sequence[str], place: Place) -> str:
         return f"{text}."
     if place.namespace is None:
         return f"{text}; only for namespaces that match {pool.namespace_selector!r}."
-    return f"{text}, its namespaceSelector {pool.namespace_selector!r} the namespace."
+    return f"{text}; its namespaceSelector {pool.namespace_selector!r} selects the namespace."
 
 
 def _why_left(
