@@ -13,6 +13,8 @@ import typing as t
 
 from simulation import SimulatedApi, SimulatedClock
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks import (
@@ -37,7 +39,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import fetch_view
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe import ProbeOptions, probe
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_stores
 
 TARGET = {"cidr": "10.0.0.0/16"}
 
@@ -45,9 +47,10 @@ TARGET = {"cidr": "10.0.0.0/16"}
 class Procedure:
     """The modules of this collection, as functions of one client."""
 
-    def __init__(self, api: SimulatedApi) -> None:
-        self.api = api
+    def __init__(self, api: SimulatedApi | CalicoApi) -> None:
+        self.api = calico_api(api)
         self.clock = SimulatedClock(api)
+        self.store = open_stores(self.api).records
 
     def preflight(self, **params: t.Any) -> None:
         given = {"pool": None, "target": None, "block_size": None, "pools": None, "waivers": [], **params}
@@ -60,12 +63,12 @@ class Procedure:
             raise Refused(" ".join(blocking))
 
     def present(self, name: str, **params: t.Any) -> None:
-        ensure_pool(self.api, pool_request({"name": name, **params}), check_mode=False)
+        ensure_pool(self.api, pool_request({"name": name, **params}), check_mode=False, clock=self.clock)
 
     def absent(self, name: str, cidr: str | None = None) -> None:
         delete_pool(
             self.api,
-            KubernetesStore(self.api),
+            self.store,
             name,
             network=None if cidr is None else parse_network(cidr),
             timeout=300,
@@ -83,7 +86,7 @@ class Procedure:
         probe(self.api, ProbeOptions(pool=pool), self.clock)
 
     def nobody_in(self, pool: str) -> None:
-        store, pools = KubernetesStore(self.api), read_pools(self.api)
+        store, pools = self.store, read_pools(self.api)
         params = dict.fromkeys(("node", "cidr", "address", "pod", "handle"))
         wanted = block_filter({"pool": pool, **params}, pools)
         query = Query("blocks[].addresses[?kind=='pod'][]")
@@ -94,15 +97,15 @@ class Procedure:
             raise Refused(f"Pods still hold addresses of pool {pool}: {left}, {damaged}")
 
 
-def change_block_size(api: SimulatedApi, pool: str, size: int, target: dict[str, t.Any]) -> None:
+def change_block_size(api: SimulatedApi | CalicoApi, pool: str, size: int, target: dict[str, t.Any]) -> None:
     do = Procedure(api)
     target = {"name": f"{pool}-temporary", "block_size": size, **target}
     temporary = str(target["name"])
     request = JournalRequest("change_block_size", pool, target, size)
     do.preflight(procedure="change_block_size", pool=pool, block_size=size, target=target)
-    if look(api, request).phase == "done":
+    if look(do.api, request).phase == "done":
         return
-    outcome = open_journal(api, request, do.clock, check_mode=False)
+    outcome = open_journal(do.api, request, do.clock, check_mode=False)
     journal = t.cast("t.Any", outcome.journal)
     if outcome.phase == "moving_out":
         do.present(
@@ -116,26 +119,26 @@ def change_block_size(api: SimulatedApi, pool: str, size: int, target: dict[str,
         do.drain(pool)
         do.probe(temporary)
         do.nobody_in(pool)
-        journal = t.cast("t.Any", open_journal(api, request, do.clock, check_mode=False).journal)
+        journal = t.cast("t.Any", open_journal(do.api, request, do.clock, check_mode=False).journal)
     if outcome.phase != "moving_back":
         do.absent(pool, journal.definition["spec"]["cidr"])
     do.present(pool, definition=journal.definition, block_size=size, disabled=False)
-    if find(read_pools(api), temporary) is not None:
+    if find(read_pools(do.api), temporary) is not None:
         do.present(temporary, disabled=True)
         do.drain(temporary)
         do.probe(pool)
         do.nobody_in(temporary)
         do.absent(temporary)
-    close_journal(api, JournalRequest("change_block_size", pool), check_mode=False)
+    close_journal(do.api, JournalRequest("change_block_size", pool), check_mode=False)
 
 
-def migrate_pool(api: SimulatedApi, pool: str, target: dict[str, t.Any]) -> None:
+def migrate_pool(api: SimulatedApi | CalicoApi, pool: str, target: dict[str, t.Any]) -> None:
     do = Procedure(api)
     request = JournalRequest("migrate_pool", pool, target)
     do.preflight(procedure="migrate_pool", pool=pool, target=target)
-    if look(api, request).phase == "done":
+    if look(do.api, request).phase == "done":
         return
-    outcome = open_journal(api, request, do.clock, check_mode=False)
+    outcome = open_journal(do.api, request, do.clock, check_mode=False)
     journal = t.cast("t.Any", outcome.journal)
     do.present(
         **{"definition": {"spec": journal.definition["spec"]}, "disabled": False, **target},
@@ -146,4 +149,4 @@ def migrate_pool(api: SimulatedApi, pool: str, target: dict[str, t.Any]) -> None
         do.probe(target["name"])
         do.nobody_in(pool)
     do.absent(pool, journal.definition["spec"]["cidr"])
-    close_journal(api, JournalRequest("migrate_pool", pool), check_mode=False)
+    close_journal(do.api, JournalRequest("migrate_pool", pool), check_mode=False)

@@ -18,7 +18,12 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound, UnknownResource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    Forbidden,
+    NotFound,
+    UnknownResource,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.watch import Change, Notice
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
@@ -134,8 +139,8 @@ class SimulatedApi:
 class SimulatedClock:
     """An operation's clock in the twin's time."""
 
-    def __init__(self, api: SimulatedApi) -> None:
-        self._api = api
+    def __init__(self, api: SimulatedApi | CalicoApi) -> None:
+        self._api = simulated(api)
         self._looks = 0
 
     def now(self) -> datetime:
@@ -164,9 +169,11 @@ class _Followed:
 class SimulatedWatches:
     """What ``Watches`` does, in virtual time."""
 
-    def __init__(self, api: SimulatedApi) -> None:
+    def __init__(self, api: SimulatedApi | CalicoApi) -> None:
+        self._simulated = simulated(api)
         self._api = api
         self._followed: list[_Followed] = []
+        self._absent: deque[Notice] = deque()
 
     def __enter__(self) -> SimulatedWatches:
         return self
@@ -185,17 +192,23 @@ class SimulatedWatches:
         optional: bool = False,
     ) -> None:
         selectors = {"label_selector": label_selector, "field_selector": field_selector}
-        listing = self._api.list(resource, namespace, **selectors)
-        lag = self._api.lag.choice([0.0, 0.0, 0.1, 0.4, 1.5]) if self._api.lag is not None else 0.0
+        try:
+            listing = self._api.list(resource, namespace, **selectors)
+        except (Forbidden, UnknownResource):
+            if not optional:
+                raise
+            self._absent.append(Notice(source, Change("SYNCED")))
+            return
+        lag = self._simulated.lag.choice([0.0, 0.0, 0.1, 0.4, 1.5]) if self._simulated.lag is not None else 0.0
         followed = _Followed(source, resource, namespace, selectors, listing.resource_version, lag)
-        now = self._api.twin.clock.monotonic()
+        now = self._simulated.twin.clock.monotonic()
         for item in listing.items:
             followed.waiting.append((now, Notice(source, Change("ADDED", item))))
         followed.waiting.append((now, Notice(source, Change("SYNCED"))))
         self._followed.append(followed)
 
     def next(self, timeout: float | None = None) -> Notice | None:
-        clock = self._api.twin.clock
+        clock = self._simulated.twin.clock
         deadline = clock.monotonic() + (3600.0 if timeout is None else timeout)
         while True:
             notice = self._due()
@@ -204,10 +217,12 @@ class SimulatedWatches:
             if clock.monotonic() >= deadline:
                 return None
             # Never less than a moment, or rounding would keep time from passing at all.
-            self._api.tick(max(0.001, min(TICK, deadline - clock.monotonic())))
+            self._simulated.tick(max(0.001, min(TICK, deadline - clock.monotonic())))
 
     def _due(self) -> Notice | None:
-        now = self._api.twin.clock.monotonic()
+        if self._absent:
+            return self._absent.popleft()
+        now = self._simulated.twin.clock.monotonic()
         for followed in self._followed:
             events = self._api.watch(
                 followed.resource, followed.namespace, resource_version=followed.version, **followed.selectors
@@ -221,9 +236,14 @@ class SimulatedWatches:
         return None
 
 
+def simulated(api: SimulatedApi | CalicoApi) -> SimulatedApi:
+    """The simulated API under the interface to Calico's kinds."""
+    return t.cast("SimulatedApi", api.raw) if isinstance(api, CalicoApi) else api
+
+
 def simulate(monkeypatch: t.Any) -> None:
     """Let the operations that wait do so in virtual time."""
-    from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import drain, probe, range_wait
+    from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import drain, pool_wait, probe, range_wait
 
-    for module in (drain, probe, range_wait):
+    for module in (drain, pool_wait, probe, range_wait):
         monkeypatch.setattr(module, "Watches", SimulatedWatches)

@@ -13,6 +13,9 @@ description:
   - Brings one Calico IP pool to the state asked for. Every rule of Calico's own client is checked before anything is
     written, also those that the API server does not check, such as overlaps with other pools and blocks of another size
     that an earlier pool left behind.
+  - The pool is written where this cluster's Calico has it - in the custom resources of C(crd.projectcalico.org) or of
+    C(projectcalico.org), through Calico's API server, in Calico's own etcd, or, when the Tigera operator manages the
+    pool, in the list of pools of its Installation. Nothing is written to a cluster between two of these.
   - Only what differs is written. Options that are not given keep their present value, or get Calico's default when the
     pool is new.
   - A pool is deleted only when nothing holds an address in it. Its blocks and block affinities are given back first,
@@ -23,6 +26,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
   - calico_ops.ipam._pool_fields
 attributes:
   check_mode:
@@ -56,9 +60,15 @@ options:
   timeout:
     description:
       - How many seconds to wait, with O(state=absent), until tunnel addresses of nodes have left the disabled pool and
-        addresses of deleted pods are given back.
+        addresses of deleted pods are given back, and until the pool is gone.
+      - With O(state=present), how many seconds to wait until a pool that was created, enabled or changed is in use. In
+        custom resources of C(projectcalico.org) that is the condition C(Allocatable), which kube-controllers writes;
+        with the Tigera operator it is the pool as the Installation declares it. Elsewhere there is nothing to wait for.
     type: int
     default: 120
+notes:
+  - The Tigera operator's label C(app.kubernetes.io/managed-by=tigera-operator) is never written. The operator deletes a
+    pool that carries it without standing in the Installation.
 seealso:
   - module: calico_ops.ipam.ippool_info
 """
@@ -84,6 +94,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+where:
+  description:
+    - What is written when the pool's settings change. Null when the pool is to be absent and is.
+  returned: success
+  type: str
+  version_added: 0.2.0
+  sample: Installation default spec.calicoNetwork.ipPools
 pool:
   description: The pool as it is now, or would be in check mode. Null when it does not exist.
   returned: success
@@ -137,9 +154,11 @@ details:
 """
 
 import typing as t
+from contextlib import closing
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
     ArgumentSpec,
+    datastore_argspec,
     metadata_argspec,
     pool_fields_argspec,
 )
@@ -148,27 +167,36 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Con
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import ensure_pool, pool_request
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 
 
 def operate(context: Context) -> dict[str, t.Any]:
     params = context.params
-    if params["state"] == "absent":
-        plan = delete_pool(
-            context.api,
-            KubernetesStore(context.api),
-            params["name"],
-            network=None if params["cidr"] is None else parse_network(params["cidr"]),
-            timeout=params["timeout"],
-            clock=SystemClock(),
-            report=context.report,
-            check_mode=context.check_mode,
-        )
-        return {"pool": None, **plan.as_result()}
-    write = ensure_pool(context.api, pool_request(params), check_mode=context.check_mode)
-    for warning in write.plan.warnings:
+    with closing(context.stores()) as stores:
+        if params["state"] == "absent":
+            plan = delete_pool(
+                stores.api,
+                stores.records,
+                params["name"],
+                network=None if params["cidr"] is None else parse_network(params["cidr"]),
+                timeout=params["timeout"],
+                clock=SystemClock(),
+                report=context.report,
+                check_mode=context.check_mode,
+                watched=stores.watched,
+            )
+            where, pool = plan.steps[-1].target if plan.steps else None, None
+        else:
+            write = ensure_pool(
+                stores.api,
+                pool_request(params),
+                check_mode=context.check_mode,
+                timeout=params["timeout"],
+                report=context.report,
+            )
+            plan, where, pool = write.plan, write.where, write.pool
+    for warning in plan.warnings:
         context.warn(warning)
-    return {"pool": write.pool, **write.plan.as_result()}
+    return {"pool": pool, "where": where, **plan.as_result()}
 
 
 def main() -> None:
@@ -180,7 +208,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 120},
         }
     )
-    run(own.merge(pool_fields_argspec(), metadata_argspec()), operate)
+    run(own.merge(pool_fields_argspec(), metadata_argspec(), datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

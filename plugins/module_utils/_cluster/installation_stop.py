@@ -11,14 +11,19 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import (
-    APISERVER,
-    CRD_V3,
+    CRD_V1,
     ETCD,
     NONE,
+    places_of,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import (
     CALICO_IPAM,
+    Fact,
     Installation,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CLUSTER_INFORMATIONS,
+    INSTALLATIONS,
 )
 
 #: The phases in which Calico's data is where the mode says: none, and the end of a migration.
@@ -41,23 +46,12 @@ def writable(found: Installation) -> str | None:
 
 
 def without_writer(found: Installation) -> str | None:
-    """Why this release has no way of changing the pools of an installation that may be written to."""
-    if found.mode.value == APISERVER:
+    """Why there is no way of changing the pools of an installation that may be written to."""
+    if found.operator.value and found.mode.value == CRD_V1:
         return (
-            "The cluster serves projectcalico.org/v3 through Calico's aggregated API server; this release supports "
-            "pools in the crd.projectcalico.org CRDs without it only."
-        )
-    if found.mode.value == CRD_V3:
-        return (
-            "The cluster serves projectcalico.org/v3 through CRDs; this release supports pools in the "
-            "crd.projectcalico.org CRDs only."
-        )
-    if found.mode.value == ETCD:
-        return f"Calico keeps its data in an etcd ({found.mode.source}); this release does not change pools there."
-    if found.operator.value:
-        return (
-            f"The Tigera operator manages the IP pools of this cluster ({', '.join(found.operator_pools.value)}) and "
-            "would undo the change; this release supports pools that no operator manages only."
+            f"The Tigera operator manages the IP pools of this cluster ({', '.join(found.operator_pools.value)}), and it "
+            "changes pools through projectcalico.org/v3 only, which is not served here; create an APIServer resource "
+            "(operator.tigera.io/v1), so that the operator runs Calico's API server."
         )
     return None
 
@@ -91,6 +85,36 @@ def _in_transition(found: Installation) -> t.Iterator[str]:
         )
 
 
+def _unknown(found: Installation) -> t.Iterator[str]:
+    """Who may not see what would forbid a change does not make one."""
+    information = places_of(found.mode.value)[CLUSTER_INFORMATIONS]
+    questions: tuple[tuple[Fact[t.Any], str, str], ...] = (
+        (
+            found.migration,
+            "Calico's data is being moved to another group",
+            'list resource "datastoremigrations" in API group "migration.projectcalico.org"',
+        ),
+        (
+            found.locked,
+            "Calico's datastore is locked",
+            f'get resource "{information.plural}" in API group "{information.group}"',
+        ),
+        (
+            found.operator_entries,
+            "the Tigera operator manages the pools",
+            f'get resource "{INSTALLATIONS.plural}" in API group "{INSTALLATIONS.group}"',
+        ),
+    )
+    for fact, question, right in questions:
+        # Pools that carry the operator's label say enough.
+        told = fact is found.operator_entries and found.operator.value
+        if fact.value is None and fact.source.startswith("no right") and not told:
+            yield (
+                f"Nothing is changed while it is not known whether {question}: the user cannot {right}; grant that "
+                "right, or use other credentials."
+            )
+
+
 def _api_server_down(found: Installation) -> t.Iterator[str]:
     if found.api_server_down.value:
         yield (
@@ -115,6 +139,7 @@ def _foreign_ipam(found: Installation) -> t.Iterator[str]:
 _RULES: tuple[t.Callable[[Installation], t.Iterator[str]], ...] = (
     _absent,
     _in_transition,
+    _unknown,
     _api_server_down,
     _openshift,
     _foreign_ipam,

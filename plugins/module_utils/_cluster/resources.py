@@ -34,6 +34,7 @@ CUSTOM_RESOURCE_DEFINITIONS = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False
 )
 INSTALLATIONS = Resource("operator.tigera.io", "v1", "installations", "Installation", False)
+TIGERA_STATUSES = Resource("operator.tigera.io", "v1", "tigerastatuses", "TigeraStatus", False)
 
 IP_POOLS = Resource(CALICO_V1, "v1", "ippools", "IPPool", False)
 IPAM_BLOCKS = Resource(CALICO_V1, "v1", "ipamblocks", "IPAMBlock", False)

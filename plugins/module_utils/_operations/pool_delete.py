@@ -8,17 +8,21 @@
 
 The order is Calico's own (spec ippool.md §5.1) with what a safe tool adds (§5.4): nobody
 may hold an address, the pool is disabled, what lets go by itself is waited for, block
-affinities are given back, the pool is deleted, and the range is proven clean.
+affinities are given back, the pool is deleted, and the range is proven clean. It is the same
+wherever pools are written; that some installations give affinities back themselves (§5.2) takes
+nothing from it, since ours are given back only while nobody has an address in the block.
 """
 
 from __future__ import annotations
 
 import contextlib
 import typing as t
+from dataclasses import dataclass
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, Conflict, NotFound
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_supported
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Installation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     IP_POOLS,
     IPAM_BLOCKS,
@@ -27,7 +31,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import Datastore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
+    InvalidInput,
+    InvalidPool,
+    Refused,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import (
@@ -40,12 +48,24 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan, Step
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_legacy import (
+    FOR_GOOD,
+    broken_before,
+    explained,
+    refuse_other_spelling,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
     engine_pools,
     find,
+    is_owner,
     read_pools,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import Place, PoolWriter
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_custom_resource import (
+    wait_for_end,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writers import pool_writer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.range_cleaning import (
     MOST_HOLDERS,
     clean_range,
@@ -74,9 +94,11 @@ def delete_pool(
     clock: Clock,
     report: Report,
     check_mode: bool,
+    watched: Resource | None = IPAM_BLOCKS,
 ) -> Plan:
     """Delete the pool; when it does not exist, there is at most its range to be cleaned.
 
+    ``watched`` is the resource in which the store's blocks can be watched, None where they cannot.
     ``network`` is the range that the caller knows the pool by: a pool with another one is not
     the one that was meant, and the range of a pool that is gone is cleaned of what a run
     that was killed, or a deletion by other means, left there.
@@ -86,8 +108,9 @@ def delete_pool(
     ``timeout`` seconds something is still in the way. Before the first write nothing has
     happened; after it the message says what state the pool is in.
     """
-    require_supported(api)
-    pools = read_pools(api)
+    installation = require_supported(api)
+    writer = pool_writer(api, installation)
+    pools = writer.pools()
     live = find(pools, name)
     if live is None:
         return Plan() if network is None else _clean_gone(api, store, name, network, pools, clock, report, check_mode)
@@ -98,26 +121,32 @@ def delete_pool(
             "be deleted.",
             pool=name,
         )
+    ends = clock.monotonic() + timeout
+    deletion = _Deletion(api, installation, name, clock, ends, report)
     if pool is None:
         # No address ever came out of a pool whose CIDR does not parse.
-        plan = Plan((_delete_step(live),))
+        plan = Plan(_delete_steps(writer, live))
         if not check_mode:
-            _delete_object(api, live, disabled=False)
+            deletion.delete(live, disabled=False)
         return plan
-    _refuse_last(api, pool, pools)
+    if not live.terminating:
+        _refuse_last(api, pool, pools)
     held = held_now(api, store, pool.cidr, clock)
     _refuse_holders(name, held, "it cannot be deleted")
-    plan = _plan(live, pool, held)
+    plan = _plan(writer, live, pool, held)
+    if not pool.disabled and not live.terminating:
+        refuse_other_spelling(live, installation.mode.value)
     if not check_mode:
-        _disable(api, live)
-        # Two runs that delete one pool each have both disabled theirs by now, and see it.
-        _refuse_last(api, pool, read_pools(api), "was disabled and not deleted")
+        disabled = live.terminating or deletion.disable(live)
+        if not live.terminating:
+            # Two runs that delete one pool each have both disabled theirs by now, and see it.
+            _refuse_last(api, pool, read_pools(api), "was disabled and not deleted")
         clock.sleep(IN_FLIGHT)
         wait_until_free(
             api,
             store,
             pool.cidr,
-            watched=IPAM_BLOCKS,
+            watched=watched,
             timeout=timeout,
             clock=clock,
             report=report,
@@ -128,8 +157,8 @@ def delete_pool(
             ),
         )
         _clean(store, pool.cidr, clock, report, f"IPPool {name!r} is disabled and was not deleted")
-        _delete_object(api, live, disabled=True)
-        _put_back_if_taken(api, live, held_now(api, store, pool.cidr, clock))
+        deletion.delete(live, disabled=disabled)
+        deletion.put_back_if_taken(live, held_now(api, store, pool.cidr, clock))
         _clean(store, pool.cidr, clock, report, f"IPPool {name!r} was deleted")
     return plan
 
@@ -164,13 +193,13 @@ def _clean_gone(
     return Plan((Step("release", f"{leftovers_text(left)} in {network}", f"IPPool {name} left them behind"),))
 
 
-def _plan(live: StoredPool, pool: Pool, held: t.Sequence[Holding]) -> Plan:
+def _plan(place: Place, live: StoredPool, pool: Pool, held: t.Sequence[Holding]) -> Plan:
     steps = []
-    if not pool.disabled:
+    if not pool.disabled and not live.terminating:
         steps.append(
             Step(
                 "update",
-                f"IPPool {live.name}",
+                place.where(live.name),
                 "no new address may come out of it while it is being deleted",
                 undo=f"set disabled of IPPool {live.name} to false",
             )
@@ -178,14 +207,23 @@ def _plan(live: StoredPool, pool: Pool, held: t.Sequence[Holding]) -> Plan:
     if held:
         steps.append(Step("wait", f"IPPool {live.name}", f"{len(held)} addresses of {name_them(held)} are to leave it"))
     steps.append(Step("release", f"blocks and affinities in {pool.cidr}", "no node may keep blocks of a deleted pool"))
-    steps.append(_delete_step(live))
-    return Plan(tuple(steps))
+    steps.extend(_delete_steps(place, live))
+    return Plan(tuple(steps), tuple(place.warnings(live.name)))
 
 
-def _delete_step(live: StoredPool) -> Step:
-    shown = live.shown()
-    before = {key: shown[key] for key in ("spec", "labels", "annotations") if shown[key]}
-    return Step("delete", f"IPPool {live.name}", "it is to be absent", before=before)
+def _delete_steps(place: Place, live: StoredPool) -> tuple[Step, ...]:
+    if live.terminating:
+        return (Step("wait", f"IPPool {live.name}", "its deletion is under way and must come to its end"),)
+    return tuple(
+        Step(
+            "delete" if part.after is None else "update",
+            part.target,
+            "it is to be absent" if part.after is None else f"IPPool {live.name} is to be absent",
+            before=part.before,
+            after=part.after,
+        )
+        for part in place.parts(live.name, live.shown(), None)
+    )
 
 
 def _refuse_last(api: PagedApi, pool: Pool, pools: t.Sequence[StoredPool], outcome: str = "cannot be deleted") -> None:
@@ -230,80 +268,105 @@ def _refuse_holders(name: str, held: t.Sequence[Holding], outcome: str) -> None:
         )
 
 
-def _disable(api: PagedApi, live: StoredPool) -> None:
-    for _attempt in range(ATTEMPTS):
-        if live.spec.get("disabled"):
-            return
-        patch = {"metadata": {"resourceVersion": live.resource_version}, "spec": {"disabled": True}}
-        try:
-            api.patch(IP_POOLS, live.name, patch)
-        except Conflict:
+@dataclass(frozen=True)
+class _Deletion:
+    """The writes that delete one pool; each reads anew what it is going to change. ``ends`` is a monotonic time."""
+
+    api: PagedApi
+    installation: Installation
+    name: str
+    clock: Clock
+    ends: float
+    report: Report
+
+    def disable(self, live: StoredPool) -> bool:
+        """Whether the pool is disabled now. It cannot be where Calico refuses every change of a broken spec."""
+        for _attempt in range(ATTEMPTS):
+            if live.spec.get("disabled"):
+                return True
+            writer = pool_writer(self.api, self.installation)
             try:
-                live = _same_pool(api, live)
+                live = self._same_pool(writer, live)
+                patch = {"metadata": {"resourceVersion": live.resource_version}, "spec": {"disabled": True}}
+                stored = writer.patch(self.name, patch, live)
+                writer.settle(stored, clock=self.clock, timeout=self.left, report=self.report)
+            except Conflict:
+                continue
+            except NotFound:
+                # Another run was faster with the pool; what it left in the range is given back all the same.
+                return True
+            except InvalidPool as error:
+                if {rule for rule, _field in broken_before(live)} & FOR_GOOD:
+                    return False
+                raise explained(live, error) from None
+            return True
+        raise _kept_changing(self.name)
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.ends - self.clock.monotonic())
+
+    def delete(self, live: StoredPool, *, disabled: bool) -> None:
+        for _attempt in range(ATTEMPTS):
+            writer = pool_writer(self.api, self.installation)
+            try:
+                live = self._same_pool(writer, live)
+                if live.terminating:
+                    wait_for_end(self.api, live, clock=self.clock, timeout=self.left, report=self.report)
+                    return
+                if disabled and not live.spec.get("disabled"):
+                    raise Refused(
+                        f"IPPool {self.name!r} was enabled again by someone else while it was being deleted; find out "
+                        "who manages it, then run this again.",
+                        pool=self.name,
+                    )
+                writer.delete(live, clock=self.clock, timeout=self.left, report=self.report)
+            except Conflict:
+                continue
             except NotFound:
                 return
-            continue
-        except NotFound:
-            # Another run was faster with the pool; what it left in the range is given back all the same.
             return
-        return
-    raise _kept_changing(live.name)
+        raise _kept_changing(self.name)
 
+    def put_back_if_taken(self, live: StoredPool, held: t.Sequence[Holding]) -> None:
+        """Create the pool again, disabled, when an address was taken between the proof and the deletion.
 
-def _delete_object(api: PagedApi, live: StoredPool, *, disabled: bool) -> None:
-    for _attempt in range(ATTEMPTS):
-        try:
-            live = _same_pool(api, live)
-            if disabled and not live.spec.get("disabled"):
-                raise Refused(
-                    f"IPPool {live.name!r} was enabled again by someone else while it was being deleted; find out who "
-                    "manages it, then run this again.",
-                    pool=live.name,
-                )
-            api.delete(IP_POOLS, live.name, uid=live.uid, resource_version=live.resource_version)
-        except Conflict:
-            continue
-        except NotFound:
+        Nothing can lock an assignment out that began before the pool was disabled and took longer
+        than ``IN_FLIGHT``. Without its pool, such an address has neither encapsulation nor NAT (A01);
+        with it, the next run finds everything as if this one had not come so far.
+        """
+        if not held:
             return
-        return
-    raise _kept_changing(live.name)
-
-
-def _put_back_if_taken(api: PagedApi, live: StoredPool, held: t.Sequence[Holding]) -> None:
-    """Create the pool again, disabled, when an address was taken between the proof and the deletion.
-
-    Nothing can lock an assignment out that began before the pool was disabled and took longer
-    than ``IN_FLIGHT``. Without its pool, such an address has neither encapsulation nor NAT (A01);
-    with it, the next run finds everything as if this one had not come so far.
-    """
-    if not held:
-        return
-    definition = definition_of(live)
-    body = {
-        "apiVersion": IP_POOLS.api_version,
-        "kind": IP_POOLS.kind,
-        "metadata": {"name": live.name, "labels": definition["labels"], "annotations": definition["annotations"]},
-        "spec": {**live.spec, "disabled": True},
-    }
-    with contextlib.suppress(AlreadyExists):
-        api.create(IP_POOLS, body)
-    raise Refused(
-        f"IPPool {live.name!r} is disabled and was not deleted: at the last moment {len(held)} addresses of it were "
-        f"taken by {name_them(held)}, so it was created again; move them, then run this again.",
-        pool=live.name,
-        in_use=len(held),
-        holders=[holding.as_result() for holding in held[:MOST_HOLDERS]],
-    )
-
-
-def _same_pool(api: PagedApi, live: StoredPool) -> StoredPool:
-    now = StoredPool(live.name, api.get(IP_POOLS, live.name))
-    if now.uid != live.uid or now.spec.get("cidr") != live.spec.get("cidr"):
+        definition = definition_of(live)
+        labels = {key: value for key, value in definition["labels"].items() if not is_owner(key, value)}
+        body = {
+            "apiVersion": IP_POOLS.api_version,
+            "kind": IP_POOLS.kind,
+            "metadata": {"name": live.name, "labels": labels, "annotations": definition["annotations"]},
+            "spec": {**live.spec, "disabled": True},
+        }
+        with contextlib.suppress(AlreadyExists):
+            pool_writer(self.api, self.installation).create(body)
         raise Refused(
-            f"IPPool {live.name!r} was re-created by someone else while it was being deleted; it was left alone.",
+            f"IPPool {live.name!r} is disabled and was not deleted: at the last moment {len(held)} addresses of it "
+            f"were taken by {name_them(held)}, so it was created again; move them, then run this again.",
             pool=live.name,
+            in_use=len(held),
+            holders=[holding.as_result() for holding in held[:MOST_HOLDERS]],
         )
-    return now
+
+    def _same_pool(self, writer: PoolWriter, live: StoredPool) -> StoredPool:
+        now = find(writer.pools(), self.name)
+        if now is None:
+            raise NotFound(f"There is no IPPool {self.name}.", 404, "NotFound")
+        if now.thing["metadata"].get("uid") != live.thing["metadata"].get("uid") or now.spec.get(
+            "cidr"
+        ) != live.spec.get("cidr"):
+            raise Refused(
+                f"IPPool {live.name!r} was re-created by someone else while it was being deleted; it was left alone.",
+                pool=live.name,
+            )
+        return now
 
 
 def _kept_changing(name: str) -> Refused:

@@ -8,13 +8,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import UnknownResource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, OWNER_LABEL
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import annotations_of, labels_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool, default_spec, pool_from_object
 
@@ -53,11 +56,16 @@ class StoredPool:
 
     @property
     def resource_version(self) -> str:
-        return str(self.thing["metadata"]["resourceVersion"])
+        return str(self.thing["metadata"].get("resourceVersion") or "")
 
     @property
     def uid(self) -> str:
-        return str(self.thing["metadata"]["uid"])
+        return str(self.thing["metadata"].get("uid") or "")
+
+    @property
+    def terminating(self) -> bool:
+        """Whether its deletion has begun, which cannot be taken back."""
+        return self.thing["metadata"].get("deletionTimestamp") is not None
 
     @property
     def labels(self) -> dict[str, str]:
@@ -67,6 +75,13 @@ class StoredPool:
     def annotations(self) -> dict[str, str]:
         shown = annotations_of(self.thing)
         return {key: value for key, value in shown.items() if key not in BOOKKEEPING}
+
+    @property
+    def pool_cidr(self) -> Network | None:
+        """The range as a network, host bits cleared; None when it does not parse."""
+        with contextlib.suppress(InvalidInput):
+            return parse_network(self.spec.get("cidr"), strict=False)
+        return None
 
     def pool(self) -> Pool | None:
         """The engine's pool; None when the stored CIDR does not parse."""
@@ -105,6 +120,11 @@ def read_pools(api: KubeApi) -> list[StoredPool]:
             "its pools in etcd, which this release does not support."
         ) from None
     return sorted((StoredPool(item["metadata"]["name"], item) for item in items), key=lambda pool: pool.name)
+
+
+def is_owner(key: str, value: str | None) -> bool:
+    """Whether this label gives a pool to the Tigera operator (spec ippool.md §10.2)."""
+    return key == OWNER_LABEL and value == OPERATOR
 
 
 def find(pools: t.Iterable[StoredPool], name: str) -> StoredPool | None:

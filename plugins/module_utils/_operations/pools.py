@@ -7,15 +7,15 @@
 """Bring one IP pool to the state that was asked for.
 
 The decision is a pure function from what is stored and what is wanted to a plan and one
-write; ``ensure_pool`` reads, decides, writes, and starts again when somebody else was
-faster. Only keys that change are sent, so that nothing falls back to a default (spec
-ippool.md §4.3).
+write; ``ensure_pool`` reads, decides, writes where this cluster's pools are written, waits until
+the pool is in use, and starts again when somebody else was faster. Only keys that change are
+sent, so that nothing falls back to a default (spec ippool.md §4.3).
 """
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
@@ -43,8 +43,14 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_rules
     validate_create,
     validate_update,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock, SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi, block_cidrs
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan, Step
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_legacy import (
+    explained,
+    refuse_other_spelling,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_notices import notices
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     BOOKKEEPING,
     FLAGS,
@@ -52,11 +58,23 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
     StoredPool,
     engine_pools,
     find,
-    read_pools,
+    is_owner,
     shown_spec,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import (
+    OBJECTS,
+    Place,
+    PoolWriter,
+    Report,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_custom_resource import (
+    wait_for_end,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writers import pool_writer
 
 ATTEMPTS = 5
+# Seconds in which a written pool is to be in use.
+TIMEOUT = 120.0
 
 Edits = t.Mapping[str, t.Optional[str]]
 
@@ -78,10 +96,14 @@ class PoolRequest:
 
 @dataclass(frozen=True)
 class PoolWrite:
-    """A plan with the one request that carries it out; ``pool`` is the pool as it will be."""
+    """A plan with the one request that carries it out.
+
+    ``pool`` is the pool as it will be, ``where`` what is written when its spec changes.
+    """
 
     plan: Plan
     pool: dict[str, t.Any]
+    where: str = ""
     create: Object | None = None
     patch: Object | None = None
 
@@ -91,44 +113,112 @@ def pool_request(params: t.Mapping[str, t.Any]) -> PoolRequest:
     return PoolRequest(
         name=params["name"],
         fields={ours: params[option] for option, ours in SPEC_FIELDS.items() if params.get(option) is not None},
-        labels=_texts(params.get("labels") or {}, "labels"),
+        labels=_labels(params),
         annotations=_texts(params.get("annotations") or {}, "annotations"),
         definition=params.get("definition"),
     )
 
 
-def ensure_pool(api: PagedApi, request: PoolRequest, *, check_mode: bool) -> PoolWrite:
+def _labels(params: t.Mapping[str, t.Any]) -> dict[str, str | None]:
+    labels = _texts(params.get("labels") or {}, "labels")
+    for key, value in labels.items():
+        if is_owner(key, value):
+            raise InvalidInput(
+                f"labels.{key}: {value} is the label by which the Tigera operator knows its pools, and it deletes a "
+                "pool that has it without an entry in the Installation; leave it out, the operator sets it itself.",
+                field=f"labels.{key}",
+                value=value,
+            )
+    return labels
+
+
+def ensure_pool(
+    api: PagedApi,
+    request: PoolRequest,
+    *,
+    check_mode: bool,
+    timeout: float = TIMEOUT,
+    clock: Clock | None = None,
+    report: Report = lambda event: None,
+) -> PoolWrite:
     """Create or change the pool so that it is as requested; with ``check_mode`` only say how.
 
     InvalidPool when the result would break one of Calico's rules, InvalidInput for
     a definition that is none, Refused on an installation that is not supported: all before
-    anything is written.
+    anything is written. Refused also when the pool was written and is not in use after
+    ``timeout`` seconds, where this cluster has somebody who says so.
     """
-    require_supported(api)
+    installation = require_supported(api)
+    clock = clock or SystemClock()
+    ends = clock.monotonic() + timeout
     sent: Plan | None = None
     for _attempt in range(ATTEMPTS):
-        write = decide(request, read_pools(api), lambda: block_cidrs(api))
+        writer = pool_writer(api, installation)
+        pools = writer.pools()
+        live = find(pools, request.name)
+        going = live is not None and live.terminating
+        if live is not None and going:
+            if not check_mode:
+                left = max(0.0, ends - clock.monotonic())
+                wait_for_end(api, live, clock=clock, timeout=left, report=report)
+                continue
+            pools = [pool for pool in pools if pool is not live]
+        elif live is not None:
+            refuse_other_spelling(live, installation.mode.value)
+        write = decide(request, pools, lambda: block_cidrs(api), writer)
+        if going:
+            write = replace(write, plan=replace(write.plan, steps=(_wait_step(request.name), *write.plan.steps)))
         if write.create is not None:
             _refuse_leftover_affinities(api, request.name, write.create["spec"])
-        if not write.plan.changed or check_mode:
-            return write if sent is None else PoolWrite(sent, write.pool)
-        try:
-            if write.create is not None:
-                stored = api.create(IP_POOLS, write.create)
-            else:
-                stored = api.patch(IP_POOLS, request.name, write.patch)
-        except (AlreadyExists, Conflict, NotFound):
-            continue  # Somebody else wrote in between: what we decided on is no longer true.
-        except Unreachable as error:
-            if not error.maybe_done:
-                raise
-            sent = write.plan
-            continue
-        return PoolWrite(write.plan, StoredPool(request.name, stored).shown())
+            write = replace(write, plan=replace(write.plan, warnings=(*write.plan.warnings, *_notices(api, write))))
+        if check_mode:
+            return write
+        if not write.plan.changed:
+            stored = live
+        else:
+            try:
+                stored = _carry_out(writer, write, live)
+            except (AlreadyExists, Conflict, NotFound):
+                continue  # Somebody else wrote in between: what we decided on is no longer true.
+            except Unreachable as error:
+                if not error.maybe_done:
+                    raise
+                sent = write.plan
+                continue
+        if stored is not None and _must_settle(write):
+            left = max(0.0, ends - clock.monotonic())
+            stored = writer.settle(stored, clock=clock, timeout=left, report=report)
+        pool = write.pool if stored is None or not write.plan.changed else stored.shown()
+        return replace(write, plan=write.plan if sent is None else sent, pool=pool)
     raise Refused(
         f"IPPool {request.name!r} was changed by someone else {ATTEMPTS} times while it was being written; "
         "find out who changes it, then run this again."
     )
+
+
+def _carry_out(writer: PoolWriter, write: PoolWrite, live: StoredPool | None) -> StoredPool:
+    if write.create is not None:
+        return writer.create(write.create)
+    if write.patch is None or live is None:
+        raise ValueError("a plan without a write")
+    try:
+        return writer.patch(live.name, write.patch, live)
+    except InvalidPool as error:
+        raise explained(live, error) from None
+
+
+def _must_settle(write: PoolWrite) -> bool:
+    """A change of labels alone is nothing that anybody would have to take up."""
+    return write.create is not None or write.patch is None or "spec" in write.patch
+
+
+def _wait_step(name: str) -> Step:
+    return Step("wait", f"IPPool {name}", "its deletion is under way and must come to its end first")
+
+
+def _notices(api: PagedApi, write: PoolWrite) -> list[str]:
+    pool = StoredPool(write.pool["name"], {"metadata": {"name": write.pool["name"]}, "spec": write.pool["spec"]}).pool()
+    return [] if pool is None else notices(api, pool)
 
 
 def _refuse_leftover_affinities(api: PagedApi, name: str, spec: t.Mapping[str, t.Any]) -> None:
@@ -151,17 +241,23 @@ def _refuse_leftover_affinities(api: PagedApi, name: str, spec: t.Mapping[str, t
 
 
 def decide(
-    request: PoolRequest, pools: t.Sequence[StoredPool], existing_blocks: t.Callable[[], t.Iterable[Network]]
+    request: PoolRequest,
+    pools: t.Sequence[StoredPool],
+    existing_blocks: t.Callable[[], t.Iterable[Network]],
+    place: Place = OBJECTS,
 ) -> PoolWrite:
-    """What has to be written for ``request``, given the pools that are stored."""
+    """What has to be written for ``request``, given the pools that are stored, and where."""
     live = find(pools, request.name)
     if live is None:
-        return _decide_create(request, pools, existing_blocks)
-    return _decide_update(request, live, pools)
+        return _decide_create(request, pools, existing_blocks, place)
+    return _decide_update(request, live, pools, place)
 
 
 def _decide_create(
-    request: PoolRequest, pools: t.Sequence[StoredPool], existing_blocks: t.Callable[[], t.Iterable[Network]]
+    request: PoolRequest,
+    pools: t.Sequence[StoredPool],
+    existing_blocks: t.Callable[[], t.Iterable[Network]],
+    place: Place,
 ) -> PoolWrite:
     spec = default_spec(_wanted_spec(request, {}))
     if not spec.get("cidr"):
@@ -181,24 +277,32 @@ def _decide_create(
         "labels": metadata.get("labels", {}),
         "annotations": metadata.get("annotations", {}),
     }
-    step = Step(
-        "create",
-        f"IPPool {request.name}",
-        "it does not exist",
-        after=_diff_part(pool),
-        undo=f"delete IPPool {request.name} while nothing uses it",
+    steps = tuple(
+        Step(
+            "create" if part.before is None else "update",
+            part.target,
+            "it does not exist" if part.before is None else f"IPPool {request.name} is not in it",
+            before=part.before,
+            after=part.after,
+            undo=f"delete IPPool {request.name} while nothing uses it",
+        )
+        for part in place.parts(request.name, None, pool)
     )
-    return PoolWrite(Plan((step,)), pool, create=body)
+    plan = Plan(steps, tuple(place.warnings(request.name)))
+    return PoolWrite(plan, pool, place.where(request.name), create=body)
 
 
-def _decide_update(request: PoolRequest, live: StoredPool, pools: t.Sequence[StoredPool]) -> PoolWrite:
+def _decide_update(request: PoolRequest, live: StoredPool, pools: t.Sequence[StoredPool], place: Place) -> PoolWrite:
     old = default_spec(live.spec)
     new = default_spec(_wanted_spec(request, live.spec))
     labels, annotations = _wanted_labels(request), _wanted_annotations(request)
     if _same(old, new):
         new = old
     else:
-        validate_update(request.name, live.spec, new)
+        try:
+            validate_update(request.name, live.spec, new)
+        except InvalidPool as error:
+            raise explained(live, error) from None
     _validate_metadata(request.name, labels, annotations)
     changed = {key: new.get(key) for key in {**old, **new} if not _same_value(key, old.get(key), new.get(key))}
     for flag in FLAGS:
@@ -211,21 +315,26 @@ def _decide_update(request: PoolRequest, live: StoredPool, pools: t.Sequence[Sto
         "labels": _edited(live.labels, labels),
         "annotations": _edited(live.annotations, annotations),
     }
+    where = place.where(request.name)
     if not changed and not metadata:
-        return PoolWrite(Plan(), pool)
-    patch: Object = {"metadata": {**metadata, "resourceVersion": live.resource_version}}
+        return PoolWrite(Plan(), pool, where)
+    patch: Object = {"metadata": {**metadata, "resourceVersion": live.thing["metadata"].get("resourceVersion")}}
     if changed:
         patch["spec"] = changed
     names = sorted(changed) + (["labels or annotations"] if metadata else [])
-    step = Step(
-        "update",
-        f"IPPool {request.name}",
-        f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'} from what is wanted",
-        before=_diff_part(live.shown()),
-        after=_diff_part(pool),
-        undo=f"set {', '.join(names)} of IPPool {request.name} back",
+    steps = tuple(
+        Step(
+            "update",
+            part.target,
+            f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'} from what is wanted",
+            before=part.before,
+            after=part.after,
+            undo=f"set {', '.join(names)} of IPPool {request.name} back",
+        )
+        for part in place.parts(request.name, live.shown(), pool)
     )
-    return PoolWrite(Plan((step,), _warnings(request.name, changed, live, pools)), pool, patch=patch)
+    warnings = (*_warnings(request.name, changed, live, pools), *place.warnings(request.name))
+    return PoolWrite(Plan(steps, warnings), pool, where, patch=patch)
 
 
 def _warnings(
@@ -289,7 +398,9 @@ def definition_parts(
     else:
         labels, annotations = definition.get("labels") or {}, definition.get("annotations") or {}
     kept = {key: value for key, value in annotations.items() if key not in BOOKKEEPING}
-    return dict(spec), _texts(labels, "definition.labels"), _texts(kept, "definition.annotations")
+    # The operator deletes a pool that carries its label and is not in its list (spec ippool.md §10.3).
+    free = {key: value for key, value in _texts(labels, "definition.labels").items() if not is_owner(key, value)}
+    return dict(spec), free, _texts(kept, "definition.annotations")
 
 
 def _texts(given: t.Any, where: str) -> dict[str, str | None]:
@@ -328,11 +439,3 @@ def _same_value(key: str, old: t.Any, new: t.Any) -> bool:
     if key in FLAGS:
         return bool(old) == bool(new)
     return bool(old == new)
-
-
-def _diff_part(pool: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    part: dict[str, t.Any] = {"spec": pool["spec"]}
-    for key in ("labels", "annotations"):
-        if pool[key]:
-            part[key] = dict(sorted(pool[key].items()))
-    return part

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""Why a pool that was stored before a rule existed cannot be changed, and what has to be done (spec ippool.md §3.3)."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import APISERVER
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
+    FieldError,
+    InvalidInput,
+    InvalidPool,
+    Refused,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_rules import validate_update
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import SPEC_FIELDS, StoredPool
+
+_OPTIONS = {field: option for option, field in SPEC_FIELDS.items()}
+#: Rules about what can never be changed in a pool.
+FOR_GOOD = frozenset({"V1", "V2", "V3", "V4", "V5", "V6", "V7"})
+_REPAIRS = {
+    "V8": "set disabled to true",
+    "V9": "set ipip_mode or vxlan_mode to Never",
+    "V10": "set ipip_mode to Never",
+    "V17": "set allowed_uses to [Workload], or namespace_selector to an empty text",
+}
+
+
+def explained(live: StoredPool, error: InvalidPool) -> InvalidPool:
+    """The error, which a change of ``live`` met, with the way out for every rule that ``live`` broke before."""
+    before = broken_before(live)
+    return InvalidPool([_explained(each) if (each.rule, each.field) in before else each for each in error.errors])
+
+
+def broken_before(live: StoredPool) -> set[tuple[str, str]]:
+    """Rule and field of everything that is wrong with a pool as it is stored."""
+    try:
+        validate_update(live.name, live.spec, live.spec)
+    except InvalidPool as error:
+        return {(each.rule, each.field) for each in error.errors}
+    return set()
+
+
+def _explained(error: FieldError) -> FieldError:
+    why = "The pool was stored before that was checked, and any change of its spec has all of it checked again"
+    if error.rule in FOR_GOOD:
+        out = f"{why}; its {error.field} can never be changed, so this pool can only be emptied and deleted."
+    else:
+        repair = _REPAIRS.get(error.rule) or f"put {_OPTIONS.get(error.field, error.field)} right"
+        out = f"{why}: {repair} in the same call."
+    return replace(error, message=f"{error.message} {out}")
+
+
+def refuse_other_spelling(live: StoredPool, mode: str) -> None:
+    """Calico's API server cannot update a pool whose CIDR is stored in another spelling than its own.
+
+    It sends the canonical text, which the CRD takes for a change of the CIDR. Deletion works only
+    when the pool is disabled, since the API server disables it first.
+    """
+    text = live.spec.get("cidr")
+    if mode != APISERVER or not is_other_spelling(text):
+        return
+    raise Refused(
+        f"IPPool {live.name!r} has its CIDR stored as {text!r}, which Calico writes "
+        f"{str(parse_network(text))!r}: Calico's API server sends that spelling with every update, and the CRD refuses "
+        "it as a change. Such a pool can only be deleted, and must be disabled for that past the API server: kubectl "
+        f"patch ippools.crd.projectcalico.org {live.name} --type merge -p "
+        """'{"spec":{"disabled":true}}', then state: absent.""",
+        pool=live.name,
+        field="cidr",
+        value=text,
+    )
+
+
+def is_other_spelling(cidr: t.Any) -> bool:
+    """Whether this is a network, and not as Calico spells it."""
+    try:
+        return bool(str(parse_network(cidr)) != cidr)
+    except InvalidInput:
+        return False

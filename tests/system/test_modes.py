@@ -1,0 +1,316 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What ``ippool`` and both procedures do in every way of installing Calico: one suite, in virtual time."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from modes_lab import DEFAULT, Lab, Mode
+from procedures import change_block_size, migrate_pool
+from simulation import Write, simulate
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool, Refused
+
+MODES = [
+    Mode("crd_v1"),
+    Mode("crd_v3"),
+]
+V3 = [mode for mode in MODES if mode.installation == "crd_v3"]
+# Where nothing but the API server itself stands between a writer and the pools.
+DIRECT = [mode for mode in MODES if mode.installation in ("crd_v1", "crd_v3") and not mode.operator]
+
+FIELDS: tuple[tuple[dict[str, t.Any], dict[str, t.Any]], ...] = (
+    ({"nat_outgoing": True}, {"natOutgoing": True}),
+    ({"nat_outgoing": False}, {"natOutgoing": False}),
+    ({"ipip_mode": "Always"}, {"ipipMode": "Always"}),
+    ({"ipip_mode": "CrossSubnet"}, {"ipipMode": "CrossSubnet"}),
+    ({"ipip_mode": "Never", "vxlan_mode": "Always"}, {"ipipMode": "Never", "vxlanMode": "Always"}),
+    ({"vxlan_mode": "CrossSubnet"}, {"vxlanMode": "CrossSubnet"}),
+    ({"vxlan_mode": "Never"}, {"vxlanMode": "Never"}),
+    ({"disable_bgp_export": True}, {"disableBGPExport": True}),
+    ({"disable_bgp_export": False}, {"disableBGPExport": False}),
+    ({"node_selector": 'zone == "a"'}, {"nodeSelector": 'zone == "a"'}),
+    ({"assignment_mode": "Manual"}, {"assignmentMode": "Manual"}),
+    ({"assignment_mode": "Automatic"}, {"assignmentMode": "Automatic"}),
+    ({"allowed_uses": ["Workload"]}, {"allowedUses": ["Workload"]}),
+    ({"disabled": True}, {"disabled": True}),
+    ({"disabled": False}, {"disabled": False}),
+)
+
+
+@pytest.fixture(autouse=True)
+def _virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate(monkeypatch)
+
+
+@pytest.fixture(params=MODES, ids=str)
+def lab(request: pytest.FixtureRequest) -> Lab:
+    return Lab(request.param)
+
+
+@pytest.fixture(params=DIRECT, ids=str)
+def direct(request: pytest.FixtureRequest) -> Lab:
+    return Lab(request.param)
+
+
+@pytest.fixture(params=V3, ids=str)
+def v3(request: pytest.FixtureRequest) -> Lab:
+    return Lab(request.param)
+
+
+# The life of a pool
+
+
+def test_create_change_every_field_and_delete(lab: Lab) -> None:
+    wanted = {"cidr": "10.7.0.0/16", "block_size": 28, "labels": {"team": "red"}, "annotations": {"note": "x"}}
+    planned = lab.present("life", check=True, **wanted)
+    assert lab.pool("life") is None
+    made = lab.present("life", **wanted)
+    assert made.plan == planned.plan and made.pool["spec"] == planned.pool["spec"]
+    shown = t.cast("t.Any", lab.pool("life")).shown()
+    assert shown["spec"]["blockSize"] == 28
+    assert shown["labels"].items() >= {"team": "red"}.items()
+    assert shown["annotations"].items() >= {"note": "x"}.items()
+    for given, stored in FIELDS:
+        planned = lab.present("life", check=True, **given)
+        changed = lab.present("life", **given)
+        assert changed.plan == planned.plan and changed.plan.changed, given
+        spec = t.cast("t.Any", lab.pool("life")).shown()["spec"]
+        assert {key: spec[key] for key in stored} == stored
+        count = len(lab.simulated.writes)
+        assert not lab.present("life", **given).plan.changed, given
+        assert len(lab.simulated.writes) == count
+    relabelled = lab.present("life", labels={"team": "blue", "note": "n"})
+    assert relabelled.plan.changed
+    assert t.cast("t.Any", lab.pool("life")).labels.items() >= {"team": "blue", "note": "n"}.items()
+    assert lab.absent("life", check=True).changed
+    assert lab.pool("life") is not None
+    assert lab.absent("life").changed
+    assert lab.pool("life") is None
+    assert not lab.absent("life").changed
+
+
+def test_the_plan_says_where_and_what(lab: Lab) -> None:
+    write = lab.present("teal", check=True, cidr="10.7.0.0/16", nat_outgoing=True)
+    assert [step.target for step in write.plan.steps] == [write.where]
+    assert "10.7.0.0/16" in write.plan.diff()["after"]
+    lab.present("teal", cidr="10.7.0.0/16", nat_outgoing=True)
+    diff = lab.present("teal", check=True, disabled=True).plan.diff()
+    assert diff["before"] != diff["after"]
+    if lab.mode.operator:
+        assert write.where == "Installation default spec.calicoNetwork.ipPools"
+        assert "disableNewAllocations: true" in diff["after"]
+    elif lab.mode.installation == "etcd":
+        assert write.where == "etcd key /calico/resources/v3/projectcalico.org/ippools/teal"
+    else:
+        assert write.where == "IPPool teal"
+        assert "disabled: true" in diff["after"]
+
+
+def test_a_pool_in_use_is_not_deleted(lab: Lab) -> None:
+    lab.present("other", cidr="10.7.0.0/16")
+    before = lab.stored(DEFAULT)["spec"]
+    count = len(lab.simulated.writes)
+    with pytest.raises(Refused, match="addresses in use, so it cannot be deleted"):
+        lab.absent(DEFAULT)
+    assert len(lab.simulated.writes) == count
+    assert lab.stored(DEFAULT)["spec"] == before
+
+
+def test_the_last_pool_is_not_deleted(lab: Lab) -> None:
+    with pytest.raises(Refused, match="no other enabled IPv4 pool is left"):
+        lab.absent(DEFAULT)
+    assert not lab.simulated.writes
+
+
+# What is refused before anything is written
+
+
+@pytest.mark.parametrize(
+    ("params", "rule"),
+    [
+        ({"cidr": "192.168.4.0/22"}, "V24"),
+        ({"cidr": "10.7.0.0/16", "block_size": 33}, "V7"),
+        ({"cidr": "10.7.0.0/28"}, "V8"),
+        ({"cidr": "10.7.0.0/16", "ipip_mode": "Always", "vxlan_mode": "Always"}, "V9"),
+        ({"cidr": "10.7.0.0/16", "node_selector": "has("}, "V18"),
+        ({"cidr": "10.7.0.1/16"}, "V4"),
+        ({"cidr": "169.254.0.0/20"}, "V5"),
+    ],
+)
+def test_rules_are_checked_by_ourselves(lab: Lab, params: dict[str, t.Any], rule: str) -> None:
+    for check in (True, False):
+        with pytest.raises(InvalidPool) as caught:
+            lab.present("wrong", check=check, **params)
+        assert caught.value.rule == rule
+    assert not lab.simulated.writes
+    assert lab.pool("wrong") is None
+
+
+def test_what_cannot_be_changed_in_place(lab: Lab) -> None:
+    for params, rule in (({"cidr": "192.168.0.0/17"}, "V21"), ({"block_size": 28}, "V22")):
+        with pytest.raises(InvalidPool) as caught:
+            lab.present(DEFAULT, **params)
+        assert caught.value.rule == rule
+    assert not lab.simulated.writes
+
+
+def test_blocks_that_were_left_behind(lab: Lab) -> None:
+    """A pool is deleted by hand, and its blocks stay: their ground is for pools of their size only."""
+    lab.present("other", cidr="10.7.0.0/16")
+    if lab.mode.installation == "crd_v3":
+        lab.edit(DEFAULT, disabled=True)  # for its finalizer to go
+        lab.advance(5)
+    lab.admin.delete(IP_POOLS, DEFAULT)
+    lab.advance(5)
+    if lab.mode.operator:
+        return  # It makes its pool again.
+    with pytest.raises(InvalidPool) as caught:
+        lab.present("again", cidr="192.168.0.0/16", block_size=28)
+    assert caught.value.rule == "V25"
+    assert lab.present("again", cidr="192.168.0.0/16", block_size=26).plan.changed
+
+
+# Others write at the same time
+
+
+def test_a_conflict_at_each_write(lab: Lab) -> None:
+    """Somebody else changes the pool just before each of our writes; the run that meets it decides again."""
+    runs: list[t.Callable[[Lab], t.Any]] = [
+        lambda lab: lab.present("life", cidr="10.7.0.0/16"),
+        lambda lab: lab.present("life", disabled=True, labels={"a": "b"}),
+        lambda lab: lab.present("life", disabled=False),
+        lambda lab: lab.absent("life"),
+    ]
+    for number in range(1, 9):
+        meddler = Meddler(number)
+        here = meddler.lab = Lab(lab.mode, before=meddler)
+        for run in runs:
+            run(here)
+        assert here.pool("life") is None
+        if meddler.seen < number:
+            return
+    raise AssertionError("more writes than this test allows for")
+
+
+class Meddler:
+    """Changes the pool just before the write of that number that somebody sends."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.seen = 0
+        self.lab: Lab | None = None
+
+    def __call__(self, write: Write) -> None:
+        if self.lab is None or write.resource.kind not in ("IPPool", "Installation"):
+            return
+        self.seen += 1
+        if self.seen == self.number and self.lab.pool("life") is not None:
+            annotations = {"other": str(self.number)}
+            self.lab.admin.patch(IP_POOLS, "life", {"metadata": {"annotations": annotations}})
+
+
+# Pools that were stored before a rule existed
+
+
+def test_a_cidr_in_another_spelling(direct: Lab) -> None:
+    direct.put("six", cidr="FD77:0:0:0::/64", blockSize=122)
+    direct.advance(2)
+    assert not direct.present("six", cidr="fd77::/64").plan.changed
+    assert direct.present("six", disabled=True).plan.changed
+    assert direct.stored("six")["spec"]["cidr"] == "FD77:0:0:0::/64"
+    assert direct.absent("six").changed
+    assert direct.pool("six") is None
+
+
+def test_a_selector_that_does_not_parse(direct: Lab) -> None:
+    direct.put("broken", cidr="10.7.0.0/16", blockSize=26, nodeSelector='zone = "a"')
+    with pytest.raises(InvalidPool, match="put node_selector right in the same call") as caught:
+        direct.present("broken", nat_outgoing=True)
+    assert caught.value.rule == "V18"
+    assert direct.present("broken", nat_outgoing=True, node_selector='zone == "a"').plan.changed
+    direct.edit("broken", nodeSelector="has(")
+    assert direct.absent("broken").changed
+
+
+# The procedures
+
+
+def test_change_block_size(lab: Lab) -> None:
+    change_block_size(lab.api, DEFAULT, 28, {"cidr": "10.0.0.0/16"})
+    lab.advance(60)
+    assert {parse_network(text).prefix for text in lab.blocks_in("192.168.0.0/16")} == {28}
+    assert not lab.blocks_in("10.0.0.0/16") and not lab.affinities_in("10.0.0.0/16")
+    healthy(lab, "192.168.0.0/16")
+    again = Lab.writes(lab)
+    change_block_size(lab.api, DEFAULT, 28, {"cidr": "10.0.0.0/16"})
+    assert Lab.writes(lab) == again
+
+
+def test_migrate_pool(lab: Lab) -> None:
+    migrate_pool(lab.api, DEFAULT, {"name": "new", "cidr": "10.0.0.0/16"})
+    lab.advance(60)
+    assert lab.pool(DEFAULT) is None
+    assert not lab.blocks_in("192.168.0.0/16") and not lab.affinities_in("192.168.0.0/16")
+    healthy(lab, "10.0.0.0/16")
+
+
+def healthy(lab: Lab, cidr: str) -> None:
+    network = parse_network(cidr)
+    addresses = lab.pod_addresses()
+    assert addresses and all(network.contains(parse_address(text)) for text in addresses)
+    record = lab.twin.recorder.record()
+    assert (record["outages"], record["budget_violations"], record["addresses_outside_pools"]) == ([], [], [])
+
+
+# v3 CRDs: conditions and the finalizer
+
+
+def test_a_new_pool_is_waited_for(v3: Lab) -> None:
+    made = v3.present("new", cidr="10.7.0.0/16")
+    assert made.plan.changed
+    condition = v3.stored("new")["status"]["conditions"][0]
+    assert (condition["type"], condition["status"]) == ("Allocatable", "True")
+
+
+def test_an_overlapped_pool_is_told(v3: Lab) -> None:
+    """Somebody's pool holds the ground by the time that ours is enabled again, which no rule forbids."""
+    v3.present("mine", cidr="10.7.0.0/16", disabled=True)
+    v3.put("theirs", cidr="10.7.4.0/22", blockSize=26)
+    v3.advance(3)
+    with pytest.raises(Refused, match="CIDROverlap, because IPPool 'theirs'"):
+        v3.present("mine", disabled=False)
+    v3.admin.patch(IP_POOLS, "theirs", {"spec": {"disabled": True}})
+    assert not v3.present("mine", disabled=False).plan.changed
+
+
+def test_a_terminating_pool_is_waited_for(v3: Lab) -> None:
+    v3.present("new", cidr="10.7.0.0/16")
+    v3.admin.delete(IP_POOLS, "new")
+    assert v3.pool("new") is not None
+    planned = v3.present("new", check=True, cidr="10.7.0.0/16", block_size=28)
+    assert [step.action for step in planned.plan.steps] == ["wait", "create"]
+    made = v3.present("new", cidr="10.7.0.0/16", block_size=28)
+    assert made.plan.changed and made.pool["spec"]["blockSize"] == 28
+
+
+def test_a_deletion_that_somebody_began_is_finished(v3: Lab) -> None:
+    v3.present("new", cidr="10.7.0.0/16")
+    v3.admin.delete(IP_POOLS, "new")
+    assert v3.absent("new").changed
+    assert v3.pool("new") is None
+
+
+def test_a_terminating_pool_with_pods_is_not_pushed(v3: Lab) -> None:
+    v3.present("other", cidr="10.7.0.0/16")
+    v3.admin.delete(IP_POOLS, DEFAULT)
+    v3.advance(3)
+    with pytest.raises(Refused, match="addresses in use"):
+        v3.absent(DEFAULT)
+    assert v3.pool(DEFAULT) is not None
