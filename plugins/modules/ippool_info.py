@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes.info_module
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 options:
   name:
     description: Return this pool only; nothing when it does not exist.
@@ -45,6 +46,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+mode:
+  description: >-
+    Where Calico has its pools. V(crd_v1) and V(crd_v3) are custom resources of C(crd.projectcalico.org) and
+    C(projectcalico.org), V(apiserver) is Calico's API server, V(etcd) an etcd of Calico's own.
+  returned: success
+  type: str
+  version_added: 0.2.0
+  sample: crd_v1
 pools:
   description: The pools in order of name.
   returned: success
@@ -68,6 +77,32 @@ pools:
       description: Annotations of the pool, without those that Calico and kubectl keep for themselves.
       returned: success
       type: dict
+    owner:
+      description: >-
+        Who puts the pool back when it is changed elsewhere. V(tigera-operator), or null when nobody is known to.
+      returned: success
+      type: str
+      version_added: 0.2.0
+    where:
+      description: What M(calico_ops.ipam.ippool) writes to change the pool.
+      returned: success
+      type: str
+      version_added: 0.2.0
+      sample: IPPool rack-7
+    terminating:
+      description: Whether the deletion of the pool has begun. That cannot be taken back.
+      returned: success
+      type: bool
+      version_added: 0.2.0
+    conditions:
+      description: >-
+        The pool's conditions. Where custom resources of C(projectcalico.org) are Calico's store, C(Allocatable) says
+        whether addresses can be taken from the pool; elsewhere there are none.
+      returned: success
+      type: list
+      elements: dict
+      version_added: 0.2.0
+      sample: [{type: Allocatable, status: "True", reason: OK}]
     utilization:
       description: What is used of the pool.
       returned: success
@@ -122,34 +157,39 @@ damaged:
 """
 
 import typing as t
+from contextlib import closing
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import detect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.damaged import shown_damaged, warn_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspect import measured, pools_with_use
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 
 
 def operate(context: Context) -> dict[str, t.Any]:
-    store = KubernetesStore(context.api)
-    reservations = store.reservations()
     faults: list[CorruptRecord] = []
-    found = pools_with_use(
-        read_pools(context.api),
-        measured(store.raw_blocks(), reservations, faults.append),
-        reservations,
-        name=context.params["name"],
-        cidr=context.params["cidr"],
-    )
+    with closing(context.stores(on_corrupt=faults.append)) as stores:
+        stores.require_readable()
+        installation = detect(stores.api)
+        reservations = stores.records.reservations()
+        found = pools_with_use(
+            read_pools(stores.api),
+            measured(stores.records.raw_blocks(), reservations, faults.append),
+            reservations,
+            name=context.params["name"],
+            cidr=context.params["cidr"],
+            installation=installation,
+        )
     damaged = shown_damaged(faults)
     warn_of(damaged, context.warn)
-    return {"changed": False, **found, "damaged": damaged}
+    return {"changed": False, "mode": installation.mode.value, **found, "damaged": damaged}
 
 
 def main() -> None:
-    run(ArgumentSpec(options={"name": {"type": "str"}, "cidr": {"type": "str"}}), operate)
+    own = ArgumentSpec(options={"name": {"type": "str"}, "cidr": {"type": "str"}})
+    run(own.merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

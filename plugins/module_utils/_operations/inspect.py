@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Installation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_faults import BlockFault, first_fault
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
@@ -18,6 +19,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservatio
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.utilization import BlockFigures, Tally, measure
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.damaged import OnCorrupt
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool, engine_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_owner import placed
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.wire_faults import corrupt
 
 NOTHING_USED: dict[str, t.Any] = {
@@ -34,11 +36,13 @@ def pools_with_use(
     *,
     name: str | None = None,
     cidr: str | None = None,
+    installation: Installation | None = None,
 ) -> dict[str, t.Any]:
     """The result of ``ippool_info``: ``pools`` in name order and ``strays``, the blocks in none of the pools.
 
     ``name`` and ``cidr`` (compared as networks) choose pools; a name that does not exist chooses
-    none. Strays are listed when no pool was chosen. InvalidInput for a CIDR that does not parse.
+    none. With ``installation`` each pool says who owns it and where it is written. Strays are listed
+    when no pool was chosen. InvalidInput for a CIDR that does not parse.
     """
     wanted = None if cidr is None else parse_network(cidr)
     tally = Tally(engine_pools(pools), reservations)
@@ -53,7 +57,8 @@ def pools_with_use(
         if wanted is not None and (used is None or used.pool.cidr != wanted):
             continue
         # A pool whose CIDR does not parse takes part in nothing.
-        shown.append({**stored.shown(), "utilization": NOTHING_USED if used is None else used.shown()})
+        place = {} if installation is None else placed(stored, installation)
+        shown.append({**stored.shown(), **place, "utilization": NOTHING_USED if used is None else used.shown()})
     strays = [shown_figures(each, None) for each in tally.strays] if name is None and wanted is None else []
     return {"pools": shown, "strays": strays}
 
