@@ -120,6 +120,7 @@ def test_every_guide_is_followed() -> None:
         "choose_pools",
         "declare_pools",
         "etcd",
+        "installations",
         "migrate_pool",
         "release_leaked",
         "settings_and_reservations",
@@ -190,7 +191,7 @@ def test_choose_pools(twin: TwinHandle, reader: Reader) -> None:
         name: item["metadata"].get("annotations", {}).get("cni.projectcalico.org/ipv4pools")
         for name, item in objects(twin, "namespaces", "/api/v1/").items()
     }
-    assert (annotations["shop"], annotations["data"]) == ('["10.0.240.0/26"]', '["10.0.240.64/26"]')
+    assert annotations["shop"] == '["10.0.240.0/26"]'
     assert "replaces its" in reader.follow(by_workload)
     reader.follow(more_files)
     assert "batch-pool, default-ipv4-ippool" in reader.follow(by_node)
@@ -284,6 +285,17 @@ def test_etcd(twin: TwinHandle, reader: Reader, tmp_path: Path) -> None:
         assert "rack-gateways" in output
         assert "198.51.100.0/31" in output
     assert objects(twin, "ipreservations", CALICO) == {}
+
+
+def test_installations(reader: Reader) -> None:
+    show, play, run = blocks("docs/guides/installations.md")
+    output = reader.follow(show)
+    assert '"mode": "crd_v1"' in output
+    assert '"supported": true' in output
+    reader.follow(play)
+    output = reader.follow(run)
+    assert "mode is crd_v1: the API lists crd.projectcalico.org/v1" in output
+    assert "failed=0" in output
 
 
 def test_twin(tmp_path: Path) -> None:

@@ -168,9 +168,7 @@ def _decide_family(
         answer.others += [_entry(pool, why=reason) for pool in pools]
     elif version not in request.families and not any(each.version == version for each in request.addresses):
         answer.source[key] = "nothing"
-        why = (
-            f"IPv{version} is off here: assign_ipv{version} of the CNI configuration and ipFamilies do not ask for it."
-        )
+        why = f"IPv{version} is off here: neither assign_ipv{version} nor the annotation ipFamilies asks for it."
         answer.others += [_entry(pool, why=why) for pool in pools]
     elif request.addresses:
         _decide_fixed(pools, version, request, answer)
