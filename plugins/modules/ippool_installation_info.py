@@ -59,7 +59,7 @@ supported:
   returned: success
   type: bool
 stop:
-  description: Why pools must not or cannot be changed, as one sentence. V(null) when they can.
+  description: Why pools must not or cannot be changed, as one sentence. Empty when they can.
   returned: success
   type: str
   sample: >-

@@ -25,7 +25,7 @@ def installation_info(api: KubeApi) -> dict[str, t.Any]:
     """``mode``, ``supported``, ``stop`` and ``facts`` of the installation. Raises what the API raises."""
     found = survey(api)
     stop = unsupported_reason(found)
-    return {"mode": found.mode.value, "supported": stop is None, "stop": stop, "facts": shown(found)}
+    return {"mode": found.mode.value, "supported": stop is None, "stop": stop or "", "facts": shown(found)}
 
 
 def shown(found: Installation) -> dict[str, dict[str, t.Any]]:

@@ -73,7 +73,8 @@ def datastore_ready(now: Situation) -> t.Iterator[Problem]:
 def installation_supported(now: Situation) -> t.Iterator[Problem]:
     found = now.view.installation
     # OpenShift and the lock are said by their own checks.
-    reason = unsupported_reason(replace(found, openshift=Fact(False, ""), locked=Fact(False, "")))
+    said = replace(found, openshift=Fact(False, ""), locked=Fact(False, "") if found.locked.value else found.locked)
+    reason = unsupported_reason(said)
     if reason is None:
         return
     pools = found.operator_pools.value

@@ -31,7 +31,7 @@ def info(twin: TwinHandle, **options: t.Any) -> dict[str, t.Any]:
 
 def test_a_cluster_with_the_v1_group(twin: TwinHandle) -> None:
     result = info(twin)
-    assert (result["changed"], result["mode"], result["supported"], result["stop"]) == (False, "crd_v1", True, None)
+    assert (result["changed"], result["mode"], result["supported"], result["stop"]) == (False, "crd_v1", True, "")
     facts = result["facts"]
     assert facts["mode"] == {"value": "crd_v1", "source": "the API lists crd.projectcalico.org/v1"}
     assert facts["ipam"]["value"] == "calico-ipam"

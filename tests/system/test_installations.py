@@ -1,0 +1,56 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How Calico is installed, found out over HTTPS on twins; the one with the v1 group has a test of the module."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from twin_fixture import start_twin
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import HttpApi, connect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api, detect, writable
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, IPAM_BLOCKS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.installation_report import installation_info
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_stores
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import INSTALLATIONS
+
+IN_THE_API = sorted(set(INSTALLATIONS) & {"crd_v3", "apiserver"})
+
+
+class Counting(HttpApi):
+    """Knows how many requests it has sent."""
+
+    requests = 0
+
+    def _ask(self, request: t.Any) -> t.Any:
+        self.requests += 1
+        return super()._ask(request)
+
+
+@pytest.mark.parametrize("installation", IN_THE_API)
+def test_a_twin_is_recognised(installation: str, tmp_path: Path) -> None:
+    with start_twin(tmp_path, "small", installation=installation) as twin:
+        client = connect(ConnectionOptions(kubeconfig=twin.kubeconfig))
+        raw = Counting(client._transport)
+        api = calico_api(raw)
+        assert api.location.mode.value == installation
+        assert raw.requests <= 2
+        assert writable(detect(api)) is None
+        assert raw.requests <= 6
+        (pool,) = api.list(IP_POOLS).items
+        assert pool["apiVersion"] == api.place(IP_POOLS).api_version
+        (stored,) = open_stores(api).records.pools()
+        assert stored.name == pool["metadata"]["name"]
+        assert len(api.list(IPAM_BLOCKS).items) == len(open_stores(api).records.list_blocks()) > 0
+        info = installation_info(api)
+        assert info["mode"] == installation
+        assert info["facts"]["ipam"]["value"] == "calico-ipam"
+        assert info["facts"]["operator"]["value"] is False
+        assert all(fact["source"] for fact in info["facts"].values())
+        client.close()
