@@ -57,6 +57,9 @@ class Definitions:
     def aggregate(self, place: tuple[str, str], kinds: t.Iterable[Kind], definitions: t.Mapping[str, Object]) -> None:
         """Serve the types of an aggregated API; ``definitions`` are their schemas by plural, in the form of CRDs."""
         self._served.aggregate(place, kinds)
+        for crd in self._objects.list(CUSTOM_RESOURCE_DEFINITIONS):
+            if crd["spec"]["group"] == place[0]:
+                self._schemas.remove(crd["metadata"]["name"])
         for plural, definition in definitions.items():
             self._aggregated[(*place, plural)] = definition
             self._schemas.install(definition)

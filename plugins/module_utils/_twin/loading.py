@@ -43,7 +43,7 @@ def load_scenario(
     for name in SYSTEM_NAMESPACES:
         _create(api, NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, scenario)
     own = {_identity(item) for item in scenario.objects}
-    for written in [*(item for item in installed if _identity(item) not in own), *scenario.objects]:
+    for written in [*scenario.objects, *(item for item in installed if _identity(item) not in own)]:
         item = translated(written, places)
         resource = _resource(api, item, scenario)
         already = item["kind"] == "Namespace" and item["metadata"]["name"] in SYSTEM_NAMESPACES

@@ -56,6 +56,8 @@ _BY_CODE: dict[int, type[errors.ApiError]] = {
 def error_of(fault: Fault) -> errors.ApiError:
     """The exception a client makes of that answer."""
     kind = _BY_CODE.get(fault.code)
+    if fault.code == 404 and not fault.body.get("details"):
+        kind = errors.UnknownResource
     if kind is None and fault.code == 409:
         kind = errors.AlreadyExists if fault.reason == "AlreadyExists" else errors.Conflict
     if kind is None:

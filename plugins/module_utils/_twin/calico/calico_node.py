@@ -16,9 +16,10 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CALICO_V1, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.aggregated_form import stored_form
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.default_pools import default_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.network_config import (
     calico_node_environment,
@@ -123,8 +124,13 @@ class CalicoNodes:
             self._create(self._places.pools, pool)
 
     def _create(self, resource: Resource, body: Object) -> None:
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
+        if resource.group == CALICO_V1:
+            # calico-node writes by Calico's client, which packs the metadata away (spec ippool.md 1.1).
+            metadata = {**body["metadata"], "creationTimestamp": self._clock.timestamp()}
+            body = stored_form({**body, "metadata": metadata}, resource)
         try:
-            self._api.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **body})
+            self._api.create(resource, body)
         except AlreadyExists:
             return
 
