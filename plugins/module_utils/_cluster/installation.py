@@ -39,6 +39,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installat
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_location import (
     V1_GROUP,
     V3_GROUP,
+    etcd_signal,
     locate,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_stop import without_writer, writable
@@ -86,10 +87,16 @@ def detect(api: KubeApi) -> Installation:
     operator = _installation_default(calico)
     entries = _operator_entries(operator)
     mode, pools = _pools(calico)
+    connected = location.connected
+    if pools == [] and mode.value in (CRD_V1, CRD_V3) and all(thing is None for thing, _source in informations):
+        # Definitions that nobody ever used may be left over, or came ahead, while Calico is in an etcd.
+        in_etcd, source = etcd_signal(calico.raw)
+        if in_etcd:
+            mode, connected = Fact(ETCD, source), False
     owned = _operator_pools(pools, entries)
     return Installation(
         mode=mode,
-        connected=location.connected,
+        connected=connected,
         api_server_down=location.api_server_down,
         migration=location.migration,
         operator=Fact(bool(owned.value), owned.source),

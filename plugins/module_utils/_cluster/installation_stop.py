@@ -49,9 +49,9 @@ def without_writer(found: Installation) -> str | None:
     """Why there is no way of changing the pools of an installation that may be written to."""
     if found.operator.value and found.mode.value == CRD_V1:
         return (
-            f"The Tigera operator manages the IP pools of this cluster ({', '.join(found.operator_pools.value)}), and it "
-            "changes pools through projectcalico.org/v3 only, which is not served here; create an APIServer resource "
-            "(operator.tigera.io/v1), so that the operator runs Calico's API server."
+            f"The Tigera operator manages the IP pools of this cluster ({', '.join(found.operator_pools.value)}), and "
+            "it changes pools through projectcalico.org/v3 only, which is not served here; create an APIServer "
+            "resource (operator.tigera.io/v1), so that the operator runs Calico's API server."
         )
     return None
 

@@ -100,6 +100,13 @@ ROWS: dict[str, tuple[dict[str, t.Any], str, str | None]] = {
         "etcd",
         "etcd of its own",
     ),
+    "8 with definitions that nobody uses": (
+        {V1: [], INFORMATION: [], NODE: node(ETCD_ENDPOINTS="https://10.0.0.1:2379")},
+        "etcd",
+        "etcd of its own",
+    ),
+    "7 young": ({V1: [], INFORMATION: [], NODE: node(DATASTORE_TYPE="kubernetes")}, "crd_v1", None),
+    "7 used, whatever the environment says": ({**MANIFEST, NODE: node(ETCD_ENDPOINTS="https://e")}, "crd_v1", None),
     "9": ({}, "none", "does not serve ippools.crd.projectcalico.org"),
     "9 calico-node without its CRDs": ({NODE: node(DATASTORE_TYPE="kubernetes")}, "none", "does not serve ippools"),
     "9 other CRDs of the group": ({"felixconfigurations.crd.projectcalico.org": []}, "none", "does not serve"),
@@ -178,7 +185,17 @@ def test_rights_that_are_missing_leave_facts_unknown() -> None:
     assert "no right" in found.locked.source
     assert "no right" in found.operator.source
     assert found.openshift.value is False
-    assert unsupported_reason(found) is None
+    # ... and who may not see what would forbid a change does not make one.
+    assert 'cannot get resource "clusterinformations"' in str(unsupported_reason(found))
+    for denied, right in (
+        (MIGRATIONS, 'cannot list resource "datastoremigrations" in API group "migration.projectcalico.org"'),
+        (INFORMATION, 'cannot get resource "clusterinformations" in API group "crd.projectcalico.org"'),
+        (INSTALLATIONS, 'cannot get resource "installations" in API group "operator.tigera.io"'),
+    ):
+        reason = unsupported_reason(detect(api_of({**MANIFEST, denied: DENIED})))
+        assert reason is not None
+        assert right in reason
+        assert reason.endswith("; grant that right, or use other credentials.")
 
 
 @pytest.mark.parametrize(
