@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from procedures import Procedure
 from simulation import SimulatedApi, SimulatedClock, Write
@@ -15,6 +15,7 @@ from twin_fixture import local_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import places_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     BLOCK_AFFINITIES,
@@ -109,6 +110,14 @@ class Lab:
         metadata = {"name": name, **({"labels": labels} if labels else {})}
         body = {"apiVersion": IP_POOLS.api_version, "kind": IP_POOLS.kind, "metadata": metadata, "spec": spec}
         self.admin.create(IP_POOLS, body)
+
+    def store(self, name: str, **spec: t.Any) -> None:
+        """Change what is stored of a pool past every check, as a release of Calico before those did."""
+        place = places_of(self.mode.installation)[IPAM_BLOCKS]
+        pools = replace(IP_POOLS, group=place.group, version=place.version)
+        thing = self.twin.server.objects.get(pools, None, name)
+        assert thing is not None, name
+        self.twin.server.objects.update(pools, {**thing, "spec": {**thing["spec"], **spec}})
 
     def edit(self, name: str, **spec: t.Any) -> None:
         self.admin.patch(IP_POOLS, name, {"spec": spec})

@@ -20,7 +20,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 MODES = [
     Mode("crd_v1"),
     Mode("crd_v3"),
+    Mode("apiserver"),
 ]
+AGGREGATED = [mode for mode in MODES if mode.installation == "apiserver"]
 V3 = [mode for mode in MODES if mode.installation == "crd_v3"]
 # Where nothing but the API server itself stands between a writer and the pools.
 DIRECT = [mode for mode in MODES if mode.installation in ("crd_v1", "crd_v3") and not mode.operator]
@@ -56,6 +58,11 @@ def lab(request: pytest.FixtureRequest) -> Lab:
 
 @pytest.fixture(params=DIRECT, ids=str)
 def direct(request: pytest.FixtureRequest) -> Lab:
+    return Lab(request.param)
+
+
+@pytest.fixture(params=AGGREGATED, ids=str)
+def aggregated(request: pytest.FixtureRequest) -> Lab:
     return Lab(request.param)
 
 
@@ -237,6 +244,60 @@ def test_a_selector_that_does_not_parse(direct: Lab) -> None:
     assert direct.present("broken", nat_outgoing=True, node_selector='zone == "a"').plan.changed
     direct.edit("broken", nodeSelector="has(")
     assert direct.absent("broken").changed
+
+
+def test_both_encapsulations(lab: Lab) -> None:
+    """The rule is younger than the pool: every change of the spec meets it, so the repair goes into the same call."""
+    lab.present("old", cidr="10.7.0.0/16", ipip_mode="Always")
+    lab.store("old", vxlanMode="Always")
+    with pytest.raises(InvalidPool, match="set ipip_mode or vxlan_mode to Never in the same call") as caught:
+        lab.present("old", disabled=True)
+    assert caught.value.rule == "V9"
+    with pytest.raises(InvalidPool, match="set ipip_mode or vxlan_mode to Never in the same call"):
+        lab.absent("old")
+    assert lab.present("old", disabled=True, vxlan_mode="Never").plan.changed
+    assert lab.absent("old").changed
+
+
+def test_host_bits(lab: Lab) -> None:
+    """They cannot be repaired, so nothing of such a pool can change and only an empty one can go."""
+    lab.present("old", cidr="10.7.0.0/16")
+    lab.store("old", cidr="10.7.0.1/16")
+    with pytest.raises(InvalidPool, match="this pool can only be emptied and deleted") as caught:
+        lab.present("old", disabled=True)
+    assert caught.value.rule == "V4"
+    if lab.mode.installation == "apiserver":
+        with pytest.raises(Refused, match="kubectl delete ippools.crd.projectcalico.org old"):
+            lab.absent("old")
+        return
+    assert lab.absent("old").changed
+    assert lab.pool("old") is None
+
+
+def test_a_cidr_that_is_none() -> None:
+    """Only the v1 CRDs of old let that in."""
+    lab = Lab(Mode("crd_v1"))
+    lab.present("old", cidr="10.7.0.0/16")
+    lab.store("old", cidr="somewhere")
+    with pytest.raises(InvalidPool, match="this pool can only be emptied and deleted"):
+        lab.present("old", disabled=True)
+    with pytest.raises(InvalidPool, match="this pool can only be emptied and deleted"):
+        lab.present("old", labels={"a": "b"})
+    assert lab.absent("old").changed
+    assert lab.pool("old") is None
+
+
+# Calico's API server
+
+
+def test_a_spelling_that_the_api_server_cannot_update(aggregated: Lab) -> None:
+    aggregated.present("six", cidr="fd77::/64")
+    aggregated.store("six", cidr="FD77:0:0:0::/64")
+    for run in (lambda: aggregated.present("six", disabled=True), lambda: aggregated.absent("six")):
+        with pytest.raises(Refused, match="kubectl patch ippools.crd.projectcalico.org six"):
+            run()
+    aggregated.store("six", disabled=True)
+    assert aggregated.absent("six").changed
 
 
 # The procedures

@@ -53,6 +53,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_l
     broken_before,
     explained,
     refuse_other_spelling,
+    refuse_undeletable,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
@@ -122,6 +123,7 @@ def delete_pool(
             pool=name,
         )
     ends = clock.monotonic() + timeout
+    refuse_undeletable(live, installation.mode.value)
     deletion = _Deletion(api, installation, name, clock, ends, report)
     if pool is None:
         # No address ever came out of a pool whose CIDR does not parse.

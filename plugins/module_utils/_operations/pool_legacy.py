@@ -35,17 +35,25 @@ _REPAIRS = {
 
 def explained(live: StoredPool, error: InvalidPool) -> InvalidPool:
     """The error, which a change of ``live`` met, with the way out for every rule that ``live`` broke before."""
-    before = broken_before(live)
-    return InvalidPool([_explained(each) if (each.rule, each.field) in before else each for each in error.errors])
+    before = {(each.rule, each.field): each for each in _broken(live)}
+    met = {(each.rule, each.field) for each in error.errors} & set(before)
+    if not met and {rule for rule, _field in before} & FOR_GOOD:
+        # The API server lists every rule that it could not so much as evaluate; what is wrong is known better here.
+        return InvalidPool([_explained(each) for each in before.values()])
+    return InvalidPool([_explained(each) if (each.rule, each.field) in met else each for each in error.errors])
 
 
 def broken_before(live: StoredPool) -> set[tuple[str, str]]:
     """Rule and field of everything that is wrong with a pool as it is stored."""
+    return {(each.rule, each.field) for each in _broken(live)}
+
+
+def _broken(live: StoredPool) -> tuple[FieldError, ...]:
     try:
         validate_update(live.name, live.spec, live.spec)
     except InvalidPool as error:
-        return {(each.rule, each.field) for each in error.errors}
-    return set()
+        return error.errors
+    return ()
 
 
 def _explained(error: FieldError) -> FieldError:
@@ -76,6 +84,20 @@ def refuse_other_spelling(live: StoredPool, mode: str) -> None:
         pool=live.name,
         field="cidr",
         value=text,
+    )
+
+
+def refuse_undeletable(live: StoredPool, mode: str) -> None:
+    """Calico's API server disables a pool before it deletes it, and one that breaks a rule for good it cannot."""
+    broken = {rule for rule, _field in broken_before(live)} & FOR_GOOD
+    if mode != APISERVER or live.spec.get("disabled") or not broken:
+        return
+    raise Refused(
+        f"IPPool {live.name!r} cannot be deleted through Calico's API server, which disables a pool first and refuses "
+        f"to update one whose CIDR or blockSize breaks a rule ({', '.join(sorted(broken))}): when nothing uses it, "
+        f"delete it past the API server (kubectl delete ippools.crd.projectcalico.org {live.name}), then run this "
+        "again with its cidr to clean the range.",
+        pool=live.name,
     )
 
 
