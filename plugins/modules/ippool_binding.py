@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 attributes:
   check_mode:
     support: full
@@ -209,11 +210,13 @@ details:
 """
 
 import typing as t
+from contextlib import closing
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.binding_target import (
+    Target,
     namespace_target,
     workload_target,
 )
@@ -236,17 +239,21 @@ def operate(context: Context) -> dict[str, t.Any]:
             else "ipv4_pools and ipv6_pools must not be given with state=absent: all of the binding is removed.",
             field="ipv4_pools",
         )
-    if params["node"] is not None:
-        write = ensure_node_binding(context.api, params["node"], asked, present=present, check_mode=check)
-    else:
-        target = namespace_target(params["namespace"]) if params["namespace"] else workload_target(**params["workload"])
-        if present:
-            write = ensure_binding(context.api, target, asked, check_mode=check)
+    with closing(context.stores(on_corrupt=lambda record: context.warn(record.message))) as stores:
+        stores.require_readable()
+        if params["node"] is not None:
+            write = ensure_node_binding(stores.api, params["node"], asked, present=present, check_mode=check)
+        elif present:
+            write = ensure_binding(stores.api, target_of(params), asked, check_mode=check)
         else:
-            write = remove_binding(context.api, target, check_mode=check)
+            write = remove_binding(stores.api, target_of(params), check_mode=check)
     for warning in write.plan.warnings:
         context.warn(warning)
     return {"binding": write.binding, **write.plan.as_result()}
+
+
+def target_of(params: dict[str, t.Any]) -> Target:
+    return namespace_target(params["namespace"]) if params["namespace"] else workload_target(**params["workload"])
 
 
 def main() -> None:
@@ -265,7 +272,7 @@ def main() -> None:
         mutually_exclusive=(targets,),
         required_one_of=(targets,),
     )
-    run(own, operate)
+    run(own.merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

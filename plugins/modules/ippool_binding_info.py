@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes.info_module
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 options:
   node:
     description: The node a pod would run on. When not given, all nodes are looked at.
@@ -178,21 +179,28 @@ unreadable:
 """
 
 import typing as t
+from contextlib import closing
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.binding_info import binding_info
 
 
 def operate(context: Context) -> dict[str, t.Any]:
     params = context.params
-    found = binding_info(context.api, params["node"], params["namespace"], params["pod"], params["pool"], context.warn)
+    asked = (params["node"], params["namespace"], params["pod"], params["pool"])
+    with closing(context.stores(on_corrupt=lambda record: context.warn(record.message))) as stores:
+        stores.require_readable()
+        found = binding_info(stores.api, *asked, context.warn)
     return {"changed": False, **found}
 
 
 def main() -> None:
-    names = ("node", "namespace", "pod", "pool")
-    run(ArgumentSpec(options={name: {"type": "str"} for name in names}, required_by={"pod": ("namespace",)}), operate)
+    own = ArgumentSpec(
+        options={name: {"type": "str"} for name in ("node", "namespace", "pod", "pool")},
+        required_by={"pod": ("namespace",)},
+    )
+    run(own.merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

@@ -17,19 +17,20 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from cluster_state import CALICO, objects
 from twin_fixture import TwinHandle, start_twin
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit/plugins/modules"))
 
 from module_runner import ModuleFailed, run_module
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import HttpApi, connect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     DEPLOYMENTS,
     EVENTS,
     IP_POOLS,
+    IPAM_BLOCKS,
     NAMESPACES,
     PODS,
 )
@@ -43,7 +44,8 @@ class Lab:
 
     def __init__(self, twin: TwinHandle) -> None:
         self.twin = twin
-        self.api: HttpApi = connect(ConnectionOptions(kubeconfig=twin.kubeconfig))
+        self.client = connect(ConnectionOptions(kubeconfig=twin.kubeconfig))
+        self.api = calico_api(self.client)
 
     def bind(self, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
         return run_module(ippool_binding.main, check=check, kubeconfig=self.twin.kubeconfig, **options)
@@ -59,7 +61,8 @@ class Lab:
     def pools(self, namespace: str, app: str | None = None) -> Counter[str]:
         """How many pods of the namespace have an address of which pool; ``none`` for those without."""
         ranges = {
-            name: ipaddress.ip_network(item["spec"]["cidr"]) for name, item in objects(self.twin, "ippools").items()
+            item["metadata"]["name"]: ipaddress.ip_network(item["spec"]["cidr"])
+            for item in self.api.list(IP_POOLS).items
         }
         found: Counter[str] = Counter()
         for pod in self.pods(namespace, app):
@@ -96,22 +99,22 @@ class Lab:
         return next(str(event["message"]) for event in events if event.get("reason") == "FailedCreatePodSandBox")
 
 
-def labs(tmp_path_factory: pytest.TempPathFactory, scenario: str) -> t.Iterator[Lab]:
-    with start_twin(tmp_path_factory.mktemp("twin"), scenario, speed=50) as twin:
+def labs(tmp_path_factory: pytest.TempPathFactory, scenario: str, installation: str) -> t.Iterator[Lab]:
+    with start_twin(tmp_path_factory.mktemp("twin"), scenario, speed=50, installation=installation) as twin:
         twin.settle()
         lab = Lab(twin)
         yield lab
-        lab.api.close()
+        lab.client.close()
 
 
-@pytest.fixture(scope="module")
-def by_namespace(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
-    yield from labs(tmp_path_factory, "pools_by_namespace")
+@pytest.fixture(scope="module", params=["crd_v1", "apiserver"])
+def by_namespace(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
+    yield from labs(tmp_path_factory, "pools_by_namespace", request.param)
 
 
-@pytest.fixture(scope="module")
-def by_filter(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
-    yield from labs(tmp_path_factory, "pools_by_filter")
+@pytest.fixture(scope="module", params=["crd_v1", "crd_v3"])
+def by_filter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
+    yield from labs(tmp_path_factory, "pools_by_filter", request.param)
 
 
 class TestByNamespace:
@@ -119,7 +122,7 @@ class TestByNamespace:
         lab = by_namespace
         assert lab.pools("external-ns") == {"external-pool": 3}
         assert lab.pools("internal-ns") == {"internal-pool": 3}
-        sizes = {item["spec"]["cidr"] for item in objects(lab.twin, "ipamblocks").values()}
+        sizes = {item["spec"]["cidr"] for item in lab.api.list(IPAM_BLOCKS).items}
         assert all(cidr.endswith("/29") for cidr in sizes if cidr.startswith("172."))
 
     def test_what_is_there_by_name_is_left_alone(self, by_namespace: Lab) -> None:
@@ -175,9 +178,14 @@ class TestByNamespace:
         self, by_namespace: Lab, name: str, value: str, blamed: str
     ) -> None:
         lab = by_namespace
-        if "closed-pool" not in objects(lab.twin, "ippools"):
+        if "closed-pool" not in {item["metadata"]["name"] for item in lab.api.list(IP_POOLS).items}:
             spec = {"cidr": "172.16.2.0/26", "blockSize": 29, "disabled": True, "nodeSelector": "all()"}
-            body = {"apiVersion": CALICO[6:-1], "kind": "IPPool", "metadata": {"name": "closed-pool"}, "spec": spec}
+            body = {
+                "apiVersion": IP_POOLS.api_version,
+                "kind": "IPPool",
+                "metadata": {"name": "closed-pool"},
+                "spec": spec,
+            }
             lab.api.create(IP_POOLS, body)
         lab.namespace(name)
         # The module would have refused what was written by hand here.

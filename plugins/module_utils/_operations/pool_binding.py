@@ -84,7 +84,7 @@ def remove_binding(api: PagedApi, target: Target, *, check_mode: bool) -> Bindin
         live = target.read(api)
         if live is None:
             return BindingWrite(Plan(), None)
-        return _edit(api, target, live, {4: (), 6: ()}, ())
+        return _edit(api, target, live, {4: (), 6: ()}, engine_pools(read_pools(api)), ())
 
     return carry_out(api, target, attempt, check_mode)
 
@@ -125,7 +125,7 @@ def _decide(api: PagedApi, target: Target, live: Object, asked: Asked) -> Bindin
     fixed = [key for key in ADDRESSES if key in target.annotations(live)]
     if fixed and any(wanted.values()):
         warnings.append(f"{target} asks for given addresses by {fixed[0]}, so its pods do not ask for pools.")
-    return _edit(api, target, live, wanted, [warning for warning in warnings if warning])
+    return _edit(api, target, live, wanted, pools, [warning for warning in warnings if warning])
 
 
 def _edit(
@@ -133,10 +133,10 @@ def _edit(
     target: Target,
     live: Object,
     wanted: t.Mapping[int, t.Sequence[Pool]],
+    pools: t.Sequence[Pool],
     warnings: t.Sequence[str],
 ) -> BindingWrite:
     """Only our own two annotations, and those only where they mean something else."""
-    pools = engine_pools(read_pools(api))
     before = target.annotations(live)
     edits: dict[str, str | None] = {}
     for version, chosen in wanted.items():
@@ -194,7 +194,7 @@ def _check_cni(api: PagedApi, target: Target, live: Object, versions: t.Sequence
     if not reads_annotations(config):
         raise Refused(
             f"Calico would not look at the annotation: {config.source} has IPAM type {config.ipam_type or 'none'!r} "
-            f"and policy type {config.policy_type or 'none'!r}; annotations of pools work with calico-ipam and k8s only."
+            f"and policy type {config.policy_type or 'none'!r}; annotations of pools take calico-ipam and k8s."
         )
     own = target.annotations(live)
     try:

@@ -10,7 +10,6 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.common import warnings as ansible_warnings
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
@@ -76,8 +75,6 @@ def api(twin: TwinHandle) -> t.Iterator[HttpApi]:
 
 
 def bind(twin: TwinHandle, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
-    # Ansible remembers warnings for as long as the process lives, which is one run elsewhere.
-    ansible_warnings._global_warnings.clear()
     return run_module(ippool_binding.main, check=check, kubeconfig=twin.kubeconfig, **options)
 
 
