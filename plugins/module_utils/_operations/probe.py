@@ -93,7 +93,7 @@ def probe(api: KubeApi, options: ProbeOptions, clock: Clock) -> list[ProbedAddre
     """Run the probe; whatever comes of it, its namespace is deleted again.
 
     Raises ``Refused`` when a pod gets an address elsewhere or none in time, ``InvalidInput`` for an
-    unknown pool or node.
+    unknown pool or node, ``Forbidden`` when a right is missing, also that to delete the namespace.
     """
     pools = _check(api, options)
     network = _network(require(pools, options.pool))
@@ -102,10 +102,18 @@ def probe(api: KubeApi, options: ProbeOptions, clock: Clock) -> list[ProbedAddre
         namespace = _create_namespace(api, options, clock)
         names = _create_pods(api, namespace, options, clock)
         found = _wait_for_addresses(api, namespace, names, options, clock)
-    finally:
-        # A leftover is found by its label next time; the outcome of the probe matters more than a failing clean-up.
+    except BaseException:
+        # A leftover is found by its label next time; why the probe failed matters more than a failing clean-up.
         with contextlib.suppress(ClusterError):
             _clean_up(api, options, clock)
+        raise
+    try:
+        _clean_up(api, options, clock)
+    except Forbidden:
+        # It would be left behind by every probe.
+        raise
+    except ClusterError:
+        pass
     for pod in found:
         node = str((pod.get("spec") or {}).get("nodeName") or "")
         if not any(network.contains(parse_address(address)) for address in addresses(pod)):
@@ -175,7 +183,8 @@ def _create_pods(api: KubeApi, namespace: str, options: ProbeOptions, clock: Clo
             api.create(PODS, body, namespace)
         except Forbidden as error:
             # Admission wants the namespace's default service account, which a controller makes a moment later.
-            if "serviceaccount" not in error.message.lower():
+            # A user without the right may be a service account itself, so its name says nothing.
+            if " cannot " in error.message or "serviceaccount" not in error.message.lower():
                 raise
             _wait_for_service_account(api, namespace, options.timeout, clock)
             api.create(PODS, body, namespace)

@@ -1,0 +1,403 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A twin where RBAC decides, a service account for each shipped role, and the modules each role is for.
+
+The twin tells which rights requests have needed (``/twin/v1/requests``), so what a role must grant is measured.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import typing as t
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from leaks import leak, leave_behind
+from twin_fixture import TwinHandle, start_twin
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import HttpApi, connect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    IP_POOLS,
+    SERVICE_ACCOUNTS,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import process
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import DIRECTORY as SCENARIOS
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests/unit/plugins/modules"))
+
+from module_runner import ModuleFailed, run_module  # noqa: E402
+
+RBAC = "rbac.authorization.k8s.io"
+KINDS = {
+    "ClusterRole": Resource(RBAC, "v1", "clusterroles", "ClusterRole", False),
+    "Role": Resource(RBAC, "v1", "roles", "Role", True),
+}
+BINDINGS = {
+    "ClusterRole": Resource(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", False),
+    "Role": Resource(RBAC, "v1", "rolebindings", "RoleBinding", True),
+}
+HOME = "kube-system"
+WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+
+
+class Right(t.NamedTuple):
+    """One cell of a role: ``namespace`` is "" in a ClusterRole; ``names`` as in resourceNames."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str = ""
+    names: t.Tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """How the API server speaks of it."""
+        return f'cannot {self.verb} resource "{self.resource}" in API group "{self.group}"'
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The documents of one file of docs/rbac."""
+
+    name: str
+    documents: t.Tuple[Object, ...]
+
+    @property
+    def rights(self) -> list[Right]:
+        return [right for document in self.documents for right in _rights(document)]
+
+    def without(self, right: Right) -> list[Object]:
+        """The documents, less one right."""
+        return [
+            {**document, "rules": [_rule(each) for each in _rights(document) if each != right]}
+            for document in self.documents
+        ]
+
+
+def manifests() -> dict[str, Manifest]:
+    found = {}
+    for path in sorted((ROOT / "docs/rbac").glob("*.yml")):
+        documents = tuple(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+        found[path.stem] = Manifest(path.stem, documents)
+    return found
+
+
+def _rights(document: Object) -> list[Right]:
+    namespace = document["metadata"].get("namespace", "")
+    return [
+        Right(verb, group, resource, namespace, tuple(rule.get("resourceNames", ())))
+        for rule in document["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    ]
+
+
+def _rule(right: Right) -> Object:
+    rule: Object = {"apiGroups": [right.group], "resources": [right.resource], "verbs": [right.verb]}
+    return {**rule, "resourceNames": list(right.names)} if right.names else rule
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a module; ``prepare`` makes the cluster ready for it, as administrator.
+
+    ``refused``: it ends in a refusal, for the rights that only a refusal needs.
+    """
+
+    module: str
+    options: t.Mapping[str, t.Any]
+    prepare: t.Callable[[Lab], t.Any] = lambda lab: None
+    refused: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.module} {json.dumps(self.options)}"
+
+
+class Asked(t.NamedTuple):
+    """A right that a request needed, and whether it was there."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str
+    allowed: bool
+
+
+def covers(right: Right, asked: Asked) -> bool:
+    """Names of objects are not looked at: requests are counted without them."""
+    return right[:3] == asked[:3] and right.namespace in ("", asked.namespace)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of a job: the sentence it failed with, if it did, and the rights its requests needed."""
+
+    said: str
+    asked: t.FrozenSet[Asked]
+    result: t.Mapping[str, t.Any]
+
+    @property
+    def wrote(self) -> list[str]:
+        """The writes that were let through."""
+        return sorted(f"{each.verb} {each.resource}" for each in self.asked if each.allowed and each.verb in WRITES)
+
+
+class Lab:
+    """The twin with its users; ``installation`` as for the twin."""
+
+    def __init__(self, directory: Path, installation: str) -> None:
+        self.directory = directory
+        self.installation = installation
+        self.twin: TwinHandle = start_twin(directory, _scenario(), speed=200, rbac=True, installation=installation)
+        self.twin.settle()
+        self.api: HttpApi = connect(ConnectionOptions(kubeconfig=self.twin.kubeconfig))
+        self.manifests = manifests()
+        self.turn = ""
+        self._undo: list[t.Callable[[], None]] = []
+        for definition in SOME_CLUSTERS:
+            self.api.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
+        for manifest in self.manifests.values():
+            self._create_user(manifest)
+            self._bind(manifest)
+        self._create_user(Manifest("nobody", ()))
+
+    def close(self) -> None:
+        self.api.close()
+        self.twin.stop()
+
+    # ---- users
+
+    def _create_user(self, manifest: Manifest) -> None:
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": manifest.name}}
+        self.api.create(SERVICE_ACCOUNTS, account, HOME)
+        token = self.twin.ask(f"/api/v1/namespaces/{HOME}/serviceaccounts/{manifest.name}/token", {"spec": {}})
+        content = json.loads(Path(self.twin.kubeconfig).read_text(encoding="utf-8"))
+        content["users"][0]["user"] = {"token": token["status"]["token"]}
+        self.kubeconfig(manifest.name).write_text(json.dumps(content), encoding="utf-8")
+
+    def _bind(self, manifest: Manifest) -> None:
+        self.grant(manifest.documents)
+        for document in manifest.documents:
+            metadata, kind = document["metadata"], document["kind"]
+            body = {
+                "apiVersion": f"{RBAC}/v1",
+                "kind": BINDINGS[kind].kind,
+                "metadata": {"name": metadata["name"]},
+                "roleRef": {"apiGroup": RBAC, "kind": kind, "name": metadata["name"]},
+                "subjects": [{"kind": "ServiceAccount", "namespace": HOME, "name": manifest.name}],
+            }
+            self.api.create(BINDINGS[kind], body, metadata.get("namespace"))
+
+    def grant(self, documents: t.Iterable[Object]) -> None:
+        """Make the roles what these documents say."""
+        for document in documents:
+            resource, metadata = KINDS[document["kind"]], document["metadata"]
+            try:
+                self.api.create(resource, document, metadata.get("namespace"))
+            except AlreadyExists:
+                self.api.patch(resource, metadata["name"], {"rules": document["rules"]}, metadata.get("namespace"))
+
+    @contextmanager
+    def without(self, role: str, right: Right) -> t.Iterator[None]:
+        """One right less for a while."""
+        self.grant(self.manifests[role].without(right))
+        try:
+            yield
+        finally:
+            self.grant(self.manifests[role].documents)
+
+    def kubeconfig(self, user: str) -> Path:
+        """Of the user; "admin" may do everything."""
+        return Path(self.twin.kubeconfig) if user == "admin" else self.directory / f"kubeconfig.{user}"
+
+    # ---- runs
+
+    def run(self, user: str, job: Job) -> Run:
+        """Run the module as that user."""
+        options = {**job.options, **(job.prepare(self) or {})}
+        main = importlib.import_module(f"ansible_collections.calico_ops.ipam.plugins.modules.{job.module}").main
+        process.ask(self.twin.state, "/twin/v1/requests", method="DELETE")
+        result: dict[str, t.Any] = {}
+        try:
+            result = run_module(main, kubeconfig=str(self.kubeconfig(user)), **options)
+        except ModuleFailed as error:
+            said = str(error.result["msg"])
+            assert "\n" not in said
+            assert "Traceback" not in said
+        else:
+            said = ""
+        process.ask(self.twin.state, "/twin/v1/faults", method="DELETE")
+        while self._undo:
+            self._undo.pop()()
+        name = f"system:serviceaccount:{HOME}:{user}"
+        asked = {
+            Asked(each["verb"], each["group"], each["resource"], each["namespace"], each["allowed"])
+            for each in self.twin.ask("/twin/v1/requests")["requests"]
+            if each["user"] == name
+        }
+        return Run(said, frozenset(asked), result)
+
+    def finish(self, job: Job) -> None:
+        """The same as administrator, who is hindered by nothing."""
+        said = self.run("admin", job).said
+        assert said == "", said
+
+    # ---- the cluster as a job wants it
+
+    def conflict(self, verb: str, *resources: str) -> None:
+        """The next write of each of these meets somebody else's."""
+        self.twin.inject(*({"verb": verb, "resource": each, "count": 1, "code": 409} for each in resources))
+
+    def create(self, resource: Resource, body: Object, namespace: str | None = None) -> None:
+        self.api.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **body}, namespace)
+
+    def pool(self, name: str, cidr: str, **spec: t.Any) -> None:
+        """The pool is there, and so."""
+        self.gone(IP_POOLS, name)
+        wanted = {"cidr": cidr, "nodeSelector": "all()", "disabled": False, **spec}
+        self.create(IP_POOLS, {"metadata": {"name": name}, "spec": wanted})
+
+    def gone(self, resource: Resource, name: str, namespace: str | None = None) -> None:
+        with suppress(NotFound):
+            self.api.delete(resource, name, namespace)
+
+    def only(self, pool: str) -> None:
+        """New addresses come out of this pool and no other."""
+        for thing in self.api.list(IP_POOLS).items:
+            name = thing["metadata"]["name"]
+            if (thing["spec"].get("disabled") is True) == (name == pool):
+                self.api.patch(IP_POOLS, name, {"spec": {"disabled": name != pool}})
+
+    def toggle(self, field: str, pool: str) -> None:
+        """A true of the pool becomes false, or the other way round."""
+        now = self.api.get(IP_POOLS, pool)["spec"].get(field)
+        self.api.patch(IP_POOLS, pool, {"spec": {field: not now}})
+
+    def openshift(self) -> None:
+        """Until the end of this run."""
+        for definition in OPENSHIFT:
+            self.api.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
+            name = definition["metadata"]["name"]
+            self._undo.append(lambda name=name: self.gone(CUSTOM_RESOURCE_DEFINITIONS, name))
+
+    def leave_behind(self) -> None:
+        with suppress(Exception):
+            leave_behind(self.twin)
+
+    def leak(self, address: str, pod: str, **more: t.Any) -> None:
+        with suppress(Exception):
+            leak(self.twin, address, pod, **more)
+
+
+def _scenario() -> list[Object]:
+    """The small one, with what is not restarted but evicted, and what gets a pod more before it is restarted."""
+    small = list(yaml.safe_load_all((SCENARIOS / "small.yml").read_text(encoding="utf-8")))
+    return [
+        *small,
+        _workload("apps/v1", "DaemonSet", "agent"),
+        _workload("apps/v1", "ReplicaSet", "bare", 1),
+        _workload("v1", "ReplicationController", "old", 1),
+        _workload("apps/v1", "Deployment", "disk", 1, volumes=[_CLAIM], affinity=_APART),
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "disk", "namespace": "shop"},
+            "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
+        },
+        {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "metadata": {"name": "nightly", "namespace": "shop"},
+            "spec": {
+                "schedule": "0 3 1 1 *",
+                "suspend": True,
+                "jobTemplate": {
+                    "spec": {
+                        "template": {
+                            "spec": {
+                                "restartPolicy": "Never",
+                                "containers": [{"name": "nightly", "image": "registry.example.com/shop/nightly:1.0.0"}],
+                            }
+                        }
+                    }
+                },
+            },
+        },
+        *[_budget(name) for name in ("bare", "old", "disk")],
+    ]
+
+
+_CLAIM = {"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}
+_APART = {
+    "podAntiAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": [
+            {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "disk"}}}
+        ]
+    }
+}
+
+
+def _workload(version: str, kind: str, name: str, replicas: int | None = None, **pod: t.Any) -> Object:
+    labels = {"app": name}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": name, "image": f"registry.example.com/shop/{name}:1.0.0"}], **pod},
+    }
+    selector = labels if kind == "ReplicationController" else {"matchLabels": labels}
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"selector": selector, "template": template, **({"replicas": replicas} if replicas else {})},
+    }
+
+
+def definition_of(kind: str, group: str, version: str, namespaced: bool) -> Object:
+    """The CustomResourceDefinition of something that only some clusters have; it takes any object."""
+    plural = f"{kind.lower()}s"
+    anything = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
+            "scope": "Namespaced" if namespaced else "Cluster",
+            "versions": [{"name": version, "served": True, "storage": True, "schema": anything}],
+        },
+    }
+
+
+def _budget(name: str) -> Object:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": name}}},
+    }
+
+
+#: What detection and the audit look at where it is served.
+SOME_CLUSTERS = (
+    definition_of("Installation", "operator.tigera.io", "v1", False),
+    definition_of("DatastoreMigration", "migration.projectcalico.org", "v1beta1", False),
+    definition_of("VirtualMachine", "kubevirt.io", "v1", True),
+    definition_of("VirtualMachineInstance", "kubevirt.io", "v1", True),
+)
+OPENSHIFT = (
+    definition_of("ClusterVersion", "config.openshift.io", "v1", False),
+    definition_of("Network", "config.openshift.io", "v1", False),
+)

@@ -1,0 +1,351 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The shipped roles (docs/rbac): enough for their modules, nothing to spare, one sentence where a right is missing."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+from rights_lab import Job, Lab, Right, Run, covers, manifests
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CONFIG_MAPS,
+    IP_POOLS,
+    IP_RESERVATIONS,
+    IPAM_CONFIGS,
+    NAMESPACES,
+    NODES,
+)
+
+DEFAULT = "default-ipv4-ippool"
+TARGET = {"name": "temporary", "cidr": "10.0.0.0/16"}
+CHANGE = {"procedure": "change_block_size", "pool": DEFAULT, "block_size": 28, "target": TARGET}
+NAMED = {"interval": 0, "certainty": "likely"}
+RANGE = "10.9.0.0/24"
+
+
+def leaks(lab: Lab) -> None:
+    """Addresses of a pod, a tunnel, a machine and a Service that are gone, and what nobody owns in a range."""
+    lab.leak("192.168.200.1", "gone")
+    machine = {"namespace": "shop", "vmi-name": "gone", "pod": "virt-launcher-gone", "node": "node-1"}
+    lab.leak("192.168.200.2", "", handle="k8s-pod-network.vmi.shop.gone", attributes=machine)
+    service = {"type": "LoadBalancer", "service": "gone", "namespace": "shop"}
+    lab.leak("192.168.200.3", "", handle="lb-ab12cd34ef-0123456789abcdef", attributes=service)
+    lab.leave_behind()
+
+
+def gone_pool(lab: Lab) -> None:
+    """A pool in whose range somebody has left blocks, affinities and a handle."""
+    lab.pool("gone", RANGE, blockSize=28)
+    lab.leave_behind()
+
+
+def no_pool(lab: Lab) -> None:
+    lab.gone(IP_POOLS, "new")
+
+
+def new_pool(lab: Lab) -> None:
+    lab.pool("new", "10.8.0.0/16")
+    lab.conflict("patch", "ippools")
+
+
+def no_reservation(lab: Lab) -> None:
+    lab.gone(IP_RESERVATIONS, "rack")
+
+
+def reservation(lab: Lab) -> None:
+    no_reservation(lab)
+    body = {"metadata": {"name": "rack"}, "spec": {"reservedCIDRs": ["10.8.0.0/30"]}}
+    lab.create(IP_RESERVATIONS, body)
+
+
+def no_settings(lab: Lab) -> None:
+    lab.gone(IPAM_CONFIGS, "default")
+
+
+def settings(lab: Lab) -> None:
+    no_settings(lab)
+    lab.create(
+        IPAM_CONFIGS, {"metadata": {"name": "default"}, "spec": {"strictAffinity": False, "autoAllocateBlocks": True}}
+    )
+
+
+def no_journal(lab: Lab) -> None:
+    lab.only(DEFAULT)
+    lab.gone(CONFIG_MAPS, f"calico-ops-ipam-{DEFAULT}", "kube-system")
+
+
+def in_default(lab: Lab) -> None:
+    """New pods get addresses of the default pool."""
+    lab.gone(IP_POOLS, "new")
+
+
+def journal(lab: Lab) -> None:
+    """Written by an administrator."""
+    no_journal(lab)
+    lab.finish(Job("ippool_journal", CHANGE))
+
+
+def stale_journal(lab: Lab) -> None:
+    """The pool has been changed since."""
+    journal(lab)
+    lab.toggle("natOutgoing", DEFAULT)
+
+
+WORKLOADS = [
+    {"workload": {"kind": kind, "namespace": "shop", "name": name}}
+    for kind, name in (("Deployment", "web"), ("StatefulSet", "db"), ("DaemonSet", "agent"), ("CronJob", "nightly"))
+]
+
+
+def bound_workload(lab: Lab) -> None:
+    lab.finish(Job("ippool_binding", {**WORKLOADS[0], "ipv4_pools": [DEFAULT]}))
+
+
+def bound(lab: Lab) -> None:
+    lab.finish(Job("ippool_binding", {"namespace": "shop", "ipv4_pools": [DEFAULT]}))
+
+
+def unbound(lab: Lab) -> None:
+    for target in ({"namespace": "shop"}, *WORKLOADS):
+        lab.finish(Job("ippool_binding", {**target, "state": "absent"}))
+
+
+def racks(lab: Lab) -> None:
+    """A pool for nodes with a label that this one has not."""
+    lab.pool("racks", "10.11.0.0/16", nodeSelector="rack == '1'")
+    lab.api.patch(NODES, "node-1", {"metadata": {"labels": {"rack": None}}})
+
+
+def no_probes(lab: Lab) -> None:
+    """A probe that may not take its namespace away again leaves it."""
+    in_default(lab)
+    for thing in lab.api.list(NAMESPACES, label_selector="ipam.calico-ops.io/probe=true").items:
+        lab.gone(NAMESPACES, thing["metadata"]["name"])
+
+
+def to_and_fro(lab: Lab) -> dict[str, t.Any]:
+    """All pods are in a pool that gives out no address any more, and there is another one."""
+    no_probes(lab)
+    unbound(lab)
+    here, there = sorted((DEFAULT, "other"), key=lambda pool: lab.turn == pool)
+    lab.turn = there
+    if there == "other":
+        lab.pool("other", "10.7.0.0/16")
+    lab.only(here)
+    lab.finish(Job("ippool_drain", {"pool": there}))
+    lab.only(there)
+    lab.conflict("patch", "deployments", "statefulsets", "daemonsets")
+    return {"pool": here}
+
+
+def last_pool(lab: Lab) -> None:
+    lab.only(DEFAULT)
+
+
+JOBS: dict[str, list[Job]] = {
+    "reporter": [
+        Job("ippool_info", {}),
+        Job("ipam_block_info", {}),
+        Job("ipam_audit_info", {}, leaks),
+        Job("ipam_range_info", {"cidr": RANGE}, leaks),
+        Job("ipam_config_info", {}),
+        Job("ip_reservation_info", {}),
+        Job("ippool_journal_info", CHANGE),
+        Job("ippool_preflight_info", CHANGE),
+        Job("ippool_preflight_info", CHANGE, Lab.openshift),
+        Job("ippool_report_info", {}),
+        Job("ippool_installation_info", {}),
+        Job("ippool_binding_info", {"namespace": "shop", "node": "node-1"}),
+        Job("ippool_binding_info", {"pool": DEFAULT}),
+    ],
+    "binder": [
+        Job("ippool_binding", {"namespace": "shop", "ipv4_pools": [DEFAULT]}, unbound),
+        Job("ippool_binding", {"namespace": "shop", "state": "absent"}, bound),
+        *[Job("ippool_binding", {**each, "ipv4_pools": [DEFAULT]}, unbound) for each in WORKLOADS],
+        Job("ippool_binding", {**WORKLOADS[0], "state": "absent"}, bound_workload),
+        Job("ippool_binding", {"node": "node-1", "ipv4_pools": ["racks"]}, racks),
+        Job("ippool_binding_info", {"namespace": "shop", "node": "node-1"}),
+        Job("ippool_binding_info", {"pool": DEFAULT}),
+    ],
+    "pool-editor": [
+        Job("ippool_info", {}),
+        Job("ippool", {"name": "new", "cidr": "10.8.0.0/16"}, no_pool),
+        Job("ippool", {"name": "new", "natOutgoing": True}, new_pool),
+        Job("ippool", {"name": "gone", "state": "absent"}, gone_pool),
+        Job("ippool", {"name": DEFAULT, "state": "absent"}, last_pool, refused="no other enabled IPv4 pool"),
+    ],
+    "keeper": [
+        Job("ip_reservation_info", {}),
+        Job("ip_reservation", {"name": "rack", "reserved_cidrs": ["10.8.0.0/30"]}, no_reservation),
+        Job("ip_reservation", {"name": "rack", "reserved_cidrs": ["10.8.0.0/31"]}, reservation),
+        Job("ip_reservation", {"name": "rack", "state": "absent"}, reservation),
+        Job("ipam_config_info", {}),
+        Job("ipam_config", {"strict_affinity": True}, no_settings),
+        Job("ipam_config", {"strict_affinity": True}, settings),
+        Job("ipam_audit_info", {}, leaks),
+        Job("ipam_release", {"addresses": [{"address": "192.168.200.1"}], "interval": 0}, leaks),
+        Job("ipam_release", {**NAMED, "addresses": [{"address": "192.168.200.2", "kind": "vm"}]}, leaks),
+        Job("ipam_release", {**NAMED, "addresses": [{"address": "192.168.200.3", "kind": "loadbalancer"}]}, leaks),
+        Job("ipam_release", {"handles": ["k8s-pod-network.lost"], "interval": 0}, leaks),
+        Job("ipam_range", {"cidr": RANGE, "settle": 0}, leaks),
+    ],
+    "migrator": [
+        Job("ippool_preflight_info", CHANGE),
+        Job("ippool_preflight_info", CHANGE, Lab.openshift),
+        Job("ippool_journal_info", CHANGE),
+        Job("ippool_journal", CHANGE, no_journal),
+        Job("ippool_journal", CHANGE, stale_journal),
+        Job("ippool_journal", {**CHANGE, "state": "absent"}, journal),
+        Job("ippool", {"name": "new", "cidr": "10.8.0.0/16"}, no_pool),
+        Job("ippool", {"name": "new", "natOutgoing": True}, new_pool),
+        Job("ippool_probe", {"pool": DEFAULT, "nodes": ["node-1"]}, no_probes),
+        Job("ippool_drain", {"pool": DEFAULT}, to_and_fro),
+        Job("ippool", {"name": "gone", "state": "absent"}, gone_pool),
+        Job("ipam_block_info", {}),
+        Job("ippool_info", {}),
+        Job("ippool_report_info", {}),
+    ],
+}
+
+
+Asked = t.Dict[str, t.List[t.Tuple[Job, Run]]]
+ROLES = sorted(JOBS)
+BOTH = {"crd.projectcalico.org": "crd_v1", "projectcalico.org": "crd_v3"}
+# Asked for, not granted: the same is read from the API's own documentation when this right is missing.
+NOT_GRANTED = {("get", "apiextensions.k8s.io", "customresourcedefinitions")}
+# Without these the modules do their work all the same, with less to go by; (verb, resource).
+QUIET: dict[tuple[str, str], str] = {
+    ("list", "services"): "an audit calls no address of a LoadBalancer leaked",
+    ("list", "virtualmachines"): "an audit calls no address of a virtual machine leaked",
+    ("list", "virtualmachineinstances"): "the same",
+    ("get", "virtualmachines"): "no address of a virtual machine is released",
+    ("get", "virtualmachineinstances"): "the same",
+    ("list", "kubecontrollersconfigurations"): "Calico's default for the age of leaks is assumed",
+    ("list", "deployments"): "no note that Calico will release leaks by itself",
+    ("list", "clusterinformations"): "an audit does not know the version, and tells clusters by kube-system",
+    ("get", "clusterinformations"): "a report does not know the version; whoever writes is refused",
+    ("get", "installations"): "a report does not know the operator; whoever writes is refused",
+    ("list", "datastoremigrations"): "a report does not know the migration; whoever writes is refused",
+    ("get", "persistentvolumeclaims"): "pods with volumes are evicted one by one, where a surge would do",
+    ("list", "events"): "a pod without an address has no reason beside it",
+    ("watch", "events"): "the same",
+    ("get", "configmaps"): "a pool is compared with less; other answers say what may not be read",
+    ("get", "daemonsets"): "the same",
+    ("get", "felixconfigurations"): "the same",
+    ("list", "servicecidrs"): "the same",
+    ("watch", "replicationcontrollers"): "pods of ReplicationControllers are moved all the same",
+}
+
+
+# Answers with what the API tells everybody, and says what may not be read.
+EVERYBODY = {"ippool_installation_info"}
+# What is read in one group only, wherever Calico's other kinds are.
+V1_ONLY = {"kubecontrollersconfigurations"}
+
+
+@pytest.fixture(scope="module", params=["crd_v1"])
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
+    lab = Lab(tmp_path_factory.mktemp("rights"), request.param)
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(scope="module")
+def asked(lab: Lab) -> Asked:
+    """Every job done with exactly its role."""
+    return {role: [(job, lab.run(role, job)) for job in JOBS[role]] for role in ROLES}
+
+
+def test_every_role_is_here() -> None:
+    assert sorted(manifests()) == ROLES
+    for role, manifest in manifests().items():
+        assert {each["metadata"]["name"] for each in manifest.documents} == {f"calico-ops-ipam-{role}"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_both_groups_are_granted_alike(role: str) -> None:
+    rights = [right for right in manifests()[role].rights if right.resource not in V1_ONLY]
+    first, second = (
+        {(right.verb, right.resource.replace("configurations", "configs")) for right in rights if right.group == group}
+        for group in BOTH
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_is_enough(asked: Asked, role: str) -> None:
+    for job, run in asked[role]:
+        assert job.refused in run.said if job.refused else run.said == "", f"{job}: {run.said}"
+        denied = {each[:3] for each in run.asked if not each.allowed}
+        assert denied <= NOT_GRANTED, f"{job}: {denied}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_has_nothing_to_spare(lab: Lab, asked: Asked, role: str) -> None:
+    used = [each for _job, run in asked[role] for each in run.asked]
+    spare = [right for right in live(lab, role) if not any(covers(right, each) for each in used)]
+    assert spare == [], "\n".join(map(str, spare))
+
+
+def test_a_missing_right_is_named(lab: Lab, asked: Asked) -> None:
+    """One right is taken away at a time: some module fails, or says in its result what it may not see."""
+    told: dict[tuple[Right, str], bool] = {}
+    silent = set()
+    for role in ROLES:
+        for right in live(lab, role):
+            jobs = [job for job, run in asked[role] if any(covers(right, each) for each in run.asked)]
+            with lab.without(role, right):
+                named = False
+                for job in jobs if (right.verb, right.resource) not in QUIET else jobs[:1]:
+                    # Whatever role it is taken from, the module is the same.
+                    known = (right, str(job))
+                    if known not in told:
+                        told[known] = names(lab.run(role, job), right)
+                    named = told[known]
+                    if named:
+                        break
+            if not named:
+                silent.add((right.verb, right.resource))
+    assert silent == set(QUIET), "\n".join(map(str, sorted(silent ^ set(QUIET))))
+
+
+@pytest.mark.parametrize("module", sorted({job.module for jobs in JOBS.values() for job in jobs}))
+def test_without_any_right_nothing_is_written(lab: Lab, module: str) -> None:
+    job = next(job for jobs in JOBS.values() for job in jobs if job.module == module)
+    run = lab.run("nobody", job)
+    assert run.wrote == []
+    if module in EVERYBODY:
+        assert "no right to read" in str(run.result)
+    else:
+        assert SENTENCE.fullmatch(run.said), run.said
+
+
+# What the server says, or we, and what can be done about it.
+SENTENCE = re.compile(
+    r'[^"]*("[^"]+")?[^"]*( User "system:serviceaccount:kube-system:[\w-]+"|the user) cannot (\w+) '
+    r'resource "([\w/]+)" in API group "([\w.]*)"( in the namespace "[\w-]+"| at the cluster scope)?'
+    r"[:;] grant that right, or use other "
+    r"credentials( than those from the kubeconfig \S+)?\."
+)
+
+
+def names(run: Run, right: Right) -> bool:
+    """Whether it failed for want of this right and says so, or went on and says so in its findings."""
+    found = SENTENCE.fullmatch(run.said)
+    if found is not None:
+        return found.group(3, 5, 4) == right[:3]
+    blind = [each["message"] for each in run.result.get("findings", ()) if "may not read" in str(each.get("message"))]
+    blind += run.result.get("unreadable", ())
+    return any(right.resource in text or any(name in text for name in right.names) for text in blind)
+
+
+def live(lab: Lab, role: str) -> list[Right]:
+    """The rights of a role but those in the group that this installation does not use."""
+    return [
+        right for right in lab.manifests[role].rights if BOTH.get(right.group, lab.installation) == lab.installation
+    ]
