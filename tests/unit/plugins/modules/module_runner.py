@@ -10,8 +10,10 @@ import contextlib
 import io
 import json
 import typing as t
+from unittest import mock
 
 from ansible.module_utils import basic
+from ansible.module_utils.common import warnings as module_warnings
 
 try:
     from ansible.module_utils.testing import patch_module_args
@@ -27,6 +29,12 @@ except ImportError:  # ansible-core 2.18
             basic._ANSIBLE_ARGS = before
 
 
+try:
+    from ansible.module_utils import _internal as context
+except ImportError:  # ansible-core 2.18
+    context = mock.Mock(is_controller=False)
+
+
 class ModuleFailed(Exception):
     """The module left through ``fail_json``; ``result`` is what it said."""
 
@@ -39,7 +47,14 @@ def run_module(main: t.Callable[[], None], *, check: bool = False, **options: t.
     """The module's result; raises ``ModuleFailed`` when it failed."""
     output = io.StringIO()
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
-    with patch_module_args(arguments), contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
+    module_warnings._global_warnings.clear()
+    with (
+        patch_module_args(arguments),
+        # Another test may have imported parts of the controller, which would print the warnings of a module.
+        mock.patch.object(context, "is_controller", False),
+        contextlib.redirect_stdout(output),
+        contextlib.suppress(SystemExit),
+    ):
         main()
     result = json.loads(output.getvalue().strip().splitlines()[-1])
     if result.get("failed"):
