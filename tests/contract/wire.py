@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import json
 import os
 import ssl
@@ -19,7 +20,7 @@ import time
 import typing as t
 import uuid
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import urllib3
 import yaml
@@ -139,6 +140,15 @@ class Cluster:
     def _address(self, path: str, query: t.Mapping[str, t.Any]) -> str:
         text = urlencode({key: value for key, value in query.items() if value is not None})
         return f"{self.url}{path}?{text}" if text else self.url + path
+
+    @contextlib.contextmanager
+    def abandoned(self, method: str, path: str) -> t.Iterator[None]:
+        """Send a request and hang up in the end, without having looked at the answer."""
+        place = urlsplit(self.url)
+        connection = http.client.HTTPSConnection(str(place.hostname), place.port, context=self._tls, timeout=60)
+        with contextlib.closing(connection):
+            connection.request(method, path, headers=self._headers)
+            yield
 
     def get(self, path: str, **query: t.Any) -> Answer:
         return self.request("GET", path, **query)
