@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
 
@@ -47,6 +48,9 @@ class Place(t.Protocol):
 
 class PoolWriter(Place, t.Protocol):
     """Writes pools. Each write raises ``Conflict`` when what was read is no longer there."""
+
+    def reworded(self, name: str, error: InvalidPool) -> InvalidPool:
+        """The error with what is particular about the rule in this place."""
 
     def pools(self) -> list[StoredPool]:
         """All pools in name order, as they are declared where they are written."""

@@ -23,7 +23,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_pl
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ApiError, ServerError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_answers import as_broken_rule
@@ -61,6 +61,9 @@ class CustomResourceWriter:
 
     def warnings(self, name: str) -> list[str]:
         return []
+
+    def reworded(self, name: str, error: InvalidPool) -> InvalidPool:
+        return error
 
     def create(self, body: Object) -> StoredPool:
         name = body["metadata"]["name"]

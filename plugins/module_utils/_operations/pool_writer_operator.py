@@ -15,6 +15,7 @@ the operator does not know are written as on any other cluster.
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
@@ -28,7 +29,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.served_schema import ITEMS, keeps, served_schema
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import metadata_patch
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import default_spec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_entries import (
@@ -51,6 +52,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_w
 
 ATTEMPTS = 5
 WHERE = "Installation default spec.calicoNetwork.ipPools"
+IGNORE = "unsupported.operator.tigera.io/ignore"
 LIST = ("spec", "calicoNetwork", "ipPools")
 
 # Member of an entry -> the first operator and the first Calico that have it.
@@ -59,6 +61,11 @@ _SINCE = {
     "assignmentMode": ("v1.37", "v3.30"),
     "allowedUses": ("v1.34", "v3.28"),
 }
+
+
+_DEGRADED = (
+    "Edited in the Installation, it would be refused to the operator, which stays Degraded until the entry is put back."
+)
 
 
 class OperatorWriter:
@@ -108,6 +115,16 @@ class OperatorWriter:
             f"Installation default bears the mark of {' and '.join(self._declared_by)}: make the same change of pool "
             f"{name!r} there (with Helm, installation.calicoNetwork.ipPools), or it is taken back one day."
         ]
+
+    def reworded(self, name: str, error: InvalidPool) -> InvalidPool:
+        if not self._owned(name):
+            return error
+        return InvalidPool(
+            [
+                replace(each, message=f"{each.message} {_DEGRADED}") if each.rule in ("V21", "V22") else each
+                for each in error.errors
+            ]
+        )
 
     # Writes
 
@@ -220,6 +237,7 @@ class OperatorWriter:
         if index is not None:
             entry = self._entries[index]
             self._refuse_another_range(name, live.pool_cidr, entry)
+            _refuse_ignored(live)
             if labelled or same_pool(entry, live.spec):
                 return True
         for entry in self._entries if not labelled else ():
@@ -289,6 +307,15 @@ def entries_of(installation: Object) -> list[Entry]:
     """The list of pools of an Installation; empty when it has none."""
     network = (installation.get("spec") or {}).get("calicoNetwork") or {}
     return [dict(entry) for entry in network.get("ipPools") or ()]
+
+
+def _refuse_ignored(live: StoredPool) -> None:
+    if live.annotations.get(IGNORE) == "true":
+        raise Refused(
+            f"IPPool {live.name!r} has the annotation {IGNORE}, so the Tigera operator does not carry changes of its "
+            "entry out; take the annotation off, then run this again.",
+            pool=live.name,
+        )
 
 
 def _metadata(pool: Shown | None) -> dict[str, t.Any] | None:

@@ -63,6 +63,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import (
     OBJECTS,
+    Part,
     Place,
     PoolWriter,
     Report,
@@ -165,7 +166,10 @@ def ensure_pool(
             pools = [pool for pool in pools if pool is not live]
         elif live is not None:
             refuse_other_spelling(live, installation.mode.value)
-        write = decide(request, pools, lambda: block_cidrs(api), writer)
+        try:
+            write = decide(request, pools, lambda: block_cidrs(api), writer)
+        except InvalidPool as error:
+            raise writer.reworded(request.name, error) from None
         if going:
             write = replace(write, plan=replace(write.plan, steps=(_wait_step(request.name), *write.plan.steps)))
         if write.create is not None:
@@ -321,20 +325,31 @@ def _decide_update(request: PoolRequest, live: StoredPool, pools: t.Sequence[Sto
     patch: Object = {"metadata": {**metadata, "resourceVersion": live.thing["metadata"].get("resourceVersion")}}
     if changed:
         patch["spec"] = changed
-    names = sorted(changed) + (["labels or annotations"] if metadata else [])
+    parts = place.parts(request.name, live.shown(), pool)
+    # Where labels are written elsewhere than the spec, they come last.
     steps = tuple(
-        Step(
-            "update",
-            part.target,
-            f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'} from what is wanted",
-            before=part.before,
-            after=part.after,
-            undo=f"set {', '.join(names)} of IPPool {request.name} back",
+        _update_step(
+            request.name,
+            part,
+            sorted(changed) if part is parts[0] else [],
+            labels=bool(metadata) and part is parts[-1],
         )
-        for part in place.parts(request.name, live.shown(), pool)
+        for part in parts
     )
     warnings = (*_warnings(request.name, changed, live, pools), *place.warnings(request.name))
     return PoolWrite(Plan(steps, warnings), pool, where, patch=patch)
+
+
+def _update_step(name: str, part: Part, fields: t.Sequence[str], *, labels: bool) -> Step:
+    names = [*fields, *(["labels or annotations"] if labels else [])]
+    return Step(
+        "update",
+        part.target,
+        f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'} from what is wanted",
+        before=part.before,
+        after=part.after,
+        undo=f"set {', '.join(names)} of IPPool {name} back",
+    )
 
 
 def _warnings(
