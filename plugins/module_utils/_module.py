@@ -31,6 +31,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import (
     OnCorrupt,
     Stores,
+    api_with_etcd,
+    close_etcd,
     etcd_options,
     open_stores,
 )
@@ -65,16 +67,24 @@ Operation = t.Callable[[Context], t.Dict[str, t.Any]]
 
 
 def run(spec: ArgumentSpec, operation: Operation) -> None:
-    """Run one module: ``spec`` holds its own options, the connection options are added here."""
+    """Run one module: ``spec`` holds its own options, the connection options are added here.
+
+    Where ``datastore_argspec`` is among them and says so, Calico's kinds are those in its etcd.
+    """
     module = AnsibleModule(supports_check_mode=True, **connection_argspec().merge(spec).to_kwargs())
     params = dict(module.params)
     module.no_log_values.update(secrets_in(params["kubeconfig"]))
     result: dict[str, t.Any] = {}
     try:
+        etcd = etcd_options(params)
         api = connect(ConnectionOptions.from_params(params))
         try:
-            with progress_sink(params.get("progress_file")) as report:
-                result = operation(Context(params, bool(module.check_mode), calico_api(api), report, module.warn))
+            calico = calico_api(api) if etcd is None else api_with_etcd(api, etcd)
+            try:
+                with progress_sink(params.get("progress_file")) as report:
+                    result = operation(Context(params, bool(module.check_mode), calico, report, module.warn))
+            finally:
+                close_etcd(calico)
         finally:
             api.close()
     except MissingLibrary as error:

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes.info_module
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 options:
   pool:
     description: Blocks of this pool. The module fails when it does not exist.
@@ -199,7 +200,7 @@ damaged:
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks import (
@@ -239,7 +240,7 @@ def operate(context: Context) -> dict[str, t.Any]:
 def main() -> None:
     texts = ("pool", "node", "cidr", "address", "pod", "handle", "query")
     own = ArgumentSpec(options={**{name: {"type": "str"} for name in texts}, "addresses": {"type": "bool"}})
-    run(own, operate)
+    run(own.merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

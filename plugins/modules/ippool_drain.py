@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 attributes:
   check_mode:
     support: full
@@ -181,7 +182,7 @@ details:
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain_pool
@@ -208,19 +209,17 @@ def operate(context: Context) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run(
-        ArgumentSpec(
-            options={
-                "pool": {"type": "str", "required": True},
-                "max_parallel": {"type": "int", "default": 5},
-                "namespaces": {"type": "list", "elements": "str", "default": []},
-                "timeout": {"type": "int", "default": 3600},
-                "on_blocked": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
-                "progress_file": {"type": "path"},
-            }
-        ),
-        operate,
+    own = ArgumentSpec(
+        options={
+            "pool": {"type": "str", "required": True},
+            "max_parallel": {"type": "int", "default": 5},
+            "namespaces": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 3600},
+            "on_blocked": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
+            "progress_file": {"type": "path"},
+        }
     )
+    run(own.merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

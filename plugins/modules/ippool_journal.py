@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
   - calico_ops.ipam._pool_fields.target
 attributes:
   check_mode:
@@ -134,7 +135,11 @@ steps:
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, target_argspec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
+    ArgumentSpec,
+    datastore_argspec,
+    target_argspec,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
@@ -165,7 +170,7 @@ def main() -> None:
         },
         required_if=(("state", "present", ("target",)),),
     )
-    run(own.merge(target_argspec()), operate)
+    run(own.merge(target_argspec(), datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

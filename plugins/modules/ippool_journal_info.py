@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes.info_module
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
   - calico_ops.ipam._pool_fields.target
 options:
   procedure:
@@ -112,7 +113,11 @@ phase:
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, target_argspec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
+    ArgumentSpec,
+    datastore_argspec,
+    target_argspec,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
     PROCEDURES,
@@ -134,7 +139,7 @@ def main() -> None:
             "namespace": {"type": "str", "default": "kube-system"},
         }
     )
-    run(own.merge(target_argspec()), operate)
+    run(own.merge(target_argspec(), datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes.info_module
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
   - calico_ops.ipam._pool_fields.target
   - calico_ops.ipam._pool_fields.pools
 options:
@@ -129,6 +130,7 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
     ArgumentSpec,
+    datastore_argspec,
     pools_argspec,
     target_argspec,
 )
@@ -159,7 +161,7 @@ def main() -> None:
             ("procedure", "change_block_size", ("pool", "target", "block_size")),
         ),
     )
-    run(own.merge(target_argspec(), pools_argspec()), operate)
+    run(own.merge(target_argspec(), pools_argspec(), datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 attributes:
   check_mode:
     support: full
@@ -105,7 +106,7 @@ details:
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe import ProbeOptions, plan_probe, probe
@@ -127,18 +128,16 @@ def operate(context: Context) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run(
-        ArgumentSpec(
-            options={
-                "pool": {"type": "str", "required": True},
-                "nodes": {"type": "list", "elements": "str", "default": []},
-                "image": {"type": "str", "default": "registry.k8s.io/pause:3.10"},
-                "timeout": {"type": "int", "default": 120},
-                "namespace_prefix": {"type": "str", "default": "calico-ops-probe"},
-            }
-        ),
-        operate,
+    own = ArgumentSpec(
+        options={
+            "pool": {"type": "str", "required": True},
+            "nodes": {"type": "list", "elements": "str", "default": []},
+            "image": {"type": "str", "default": "registry.k8s.io/pause:3.10"},
+            "timeout": {"type": "int", "default": 120},
+            "namespace_prefix": {"type": "str", "default": "calico-ops-probe"},
+        }
     )
+    run(own.merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes.info_module
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
+  - calico_ops.ipam._datastore
 options:
   pool:
     description: Show this pool only.
@@ -73,7 +74,7 @@ damaged:
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.damaged import (
@@ -108,7 +109,7 @@ def operate(context: Context) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run(ArgumentSpec(options={"pool": {"type": "str"}}), operate)
+    run(ArgumentSpec(options={"pool": {"type": "str"}}).merge(datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

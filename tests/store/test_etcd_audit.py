@@ -32,9 +32,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assign_ip 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd import EtcdStore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_api import EtcdBackedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import EtcdClient
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_stores
 from ansible_collections.calico_ops.ipam.plugins.modules import (
     ipam_audit_info,
     ipam_range,
@@ -141,7 +141,7 @@ def test_a_locked_datastore_is_not_written(etcd: EtcdServer, store: EtcdStore, w
 
 
 def test_the_api_with_calicos_data_from_etcd(etcd: EtcdServer, store: EtcdStore, api: t.Any) -> None:
-    backed = EtcdBackedApi(api, store)
+    backed = t.cast("t.Any", open_stores(api, etcd.options).api)
     name = api.list(NODES).items[0]["metadata"]["name"]
     tunnel = "projectcalico.org/IPv4VXLANTunnelAddr"
     etcd.put_resource("nodes", "Node", name, {"ipv4VXLANTunnelAddr": "10.0.0.9"})

@@ -29,13 +29,14 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservatio
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store import etcd_keys, etcd_wire, wire
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import EtcdClient, Row
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import EtcdClient
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_records import (
     create_row,
     delete_row,
     get_row,
     update_row,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_rows import Row
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_wire import AFFINITY, BLOCK, HANDLE, Form
 
 T = t.TypeVar("T")

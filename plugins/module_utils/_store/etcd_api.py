@@ -4,81 +4,94 @@
 
 # This module is private to the collection calico_ops.ipam.
 
-"""The Kubernetes API of a cluster whose Calico has an etcd, as if Calico kept its data in the API.
+"""Calico's kinds out of its own etcd, through the interface of the Kubernetes API.
 
-Whoever holds IPAM records against nodes, pods and Calico's resources asks one API. Calico's
-resources come out of etcd here, and nodes get the annotations with their tunnel addresses,
-which Calico writes to its own Node resource in etcd and nowhere else
-(spec ipam-engine.md §1, §17.2). Everything else is the API's.
+Whoever writes pools asks one interface, wherever they are kept. Nothing checks what is written
+here, neither Calico nor a schema: that is the callers' part (spec ippool.md §1.1, §3.2). What etcd
+itself gives is here: a name is taken once, a write may depend on the revision that was read, a
+deletion is one step, and changes can be watched.
 """
 
 from __future__ import annotations
 
-import contextlib
+import threading
 import typing as t
+import uuid
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import (
-    KubeApi,
     Listing,
     Object,
     Resource,
     WatchEvent,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CALICO_V1, NODES
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import NotFoundInStore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd import EtcdStore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    AlreadyExists,
+    BadRequest,
+    Conflict,
+    NotFound,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store import etcd_wire
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import EtcdClient
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_rows import Row
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_shapes import Shape, name_of, shape_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_watch import EtcdWatch
 
-#: Annotation of a node in the Kubernetes datastore -> where Calico's Node in etcd has the same address.
-TUNNELS: t.Dict[str, t.Tuple[str, ...]] = {
-    "projectcalico.org/IPv4IPIPTunnelAddr": ("bgp", "ipv4IPIPTunnelAddr"),
-    "projectcalico.org/IPv4VXLANTunnelAddr": ("ipv4VXLANTunnelAddr",),
-    "projectcalico.org/IPv6VXLANTunnelAddr": ("ipv6VXLANTunnelAddr",),
-    "projectcalico.org/IPv4WireguardInterfaceAddr": ("wireguard", "interfaceIPv4Address"),
-    "projectcalico.org/IPv6WireguardInterfaceAddr": ("wireguard", "interfaceIPv6Address"),
-}
+OnCorrupt = t.Callable[[CorruptRecord], object]
+
+# Somebody who writes all the time must not keep a patch without a condition waiting for ever.
+ATTEMPTS = 20
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True)
 class _Page:
     items: t.List[Object]
+    resource_version: str
 
 
-@t.runtime_checkable
-class _Paged(t.Protocol):
-    def pages(self, resource: Resource) -> t.Iterator[t.Any]: ...
+class EtcdApi:
+    """``KubeApi`` with ``pages`` for the kinds of Calico, which have no namespaces.
 
+    The resourceVersion of an object is the revision of its key, that of a list the revision it shows.
+    Objects are spelled as in the public API (``projectcalico.org/v3``), IPAM's own records as in the
+    v1 group. A resource that cannot be read raises ``CorruptRecord`` from a list, unless
+    ``on_corrupt`` takes it; damaged records of IPAM are listed without a ``spec``.
 
-class EtcdBackedApi:
-    """A ``KubeApi`` whose reads of nodes and of Calico's kinds go to etcd; its writes and watches are the API's.
-
-    Calico's nodes must have the names that they have in Kubernetes, or a living pod would look
-    as if it had moved: ``Refused`` where they do not. A node that Calico knows and that is not
-    one of Kubernetes is listed like the others.
+    Threads may share it: each has a connection of its own. ``now`` and ``new_uid`` go into new objects.
+    Raises what ``EtcdClient`` raises.
     """
 
-    def __init__(self, api: KubeApi, store: EtcdStore) -> None:
-        self._api = api
-        self._store = store
+    def __init__(
+        self,
+        client: EtcdClient,
+        *,
+        on_corrupt: t.Optional[OnCorrupt] = None,
+        now: t.Callable[[], datetime] = _now,
+        new_uid: t.Callable[[], object] = uuid.uuid4,
+    ) -> None:
+        self.client = client
+        self._on_corrupt = on_corrupt
+        self._now = now
+        self._new_uid = new_uid
+        self._mine = threading.local()
+        self._mine.client = client
+        self._others: t.List[EtcdClient] = []
+
+    def close(self) -> None:
+        """Close every connection, the given one too."""
+        for client in (self.client, *self._others):
+            client.close()
+
+    # Reading
 
     def get(self, resource: Resource, name: str, namespace: t.Optional[str] = None) -> Object:
-        if resource.group == CALICO_V1:
-            return self._calicos(resource, name)
-        if resource != NODES:
-            return self._api.get(resource, name, namespace)
-        try:
-            theirs: t.Optional[Object] = self._store.resource(NODES.plural, NODES.kind, name)
-        except NotFoundInStore:
-            theirs = None
-        try:
-            node = self._api.get(resource, name)
-        except NotFound:
-            if theirs is None or _name_in_kubernetes(theirs) is not None:
-                raise
-            node = _alone(theirs)
-        return node if theirs is None else _with_tunnels(node, theirs)
+        return self._found(resource, name)[1]
 
     def list(
         self,
@@ -88,50 +101,53 @@ class EtcdBackedApi:
         label_selector: t.Optional[str] = None,
         field_selector: t.Optional[str] = None,
     ) -> Listing:
-        """Selectors count for what the API itself lists, not for Calico's kinds."""
-        if resource.group == CALICO_V1:
-            return Listing(list(self._all_of_calicos(resource)), "")
-        found = self._api.list(resource, namespace, label_selector=label_selector, field_selector=field_selector)
-        if resource != NODES or label_selector or field_selector:
-            return found
-        return Listing(self._nodes(found.items), found.resource_version)
+        """Everything of a kind at one moment, in the byte order of the keys. BadRequest for a selector."""
+        _refuse_selectors(resource, label_selector, field_selector)
+        shape = shape_of(resource)
+        rows, revision = self._client.snapshot(shape.prefix)
+        return Listing(list(self._objects(shape, rows)), str(revision))
 
-    def pages(self, resource: Resource) -> t.Iterator[t.Any]:
-        """A list page by page, where the API itself can do so."""
-        if resource.group == CALICO_V1 or resource == NODES or not isinstance(self._api, _Paged):
-            yield _Page(self.list(resource).items)
-        else:
-            yield from self._api.pages(resource)
+    def pages(self, resource: Resource, namespace: t.Optional[str] = None, **options: t.Any) -> t.Iterator[_Page]:
+        """The list in one page: etcd's own pages show one moment and are put together before."""
+        options.pop("limit", None)
+        found = self.list(resource, namespace, **options)
+        yield _Page(found.items, found.resource_version)
 
-    def _calicos(self, resource: Resource, name: str) -> Object:
-        if resource.plural in _RECORDS:
-            found = (thing for thing in self._all_of_calicos(resource) if _name(thing) == name)
-            thing = next(found, None)
-            if thing is not None:
-                return thing
-        else:
-            with contextlib.suppress(NotFoundInStore):
-                return self._store.resource(resource.plural, resource.kind, name)
-        raise NotFound(f"{resource.kind} {name} is not in Calico's etcd.", 404, "NotFound")
+    def watch(
+        self,
+        resource: Resource,
+        namespace: t.Optional[str] = None,
+        *,
+        resource_version: str,
+        label_selector: t.Optional[str] = None,
+        field_selector: t.Optional[str] = None,
+        timeout_seconds: t.Optional[int] = None,
+    ) -> EtcdEvents:
+        """Events after a revision; the stream has ``close`` and no end of its own, whatever the timeout.
 
-    def _all_of_calicos(self, resource: Resource) -> t.Iterator[Object]:
-        read = _RECORDS.get(resource.plural)
-        return self._store.resources(resource.plural, resource.kind) if read is None else read(self._store)
+        A resource that cannot be read counts as deleted: nobody sees it in a list either.
+        """
+        _refuse_selectors(resource, label_selector, field_selector)
+        shape = shape_of(resource)
+        return EtcdEvents(self._client.watch(shape.prefix, int(resource_version)), shape)
 
-    def _nodes(self, nodes: t.List[Object]) -> t.List[Object]:
-        theirs = {_name(thing): thing for thing in self._store.resources(NODES.plural, NODES.kind)}
-        found = [_with_tunnels(node, theirs.pop(_name(node), {})) for node in nodes]
-        for thing in theirs.values():
-            if _name_in_kubernetes(thing) is None:
-                found.append(_with_tunnels(_alone(thing), thing))
-        return found
-
-    # Writes and watches
+    # Writing
 
     def create(
         self, resource: Resource, body: Object, namespace: t.Optional[str] = None, *, dry_run: bool = False
     ) -> Object:
-        return self._api.create(resource, body, namespace, dry_run=dry_run)
+        shape = shape_of(resource)
+        thing = self._begun(body) if shape.named_by_key else body
+        key, what = shape.key_of(thing), f"{resource.kind} {name_of(thing)}"
+        data = etcd_wire.to_bytes(shape.to_members(thing, None))
+        if dry_run:
+            if self._client.get(key) is not None:
+                raise _exists(what)
+            return _shown(shape, Row(key, data, 0))
+        outcome = self._client.create(key, data)
+        if not outcome.done:
+            raise _exists(what)
+        return _shown(shape, Row(key, data, outcome.revision))
 
     def replace(
         self,
@@ -142,7 +158,10 @@ class EtcdBackedApi:
         subresource: t.Optional[str] = None,
         dry_run: bool = False,
     ) -> Object:
-        return self._api.replace(resource, body, namespace, subresource=subresource, dry_run=dry_run)
+        name = name_of(body)
+        row, before = self._found(resource, name)
+        _require(resource, name, row, before, body["metadata"])
+        return self._written(resource, row, before, body, dry_run)
 
     def patch(
         self,
@@ -155,9 +174,19 @@ class EtcdBackedApi:
         subresource: t.Optional[str] = None,
         dry_run: bool = False,
     ) -> Object:
-        return self._api.patch(
-            resource, name, body, namespace, patch_type=patch_type, subresource=subresource, dry_run=dry_run
-        )
+        """A merge patch; ``metadata.resourceVersion`` and ``metadata.uid`` in it are conditions."""
+        if patch_type != "merge" or not isinstance(body, dict):
+            raise BadRequest(f"{resource.kind} {name} is in etcd and takes merge patches only.", 400, "BadRequest")
+        condition = body.get("metadata") or {}
+        for _attempt in range(ATTEMPTS):
+            row, before = self._found(resource, name)
+            _require(resource, name, row, before, condition)
+            try:
+                return self._written(resource, row, before, merged(before, body), dry_run)
+            except Conflict:
+                if condition.get("resourceVersion"):
+                    raise
+        raise Conflict(f"{resource.kind} {name} was changed by others {ATTEMPTS} times meanwhile.", 409, "Conflict")
 
     def delete(
         self,
@@ -171,88 +200,159 @@ class EtcdBackedApi:
         propagation: t.Optional[str] = None,
         dry_run: bool = False,
     ) -> None:
-        self._api.delete(
-            resource,
-            name,
-            namespace,
-            uid=uid,
-            resource_version=resource_version,
-            grace_seconds=grace_seconds,
-            propagation=propagation,
-            dry_run=dry_run,
-        )
+        for _attempt in range(ATTEMPTS):
+            row, before = self._found(resource, name)
+            _require(resource, name, row, before, {"uid": uid, "resourceVersion": resource_version})
+            if dry_run:
+                return
+            outcome = self._client.delete(row.key, row.revision)
+            if outcome.done:
+                return
+            if not outcome.exists:
+                raise _missing(resource, name)
+            if resource_version:
+                break
+        raise _changed(resource, name)
 
     def evict(self, name: str, namespace: str, *, uid: t.Optional[str] = None, dry_run: bool = False) -> None:
-        self._api.evict(name, namespace, uid=uid, dry_run=dry_run)
+        raise BadRequest("There are no pods in Calico's etcd.", 400, "BadRequest")
 
-    def watch(
-        self,
-        resource: Resource,
-        namespace: t.Optional[str] = None,
-        *,
-        resource_version: str,
-        label_selector: t.Optional[str] = None,
-        field_selector: t.Optional[str] = None,
-        timeout_seconds: t.Optional[int] = None,
-    ) -> t.Iterator[WatchEvent]:
-        return self._api.watch(
-            resource,
-            namespace,
-            resource_version=resource_version,
-            label_selector=label_selector,
-            field_selector=field_selector,
-            timeout_seconds=timeout_seconds,
-        )
+    # Rows
 
+    @property
+    def _client(self) -> EtcdClient:
+        mine: t.Optional[EtcdClient] = getattr(self._mine, "client", None)
+        if mine is None:
+            mine = self._mine.client = self.client.another()
+            self._others.append(mine)
+        return mine
 
-def _with_tunnels(node: Object, theirs: Object) -> Object:
-    """The node with the annotations that Calico would have written to it."""
-    spec = theirs.get("spec") or {}
-    found: t.Dict[str, t.Any] = {}
-    for annotation, path in TUNNELS.items():
-        value: t.Any = spec
-        for member in path:
-            value = value.get(member) if isinstance(value, dict) else None
-        if value:
-            found[annotation] = value
-    metadata = node["metadata"]
-    kept = {key: value for key, value in (metadata.get("annotations") or {}).items() if key not in TUNNELS}
-    return {**node, "metadata": {**metadata, "annotations": {**kept, **found}}}
+    def _found(self, resource: Resource, name: str) -> t.Tuple[Row, Object]:
+        shape = shape_of(resource)
+        key = shape.key_named(name)
+        rows: t.Iterable[t.Optional[Row]] = self._client.rows(shape.prefix) if key is None else [self._client.get(key)]
+        for row in rows:
+            thing = shape.to_object(row) if row is not None and shape.is_key(row.key) else None
+            if row is not None and thing is not None and name_of(thing) == name:
+                return row, thing
+        raise _missing(resource, name)
 
+    def _objects(self, shape: Shape, rows: t.Iterable[Row]) -> t.Iterator[Object]:
+        for row in rows:
+            if not shape.is_key(row.key):
+                continue
+            try:
+                thing = shape.to_object(row)
+            except CorruptRecord as error:
+                if self._on_corrupt is None:
+                    raise
+                self._on_corrupt(error)
+            else:
+                if thing is not None:
+                    yield thing
 
-def _name_in_kubernetes(theirs: Object) -> t.Optional[str]:
-    """What Kubernetes calls a node of Calico's; None when it is none of Kubernetes."""
-    for reference in (theirs.get("spec") or {}).get("orchRefs") or ():
-        if isinstance(reference, dict) and reference.get("orchestrator") == "k8s" and reference.get("nodeName"):
-            other = str(reference["nodeName"])
-            if other != _name(theirs):
-                raise Refused(
-                    f"Calico calls node {_name(theirs)} what Kubernetes calls {other}: on such a cluster nobody can "
-                    "tell whose addresses are in use; give calico-node the name of the Kubernetes node (NODENAME)."
-                )
-            return other
-    return None
+    def _begun(self, body: Object) -> Object:
+        """A new object with what Calico's client gives it."""
+        moment = self._now().astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        metadata = {**body["metadata"], "uid": str(self._new_uid()), "creationTimestamp": moment}
+        return {**body, "metadata": metadata}
 
-
-def _alone(theirs: Object) -> Object:
-    metadata = {"name": _name(theirs), "labels": (theirs.get("metadata") or {}).get("labels") or {}}
-    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}, "status": {}}
-
-
-def _name(thing: Object) -> str:
-    return str(thing["metadata"]["name"])
-
-
-def _settings(store: EtcdStore) -> t.Iterator[Object]:
-    thing = store.raw_settings()
-    if thing is not None:
-        yield thing
+    def _written(self, resource: Resource, row: Row, before: Object, thing: Object, dry_run: bool) -> Object:
+        shape, name = shape_of(resource), name_of(before)
+        if shape.named_by_key:
+            # Who it is does not change with what it says.
+            kept = {key: before["metadata"][key] for key in _IDENTITY if key in before["metadata"]}
+            metadata = {key: value for key, value in thing["metadata"].items() if key not in _IDENTITY}
+            thing = {**thing, "metadata": {**metadata, **kept}}
+        if shape.key_of(thing) != row.key:
+            raise BadRequest(f"{resource.kind} {name} cannot become another one by a change.", 400, "BadRequest")
+        data = etcd_wire.to_bytes(shape.to_members(thing, before))
+        if dry_run:
+            return _shown(shape, Row(row.key, data, row.revision))
+        if data == row.value:
+            return before
+        outcome = self._client.update(row.key, data, row.revision)
+        if outcome.done:
+            return _shown(shape, Row(row.key, data, outcome.revision))
+        raise _changed(resource, name) if outcome.exists else _missing(resource, name)
 
 
-# Kinds that are kept in a shape of their own.
-_RECORDS: t.Dict[str, t.Callable[[EtcdStore], t.Iterator[Object]]] = {
-    "ipamblocks": EtcdStore.raw_blocks,
-    "blockaffinities": EtcdStore.raw_affinities,
-    "ipamhandles": EtcdStore.raw_handles,
-    "ipamconfigs": _settings,
-}
+_IDENTITY = ("name", "uid", "creationTimestamp")
+
+
+class EtcdEvents:
+    """A watch of one kind as a watch of the Kubernetes API shows it."""
+
+    def __init__(self, watch: EtcdWatch, shape: Shape) -> None:
+        self._watch = watch
+        self._shape = shape
+
+    def __iter__(self) -> t.Iterator[WatchEvent]:
+        return self
+
+    def __next__(self) -> WatchEvent:
+        for event in self._watch:
+            if not self._shape.is_key(event.row.key):
+                continue
+            before = None if event.before is None else _readable(self._shape, event.before)
+            now = None if event.deleted else _readable(self._shape, event.row)
+            if now is not None:
+                return WatchEvent("ADDED" if before is None else "MODIFIED", now)
+            if before is not None:
+                revision = {"resourceVersion": str(event.row.revision)}
+                return WatchEvent("DELETED", {**before, "metadata": {**before["metadata"], **revision}})
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the stream; may be called from another thread than the one that reads."""
+        self._watch.close()
+
+
+def merged(target: t.Any, patch: t.Any) -> t.Any:
+    """RFC 7386: null removes, objects merge, everything else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
+
+
+def _readable(shape: Shape, row: Row) -> t.Optional[Object]:
+    try:
+        return shape.to_object(row)
+    except CorruptRecord:
+        return None
+
+
+def _shown(shape: Shape, row: Row) -> Object:
+    thing = shape.to_object(row)
+    if thing is None:
+        raise ValueError(f"{row.key} is no key of its kind")
+    return thing
+
+
+def _require(resource: Resource, name: str, row: Row, before: Object, condition: t.Mapping[str, t.Any]) -> None:
+    version, uid = condition.get("resourceVersion"), condition.get("uid")
+    if (version and str(version) != str(row.revision)) or (uid and uid != before["metadata"].get("uid")):
+        raise _changed(resource, name)
+
+
+def _refuse_selectors(resource: Resource, *selectors: t.Optional[str]) -> None:
+    if any(selectors):
+        raise BadRequest(f"{resource.plural} are in etcd, which knows no selectors.", 400, "BadRequest")
+
+
+def _missing(resource: Resource, name: str) -> NotFound:
+    return NotFound(f"{resource.kind} {name} is not in Calico's etcd.", 404, "NotFound")
+
+
+def _exists(what: str) -> AlreadyExists:
+    return AlreadyExists(f"{what} exists already.", 409, "AlreadyExists")
+
+
+def _changed(resource: Resource, name: str) -> Conflict:
+    return Conflict(f"{resource.kind} {name} changed since it was read.", 409, "Conflict")

@@ -28,20 +28,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_failur
     sentence_of,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_options import Endpoint, EtcdOptions, is_pem
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_rows import Row, row_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_watch import EtcdWatch
 
 REQUIREMENT = "etcd3gw >= 2.4"
 PAGE = 500
 
 Payload = t.Dict[str, t.Any]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One key: ``revision`` is its modification revision."""
-
-    key: str
-    value: bytes
-    revision: int
 
 
 @dataclass(frozen=True)
@@ -91,16 +84,27 @@ class EtcdClient:
 
         ``revision`` 0 is the present one; StoreError when it has been compacted meanwhile.
         """
-        start = prefix.encode()
-        end = start[:-1] + bytes([start[-1] + 1])
+        for rows, _moment in self._pages(prefix, revision):
+            yield from rows
+
+    def snapshot(self, prefix: str, revision: int = 0) -> t.Tuple[t.List[Row], int]:
+        """All of ``rows``, with the revision whose state they show: a watch goes on from there."""
+        found: t.List[Row] = []
+        moment = revision
+        for rows, moment in self._pages(prefix, revision):  # noqa: B007 - the moment of the last page is wanted
+            found.extend(rows)
+        return found, moment
+
+    def _pages(self, prefix: str, revision: int) -> t.Iterator[t.Tuple[t.List[Row], int]]:
+        start, end = prefix.encode(), _end(prefix)
         while True:
             payload = {"key": _text(start), "range_end": _text(end), "limit": self._page, "revision": revision}
             rows, answer = self._range({**payload, "sort_target": "KEY", "sort_order": "ASCEND"})
-            yield from rows
-            if not answer.get("more") or not rows:
-                return
             # Without this, changes between two pages would show halves of what belongs together.
             revision = revision or _revision(answer)
+            yield rows, revision
+            if not answer.get("more") or not rows:
+                return
             start = rows[-1].key.encode(errors="surrogateescape") + b"\0"
 
     def create(self, key: str, value: bytes) -> Outcome:
@@ -116,11 +120,36 @@ class EtcdClient:
         operation = {"request_delete_range": {"key": _text(key)}}
         return self._swap(key, {"target": "MOD", "mod_revision": revision}, operation)
 
+    def watch(self, prefix: str, revision: int) -> EtcdWatch:
+        """What happens after ``revision`` to the keys that begin with ``prefix``.
+
+        The stream has a connection of its own, so another thread may read it while this client is used.
+        """
+        request = {
+            "key": _text(prefix),
+            "range_end": _text(_end(prefix)),
+            "start_revision": revision + 1,
+            "prev_kv": True,
+        }
+        failure: t.Optional[Failure] = None
+        for member in tuple(self._members):
+            answer = self._watched(member, {"create_request": request})
+            if not isinstance(answer, Failure):
+                return answer
+            failure = answer
+            if not (failure.unsent or failure.try_next):
+                break
+        raise self._error(failure, writes=False) if failure is not None else ValueError("no endpoint")
+
+    def another(self) -> EtcdClient:
+        """A second client with the same options, for another thread."""
+        return EtcdClient(self._options, self._page)
+
     # Requests
 
     def _range(self, payload: Payload) -> t.Tuple[t.List[Row], Payload]:
         answer = self._request("/kv/range", payload, writes=False)
-        return [_row(entry) for entry in answer.get("kvs") or ()], answer
+        return [row_of(entry) for entry in answer.get("kvs") or ()], answer
 
     def _swap(self, key: str, condition: Payload, operation: Payload) -> Outcome:
         payload = {
@@ -152,6 +181,34 @@ class EtcdClient:
             if not (failure.unsent or (failure.try_next and not writes)):
                 break
         raise self._error(failure, writes) if failure is not None else ValueError("no endpoint")
+
+    def _watched(self, member: _Member, payload: Payload) -> t.Union[EtcdWatch, Failure]:
+        """A login first, whose token a watch needs as any request does."""
+        if self._options.username:
+            failure = self._authenticate(member)
+            if failure is not None:
+                return failure
+        gateway = self._open(member.endpoint)
+        headers = {"Authorization": self._token} if self._token else {}
+        try:
+            # Between two events any time may pass; that the connection comes about has its usual limit.
+            response = gateway.session.post(
+                gateway.get_url("/watch"),
+                json=payload,
+                headers=headers,
+                stream=True,
+                timeout=(self._options.timeout, None),
+            )
+        except (self._library.exceptions.Etcd3Exception, OSError, ValueError) as error:
+            gateway.session.close()
+            return failure_of(error, str(member.endpoint))
+        if response.status_code != 200:
+            gateway.session.close()
+            return Failure(str(member.endpoint), f"a watch is answered with status {response.status_code}")
+        return EtcdWatch(response, gateway.session, lambda error: self._broken(error, member))
+
+    def _broken(self, error: BaseException, member: _Member) -> IpamError:
+        return self._error(failure_of(error, str(member.endpoint)), writes=False)
 
     def _ask(self, member: _Member, path: str, payload: Payload) -> t.Union[Payload, Failure]:
         if self._options.username and self._token is None:
@@ -233,6 +290,12 @@ def _load(name: str) -> t.Any:
     return module
 
 
+def _end(prefix: str) -> bytes:
+    """The end of the range of keys that begin with ``prefix``."""
+    start = prefix.encode()
+    return start[:-1] + bytes([start[-1] + 1])
+
+
 def _text(data: t.Union[str, bytes]) -> str:
     return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
 
@@ -244,9 +307,3 @@ def _put(key: str, value: bytes) -> Payload:
 def _revision(answer: Payload) -> int:
     # 64-bit numbers are text in this JSON, and 0 is left out.
     return int((answer.get("header") or {}).get("revision") or 0)
-
-
-def _row(entry: Payload) -> Row:
-    # Calico's keys are ASCII; a key that is not UTF-8 is not one of them, and stays recognisable.
-    key = base64.b64decode(entry["key"]).decode(errors="surrogateescape")
-    return Row(key, base64.b64decode(entry.get("value") or ""), int(entry.get("mod_revision") or 0))

@@ -17,7 +17,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
     NotFoundInStore,
     UpdateConflict,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import EtcdClient, Outcome, Row
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import EtcdClient, Outcome
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_rows import Row
 
 
 def get_row(client: EtcdClient, key: str, what: str) -> Row:

@@ -37,12 +37,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming imp
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store import wire
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import Row
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_keys import (
     parse_affinity_key,
     parse_block_key,
     parse_handle_key,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_rows import Row
 
 Members = t.Dict[str, t.Any]
 
@@ -184,6 +184,12 @@ def encode_settings(settings: Settings, before: t.Optional[Members] = None) -> M
         else:
             body[member] = value
     return body
+
+
+def settings_members(thing: Object) -> Members:
+    """The members of settings that are spelled as in the custom resource; what is false or 0 is left out."""
+    names = {theirs: member for member, theirs in _SETTINGS.items()}
+    return {names.get(field, field): value for field, value in (thing.get("spec") or {}).items() if value}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
     Forbidden,
     NotFound,
@@ -40,9 +41,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd import EtcdStore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_api import EtcdBackedApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_api import EtcdApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import EtcdClient
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_configuration import EtcdConfiguration
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_location import locate_in_etcd, not_calicos
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_nodes import NodesWithEtcd
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_options import EtcdOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes_configuration import (
@@ -85,20 +88,49 @@ def etcd_options(params: t.Mapping[str, t.Any]) -> t.Optional[EtcdOptions]:
     return EtcdOptions.from_params(params) if params.get("datastore") == ETCD else None
 
 
+def api_with_etcd(api: KubeApi, etcd: EtcdOptions, *, on_corrupt: OnCorrupt = None) -> CalicoApi:
+    """The interface to a cluster whose Calico keeps its data in this etcd; nothing is asked before the first request.
+
+    ``close_etcd`` lets go of the connections it makes.
+    """
+    kinds = EtcdApi(EtcdClient(etcd), on_corrupt=on_corrupt)
+    raw = NodesWithEtcd(api.raw if isinstance(api, CalicoApi) else api, kinds)
+    return CalicoApi(raw, lambda _raw: locate_in_etcd(raw, kinds), kinds)
+
+
+def close_etcd(api: KubeApi) -> None:
+    """Close the connections of ``api_with_etcd``; nothing to do for another API."""
+    etcd = _etcd_of(api)
+    if etcd is not None:
+        etcd.close()
+
+
 def open_stores(api: KubeApi, etcd: t.Optional[EtcdOptions] = None, *, on_corrupt: OnCorrupt = None) -> Stores:
     """The stores in etcd, or without options for it those behind the Kubernetes API.
 
-    The Kubernetes API is asked how Calico is installed, unless it was before; etcd is asked nothing
-    before the first use. Whoever passes ``on_corrupt`` gets records that cannot be read there;
-    without it a list that meets one raises ``CorruptRecord``.
+    An API that ``api_with_etcd`` made leads to its etcd without options, too. The Kubernetes API is
+    asked how Calico is installed, unless it was before; etcd is asked nothing before the first use.
+    Whoever passes ``on_corrupt`` gets records that cannot be read there; without it a list that meets
+    one raises ``CorruptRecord``.
     """
-    return _in_kubernetes(api, on_corrupt) if etcd is None else _in_etcd(api, EtcdClient(etcd), on_corrupt)
+    if etcd is not None:
+        return _in_etcd(api_with_etcd(api, etcd, on_corrupt=on_corrupt), on_corrupt, own=True)
+    if _etcd_of(api) is not None:
+        return _in_etcd(t.cast(CalicoApi, api), on_corrupt, own=False)
+    return _in_kubernetes(api, on_corrupt)
 
 
-def open_store(api: KubeApi) -> KubernetesStore:
-    """The store behind a cluster's Kubernetes API."""
+def open_store(api: KubeApi) -> Records:
+    """The records of the live datastore, for one who has no need of the rest."""
+    etcd = _etcd_of(api)
+    if etcd is not None:
+        return EtcdStore(etcd.client)
     calico = calico_api(api)
     return KubernetesStore(calico.raw, calico.place(IPAM_BLOCKS).group)
+
+
+def _etcd_of(api: KubeApi) -> t.Optional[EtcdApi]:
+    return api.elsewhere if isinstance(api, CalicoApi) and isinstance(api.elsewhere, EtcdApi) else None
 
 
 def _in_kubernetes(api: KubeApi, on_corrupt: OnCorrupt) -> Stores:
@@ -138,7 +170,9 @@ def _in_kubernetes(api: KubeApi, on_corrupt: OnCorrupt) -> Stores:
     )
 
 
-def _in_etcd(api: KubeApi, client: EtcdClient, on_corrupt: OnCorrupt) -> Stores:
+def _in_etcd(api: CalicoApi, on_corrupt: OnCorrupt, *, own: bool) -> Stores:
+    """``own``: the connection was made for these stores alone, and ends with them."""
+    client = t.cast(EtcdApi, api.elsewhere).client
     records = EtcdStore(client, on_corrupt=on_corrupt)
 
     def cluster_information() -> Object:
@@ -149,10 +183,7 @@ def _in_etcd(api: KubeApi, client: EtcdClient, on_corrupt: OnCorrupt) -> Stores:
 
     def require_readable() -> None:
         if not cluster_information():
-            raise Refused(
-                f"There is no ClusterInformation in {client.where}, which Calico writes when it starts: either this is "
-                "another etcd, or Calico keeps its data in the Kubernetes API and datastore must be kubernetes."
-            )
+            raise not_calicos(client.where)
 
     def require_writable() -> None:
         require_readable()
@@ -165,12 +196,12 @@ def _in_etcd(api: KubeApi, client: EtcdClient, on_corrupt: OnCorrupt) -> Stores:
     return Stores(
         ETCD,
         client.where,
-        EtcdBackedApi(api, records),
+        api,
         records,
         EtcdConfiguration(client),
-        None,
+        IPAM_BLOCKS,
         require_readable,
         require_writable,
         cluster_information,
-        client.close,
+        (lambda: close_etcd(api)) if own else (lambda: None),
     )

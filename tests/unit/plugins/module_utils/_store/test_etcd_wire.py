@@ -21,7 +21,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.handle import Handle
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store import etcd_keys, etcd_wire
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import Row
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_rows import Row
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_wire import AFFINITY, BLOCK, HANDLE, Form
 
 CIDR = parse_network("10.77.4.8/30")

@@ -71,7 +71,7 @@ def test_stores_in_etcd_are_not_asked_before_their_use() -> None:
     pytest.importorskip("etcd3gw")
     with closing(open_stores(t.cast("t.Any", Served()), ETCD)) as stores:
         assert isinstance(stores.records, EtcdStore)
-        assert (stores.kind, stores.watched) == ("etcd", None)
+        assert (stores.kind, stores.watched) == ("etcd", IPAM_BLOCKS)
         assert stores.where == "etcd at http://127.0.0.1:1, http://127.0.0.1:2"
 
 
