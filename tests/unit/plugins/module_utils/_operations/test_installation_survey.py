@@ -13,6 +13,7 @@ from cluster_tables import (
     AGGREGATED,
     CONFIG_MAPS,
     DENIED,
+    DOWN,
     INFORMATION,
     INSTALLATIONS,
     MANIFEST,
@@ -20,6 +21,7 @@ from cluster_tables import (
     OPENSHIFT,
     OWNED,
     V1,
+    V3,
     V3_CRDS,
     api_of,
     default,
@@ -28,7 +30,7 @@ from cluster_tables import (
 )
 from twin_fixture import local_twin
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import writable
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api, writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.installation_report import (
     installation_info,
     shown,
@@ -295,12 +297,23 @@ def test_who_else_writes_pools(served: dict[str, t.Any], names: list[str]) -> No
 
 def test_every_fact_has_a_source_also_when_nothing_may_be_read() -> None:
     everything = (V1, INFORMATION, CONFIG_MAPS, NODE, NODES, PODS, SERVICE_CIDRS, CRDS, FELIX, INSTALLATIONS)
-    for served in ({**MANIFEST}, dict.fromkeys(everything, DENIED), {}):
+    for served in ({**MANIFEST}, {**MANIFEST, V3: DOWN}, dict.fromkeys(everything, DENIED), {}):
         info = installation_info(api_of(served))
         for name, entry in info["facts"].items():
             assert entry["source"], name
             assert entry["source"] != "not asked for", name
         assert info["supported"] is (info["stop"] == "")
+
+
+def test_calico_in_an_etcd() -> None:
+    """Calico's kinds come from etcd, all else from the Kubernetes API."""
+    kinds = {V1: pool(), BLOCKS: pool(), INFORMATION: default(calicoVersion="v3.33.0"), FELIX: default(bpfEnabled=True)}
+    info = installation_info(calico_api(api_of({NODES: nodes({}, system="windows")}), api_of(kinds)))
+    facts = {name: entry["value"] for name, entry in info["facts"].items()}
+    assert (info["mode"], info["stop"]) == ("etcd", "")
+    assert (facts["version"], facts["ipam"], facts["ebpf"]) == ("v3.33.0", "calico-ipam", True)
+    assert (facts["windows_nodes"], facts["capabilities"]) == (["n0"], None)
+    assert facts["pod_cidrs"] == ["10.0.0.0/16"]
 
 
 @pytest.mark.parametrize("installation", ["crd_v1", "crd_v3"])
