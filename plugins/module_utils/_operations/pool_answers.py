@@ -95,7 +95,7 @@ def _invalid(name: str, spec: t.Mapping[str, t.Any], field: str, rule: str, erro
     where = f"spec.{field}" if field in _FIELDS else field
     value = spec.get(field)
     told = f" {value!r}" if value is not None else ""
-    answer = " ".join(error.message.split())
+    answer = " ".join(error.message.split()).rstrip(".") + "."
     return InvalidPool(
         [FieldError(field, value, f"{where}{told} of pool {name!r} was refused by the API server: {answer}", rule)]
     )

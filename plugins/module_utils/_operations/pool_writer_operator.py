@@ -341,7 +341,7 @@ def _refused(name: str, error: ApiError) -> Refused:
     for member in _SINCE:
         if f"{member}" in error.message and "unknown field" in error.message:
             return _too_old(name, member)
-    answer = " ".join(error.message.split())
+    answer = " ".join(error.message.split()).rstrip(".") + "."
     return Refused(f"IPPool {name!r}: {WHERE} was not changed, because the API server refused it: {answer}", pool=name)
 
 

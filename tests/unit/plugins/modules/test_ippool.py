@@ -28,7 +28,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     IPAM_HANDLES,
     PODS,
 )
-from ansible_collections.calico_ops.ipam.plugins.modules import ippool
+from ansible_collections.calico_ops.ipam.plugins.modules import ippool, ippool_info
 
 from .module_runner import ModuleFailed, failure, run_module
 
@@ -320,3 +320,34 @@ def test_a_cluster_without_calico(tmp_path: Path) -> None:
         message = failure(ippool.main, kubeconfig=own.kubeconfig, name="x", cidr="10.0.0.0/16")
         assert "does not serve ippools.crd.projectcalico.org" in message
         client.close()
+
+
+@pytest.mark.parametrize("installation", ["crd_v3", "apiserver"])
+def test_the_life_of_a_pool_elsewhere(tmp_path: Path, installation: str) -> None:
+    """Over HTTPS, with real watches; what each installation does with pools is tested in virtual time."""
+    with start_twin(tmp_path, "small", speed=50, installation=installation) as own:
+        own.settle()
+        wanted = {"cidr": "10.7.0.0/16", "block_size": 28, "labels": {"team": "red"}}
+        planned = pool(own, "life", check=True, **wanted)
+        made = pool(own, "life", **wanted)
+        assert (made["diff"], made["where"]) == (planned["diff"], "IPPool life")
+        assert not pool(own, "life", **wanted)["changed"]
+        assert pool(own, "life", disabled=True)["pool"]["spec"]["disabled"] is True
+        assert pool(own, "life", disabled=False)["changed"]
+        shown = run_module(ippool_info.main, kubeconfig=own.kubeconfig, name="life")
+        assert shown["mode"] == installation
+        (found,) = shown["pools"]
+        assert (found["owner"], found["where"], found["terminating"]) == (None, "IPPool life", False)
+        told = [(each["type"], each["status"]) for each in found["conditions"]]
+        assert told == ([("Allocatable", "True")] if installation == "crd_v3" else [])
+        message = failure(ippool.main, kubeconfig=own.kubeconfig, name=DEFAULT, state="absent")
+        assert "addresses in use, so it cannot be deleted" in message
+        assert pool(own, "life", state="absent")["changed"]
+        assert not pool(own, "life", state="absent")["changed"]
+
+
+def test_what_the_cluster_has_to_say_to_a_new_pool(twin: TwinHandle) -> None:
+    made = pool(twin, "odd", check=True, cidr="198.51.100.0/24")
+    assert made["changed"]
+    told = " ".join(str(each) for each in made.get("warnings", []))
+    assert "a range for documentation" in told
