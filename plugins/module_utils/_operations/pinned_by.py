@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import controller_of, is_finished
@@ -112,11 +112,11 @@ def _pins_of_pods(view: ClusterView, name: str, network: Network | None) -> t.It
         owner = owner_of(pod, view)
         if owner is None or is_finished(pod):
             continue
-        template = pod_annotations(owner.template)
-        for pin in _pins_of(_of_pod(pod), name, network):
+        template, metadata = pod_annotations(owner.template), pod["metadata"]
+        holder = Holder("Pod", metadata["namespace"], metadata["name"], "", pod_annotations(pod))
+        for pin in _pins_of(holder, name, network):
             if template.get(pin.how.split()[1]) != pin.value:
-                how = f"{pin.how}, other than the template of {owner}"
-                yield Pin("Pod", pin.namespace, pod["metadata"]["name"], how, pin.value)
+                yield replace(pin, how=f"{pin.how}, other than the template of {owner}")
 
 
 def _of_pod(pod: Object) -> Holder:
