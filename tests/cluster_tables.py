@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
     ApiError,
     Forbidden,
@@ -16,6 +17,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     ServerError,
     UnknownResource,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Fact, Location
 
 V1 = "ippools.crd.projectcalico.org"
 V3 = "ippools.projectcalico.org"
@@ -77,6 +79,11 @@ class TableApi:
 
 def api_of(served: dict[str, t.Any], discovery: t.Any = None) -> t.Any:
     return TableApi(served, discovery)
+
+
+def in_etcd(rest: dict[str, t.Any], kinds: dict[str, t.Any]) -> CalicoApi:
+    """A cluster that serves the ``rest``, and whose Calico has an etcd with ``kinds``."""
+    return CalicoApi(api_of(rest), lambda _raw: Location(Fact("etcd", "the option datastore")), api_of(kinds))
 
 
 def default(status: t.Any = None, **spec: t.Any) -> list[dict[str, t.Any]]:

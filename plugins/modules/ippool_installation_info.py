@@ -132,20 +132,14 @@ facts:
 """
 
 import typing as t
-from contextlib import closing
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import datastore_argspec
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.installation_report import installation_info
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import ETCD
 
 
 def operate(context: Context) -> dict[str, t.Any]:
-    if context.params["datastore"] != ETCD:
-        return {"changed": False, **installation_info(context.api)}
-    with closing(context.stores()) as stores:
-        return {"changed": False, **installation_info(calico_api(context.api, stores.api))}
+    return {"changed": False, **installation_info(context.api)}
 
 
 def main() -> None:

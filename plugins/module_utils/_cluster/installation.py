@@ -25,7 +25,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_pl
     in_v3,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.discovery import (
-    group_versions,
     is_served,
     readable_object,
     resources_in,
@@ -69,14 +68,12 @@ CLUSTER_VERSIONS = Resource("config.openshift.io", "v1", "clusterversions", "Clu
 OPENSHIFT_GROUP = CLUSTER_VERSIONS.api_version
 
 
-def calico_api(api: KubeApi, etcd: KubeApi | None = None) -> CalicoApi:
-    """The interface to Calico's kinds on ``api``; ``etcd`` serves them where Calico has an etcd of its own.
+def calico_api(api: KubeApi) -> CalicoApi:
+    """The interface to Calico's kinds behind the Kubernetes API; nothing is asked before the first request.
 
-    An API that is one already is returned as it is. Nothing is asked before the first request.
+    An API that is one already is returned as it is. ``_store/open.py`` makes the one that leads to an etcd.
     """
-    if isinstance(api, CalicoApi):
-        return api if etcd is None else CalicoApi(api.raw, _located_in_etcd, etcd)
-    return CalicoApi(api, locate if etcd is None else _located_in_etcd, etcd)
+    return api if isinstance(api, CalicoApi) else CalicoApi(api, locate)
 
 
 def detect(api: KubeApi) -> Installation:
@@ -135,10 +132,6 @@ def _pools(calico: CalicoApi) -> tuple[Fact[str], list[Object] | None]:
         return mode, None
     except UnknownResource as error:
         return mode if down else Fact(NONE, error.message.rstrip(".")), []
-
-
-def _located_in_etcd(api: KubeApi) -> Location:
-    return Location(Fact(ETCD, "the option datastore"), served=group_versions(api), connected=True)
 
 
 def _cluster_informations(calico: CalicoApi) -> list[tuple[Object | None, str]]:

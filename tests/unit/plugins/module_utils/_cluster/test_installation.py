@@ -30,6 +30,7 @@ from cluster_tables import (
     V3_INFORMATION,
     api_of,
     default,
+    in_etcd,
     migration,
     node,
     pool,
@@ -236,9 +237,8 @@ def test_what_it_costs(served: dict[str, t.Any], places: int, whole: int) -> Non
 
 
 def test_an_etcd_that_an_option_leads_to() -> None:
-    etcd = api_of({V1: pool(), INFORMATION: default(calicoVersion="v3.33.0")})
-    found = detect(calico_api(api_of({}), etcd))
+    found = detect(in_etcd({}, {V1: pool(), INFORMATION: default(calicoVersion="v3.33.0")}))
     assert (found.mode.value, found.version.value) == ("etcd", "v3.33.0")
     assert writable(found) is None
-    locked = api_of({V1: pool(), INFORMATION: default(datastoreReady=False)})
-    assert "datastoreReady" in (writable(detect(calico_api(api_of({}), locked))) or "")
+    locked = detect(in_etcd({}, {V1: pool(), INFORMATION: default(datastoreReady=False)}))
+    assert "datastoreReady" in (writable(locked) or "")

@@ -25,12 +25,13 @@ from cluster_tables import (
     V3_CRDS,
     api_of,
     default,
+    in_etcd,
     node,
     pool,
 )
 from twin_fixture import local_twin
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api, writable
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.installation_report import (
     installation_info,
     shown,
@@ -308,7 +309,7 @@ def test_every_fact_has_a_source_also_when_nothing_may_be_read() -> None:
 def test_calico_in_an_etcd() -> None:
     """Calico's kinds come from etcd, all else from the Kubernetes API."""
     kinds = {V1: pool(), BLOCKS: pool(), INFORMATION: default(calicoVersion="v3.33.0"), FELIX: default(bpfEnabled=True)}
-    info = installation_info(calico_api(api_of({NODES: nodes({}, system="windows")}), api_of(kinds)))
+    info = installation_info(in_etcd({NODES: nodes({}, system="windows")}, kinds))
     facts = {name: entry["value"] for name, entry in info["facts"].items()}
     assert (info["mode"], info["stop"]) == ("etcd", "")
     assert (facts["version"], facts["ipam"], facts["ebpf"]) == ("v3.33.0", "calico-ipam", True)
