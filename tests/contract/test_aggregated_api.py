@@ -111,7 +111,7 @@ def test_create_packs_the_metadata(pools: Pools) -> None:
 def test_calicos_rules_are_a_422(pools: Pools, pool: str) -> None:
     status = pools.post(pools.body(unique("contract"))).refused(422, "Invalid")
     assert status["details"]["group"] == "projectcalico.org"
-    assert [each["field"] for each in status["details"]["causes"]] == ["spec.cidr"]
+    assert [each["field"] for each in status["details"]["causes"]] == ["IPPool.Spec.CIDR"]
     assert "CIDR overlaps with" in status["message"]
 
 
@@ -174,6 +174,12 @@ def test_a_watch_shows_what_is_stored(pools: Pools) -> None:
             assert (event["type"], event["object"]["apiVersion"]) == ("ADDED", "projectcalico.org/v3")
             assert "blockSize" not in event["object"]["spec"]
             break
+
+
+def test_there_are_no_pages(pools: Pools, pool: str) -> None:
+    listed = pools.cluster.get(pools.path, limit=1).made()
+    assert len(listed["items"]) > 1
+    assert "continue" not in listed["metadata"]
 
 
 def test_a_table(pools: Pools, pool: str) -> None:

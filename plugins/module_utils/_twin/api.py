@@ -14,6 +14,7 @@ be changed. The rules are those of spec kubernetes-api-behaviour.md; section num
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
@@ -169,8 +170,11 @@ class ApiServer:
 
     def list(self, resource: Resource, namespace: str | None = None, options: ListOptions | None = None) -> Page:
         """One page; a namespace that does not exist has an empty list (2, 12)."""
-        kind = self.served.kind_of(resource)
-        return list_page(self.storage(resource), kind, namespace, options or ListOptions())
+        kind, options = self.served.kind_of(resource), options or ListOptions()
+        if kind.aggregated:
+            # Calico's API server has no pages: it sends everything, whatever the limit.
+            options = replace(options, limit=0, continue_token="")
+        return list_page(self.storage(resource), kind, namespace, options)
 
     # ---- create (3)
 

@@ -58,7 +58,7 @@ class Page:
     def metadata(self) -> Object:
         """The list's own metadata; lists of custom resources always have ``continue``."""
         metadata: Object = {"resourceVersion": str(self.resource_version)}
-        if self.continue_token or self.kind.custom:
+        if self.continue_token or (self.kind.custom and not self.kind.aggregated):
             metadata["continue"] = self.continue_token
         if self.remaining:
             metadata["remainingItemCount"] = self.remaining

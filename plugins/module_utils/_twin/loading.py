@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, ApiError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CALICO_V3,
     CUSTOM_RESOURCE_DEFINITIONS,
     NAMESPACES,
     NODES,
@@ -26,31 +27,49 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import Scenario
 
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+CALICO = f"{CALICO_V3}/v3"
 _MIRROR = "kubernetes.io/config.mirror"
 
 
 def load_scenario(
-    api: LocalApi, scenario: Scenario, places: CalicoPlaces = CRD_V1, installed: t.Sequence[Object] = ()
+    api: LocalApi,
+    scenario: Scenario,
+    places: CalicoPlaces = CRD_V1,
+    installed: t.Sequence[Object] = (),
+    elsewhere: t.Callable[[Object], None] | None = None,
 ) -> None:
     """Create Calico's resource definitions, the system namespaces, and everything in the scenario.
 
     Objects of Calico are written in the v1 group and stored as the installation keeps them.
     ``installed`` is what the installation brings along, where the scenario has no such object itself.
-    Raises ``InvalidInput`` naming the object that the API server refused.
+    ``elsewhere`` takes in Calico's objects where the API does not serve them.
+    Raises ``InvalidInput`` naming the object that was refused.
     """
-    for crd in calico_crds(places.definitions):
+    for crd in calico_crds(places.definitions) if places.definitions else ():
         _create(api, CUSTOM_RESOURCE_DEFINITIONS, crd, scenario)
     for name in SYSTEM_NAMESPACES:
         _create(api, NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, scenario)
     own = {_identity(item) for item in scenario.objects}
     for written in [*scenario.objects, *(item for item in installed if _identity(item) not in own)]:
         item = translated(written, places)
+        if elsewhere is not None and item["apiVersion"] == CALICO:
+            _load_elsewhere(elsewhere, item, scenario)
+            continue
         resource = _resource(api, item, scenario)
         already = item["kind"] == "Namespace" and item["metadata"]["name"] in SYSTEM_NAMESPACES
         if already:
             _update(api, resource, item, scenario)
         else:
             _create(api, resource, _owned(api, item), scenario)
+
+
+def _load_elsewhere(elsewhere: t.Callable[[Object], None], item: Object, scenario: Scenario) -> None:
+    try:
+        elsewhere(item)
+    except AlreadyExists:
+        raise _refusal(scenario, item, "it is there twice") from None
+    except (ApiError, InvalidInput) as error:
+        raise _refusal(scenario, item, error.message) from None
 
 
 def _identity(item: Object) -> tuple[str, str, str, str]:

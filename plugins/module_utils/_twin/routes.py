@@ -127,7 +127,8 @@ class Routes:
             namespace,
             options,
             self._renderer(request, lists=False),
-            truth(query.get("allowWatchBookmarks")),
+            # Calico's API server sends none.
+            truth(query.get("allowWatchBookmarks")) and not kind.aggregated,
             initial,
             _timeout(query.get("timeoutSeconds")),
             bool(request.info.effects.get("expire")),

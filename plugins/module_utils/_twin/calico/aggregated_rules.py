@@ -41,9 +41,17 @@ _GROUPS: tuple[t.Mapping[str, str], ...] = (
         "V24": "CIDR overlaps with another pool",
         "V4": "is not strictly masked",
     },
-    {"V12": "unknown use", "V18": "bad selector", "V26": "bad name", "V27": "bad metadata", "V28": "bad metadata"},
+    {
+        "V12": "unknown use",
+        "V18": "Reason: failed to validate Field: {field} because of Tag: selector",
+        "V26": "bad name",
+        "V27": "bad metadata",
+        "V28": "bad metadata",
+    },
     {"V25": "conflicts with existing allocations"},
 )
+# Calico names the fields of its Go types, the pool's own checks with the way there, others without.
+_GO_NAMES = {"cidr": "CIDR"}
 
 
 def prepared_pool(
@@ -86,14 +94,6 @@ def check_reservation(obj: Object) -> None:
         raise _refusal(obj, causes)
 
 
-def check_config(obj: Object) -> None:
-    """There is one such object. Raises the 422 ``Fault``."""
-    name = obj["metadata"]["name"]
-    if name != "default":
-        message = f"Invalid value: {json.dumps(name)}: the only name is default"
-        raise _refusal(obj, [Cause("FieldValueInvalid", message, "metadata.name")])
-
-
 def _without_version(metadata: Object) -> Object:
     return {key: value for key, value in metadata.items() if key != "resourceVersion"}
 
@@ -116,5 +116,10 @@ def _schemas(error: FieldError) -> bool:
 
 
 def _cause(error: FieldError, words: str) -> Cause:
-    field = error.field if error.field.startswith("metadata.") else f"spec.{error.field}"
+    field = error.field
+    if not field.startswith("metadata."):
+        field = _GO_NAMES.get(field, field[:1].upper() + field[1:])
+        words = words.format(field=field)
+        if error.rule not in _GROUPS[1]:
+            field = f"IPPool.Spec.{field}"
     return Cause("FieldValueInvalid", f"Invalid value: {json.dumps(error.value)}: {words}: {error.message}", field)

@@ -33,7 +33,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.aggre
     kinds,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.aggregated_rules import (
-    check_config,
     check_reservation,
     prepared_pool,
 )
@@ -102,7 +101,7 @@ class AggregatedServer:
     # ---- writing
 
     def prepared(self, resource: Resource, obj: Object, old: Object | None) -> Object:
-        """Defaults, then the rules marked C. Raises the 422 ``Fault``."""
+        """Defaults, then the rules marked C. Raises the 422 ``Fault``, or a 500 for what Calico has no words for."""
         if resource == CRD_V3.pools:
             # The status of a pool is nothing that those rules look at.
             if old is not None and obj.get("spec") == old.get("spec") and obj["metadata"] == old["metadata"]:
@@ -110,8 +109,10 @@ class AggregatedServer:
             return prepared_pool(obj, old, self._pools, self._blocks)
         if resource == CRD_V3.reservations:
             check_reservation(obj)
-        elif resource == CRD_V3.config:
-            check_config(obj)
+        elif resource == CRD_V3.affinities:
+            raise _read_only("create" if old is None else "update")
+        elif resource == CRD_V3.config and old is None and obj["metadata"]["name"] != "default":
+            raise internal_error("IPAM config resource name has to be default")
         return obj
 
     def _pools(self) -> t.Iterable[Pool]:
@@ -159,6 +160,8 @@ class AggregatedServer:
 
     def deleting(self, resource: Resource, name: str, resource_version: str | None) -> Steps[None]:
         """Spec ippool.md §5.1. A pool that cannot be let go of completely is left disabled."""
+        if resource == CRD_V3.affinities:
+            raise _read_only("delete")
         if resource == CRD_V3.pools:
             yield from self._let_go(name, resource_version)
         try:
@@ -193,6 +196,11 @@ class AggregatedServer:
             if fault.code == 422:
                 raise internal_error(fault.message) from None
             raise
+
+
+def _read_only(verb: str) -> Fault:
+    """Every verb is announced for affinities; only a dry run of a write passes."""
+    return internal_error(f"Unable to {verb} block affinity. Block affinity resources are read-only.")
 
 
 def _options() -> WriteOptions:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CALICO_V1, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
@@ -33,12 +33,20 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects impo
 LABEL = ("k8s-app", "calico-node")
 
 
+class _Creating(t.Protocol):
+    """As much of a ``KubeApi`` as calico-node needs to write Calico's kinds."""
+
+    def create(
+        self, resource: Resource, body: Object, namespace: str | None = None, *, dry_run: bool = False
+    ) -> Object: ...
+
+
 class CalicoNodes:
     """Runs the start-up logic of every node whose calico-node pod comes up, then calls ``started(node)``."""
 
     def __init__(
         self,
-        api: KubeApi,
+        api: _Creating,
         objects: ObjectStore,
         clock: VirtualClock,
         calico_version: str,
@@ -99,7 +107,7 @@ class CalicoNodes:
             guid = f"{self._clock.random('cluster-guid').getrandbits(128):032x}"
             spec = {
                 "clusterGUID": guid,
-                "clusterType": "k8s,bgp,kdd",
+                "clusterType": "k8s,bgp" if self._places.etcd else "k8s,bgp,kdd",
                 "calicoVersion": self._version,
                 "datastoreReady": True,
             }

@@ -12,7 +12,7 @@ places of the components themselves, which are not always those that a user of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import in_v3
@@ -32,7 +32,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 
 @dataclass(frozen=True)
 class CalicoPlaces:
-    """The resource of each kind in the live group; ``definitions`` names the folder of its CRDs."""
+    """The resource of each kind in the live group; ``definitions`` names the folder of its CRDs, if it has any."""
 
     group: str
     definitions: str
@@ -43,6 +43,8 @@ class CalicoPlaces:
     config: Resource
     reservations: Resource
     cluster_information: Resource
+    # Calico keeps its data in an etcd of its own; the resources name what its components remember of it.
+    etcd: bool = False
 
 
 CRD_V1 = CalicoPlaces(
@@ -68,8 +70,10 @@ CRD_V3 = CalicoPlaces(
     cluster_information=in_v3(CLUSTER_INFORMATIONS),
 )
 
+ETCD = replace(CRD_V3, definitions="", config=IPAM_CONFIGS, etcd=True)
+
 # Behind Calico's API server are the v1 CRDs, and Calico's own parts use them directly.
-_PLACES = {"crd_v1": CRD_V1, "apiserver": CRD_V1, "crd_v3": CRD_V3}
+_PLACES = {"crd_v1": CRD_V1, "apiserver": CRD_V1, "crd_v3": CRD_V3, "etcd": ETCD}
 #: The ways of installing Calico that the twin can be.
 INSTALLATIONS = tuple(_PLACES)
 

@@ -24,6 +24,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import annotations_of, labels_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CalicoPlaces
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.etcd_translation import in_etcd
 
 API_GROUP = "projectcalico.org/v3"
 # Where calico-node's manifest names the plugin; the text around it may hold tokens that are not JSON.
@@ -36,6 +37,8 @@ def translated(item: Object, places: CalicoPlaces) -> Object:
         return item
     if item["apiVersion"] == IP_POOLS.api_version:
         return _in_v3(item, places)
+    if places.etcd:
+        return in_etcd(item)
     name = item["metadata"]["name"]
     if item["kind"] == DAEMON_SETS.kind and name == "calico-node":
         return _with_environment(item)

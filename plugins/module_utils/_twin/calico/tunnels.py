@@ -16,7 +16,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import NODES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
@@ -71,19 +71,30 @@ DEVICES = (
 )
 
 
+class _Patching(t.Protocol):
+    """As much of a ``KubeApi`` as is needed to note an address in a node's annotations."""
+
+    def patch(self, resource: Resource, name: str, body: Object) -> Object: ...
+
+
 class Tunnels:
-    """Looks after the tunnel addresses of the nodes ``nodes()`` names; ``delay`` is in virtual seconds."""
+    """Looks after the tunnel addresses of the nodes ``nodes()`` names; ``delay`` is in virtual seconds.
+
+    ``node`` gives a node with its tunnel addresses as annotations; None takes that of Kubernetes as it is.
+    """
 
     def __init__(
         self,
-        api: KubeApi,
+        api: _Patching,
         datastore: Datastore,
         objects: ObjectStore,
         clock: VirtualClock,
         nodes: t.Callable[[], t.Sequence[str]],
         delay: float,
         places: CalicoPlaces = CRD_V1,
+        node: t.Callable[[str], Object | None] | None = None,
     ) -> None:
+        self._node = node or (lambda name: objects.get(NODES, None, name))
         self._api = api
         self._datastore = datastore
         self._objects = objects
@@ -118,7 +129,7 @@ class Tunnels:
             self._queue.add(name)
 
     def _reconcile(self, name: str) -> float | None:
-        node = self._objects.get(NODES, None, name)
+        node = self._node(name)
         if node is None or name not in self._nodes():
             return None
         if not datastore_ready(self._objects, self._places):
@@ -130,7 +141,7 @@ class Tunnels:
             except IpamError:
                 # calico-node's loop ends with the error and is started again.
                 again = _RETRY
-            node = self._objects.get(NODES, None, name) or node
+            node = self._node(name) or node
         return again
 
     def _look_at_device(self, node: Object, device: Device) -> None:

@@ -114,12 +114,12 @@ def test_what_a_create_stores(api: LocalApi, spec: Object, stored: Object) -> No
 @pytest.mark.parametrize(
     ("spec", "code", "words"),
     [
-        ({}, 422, "spec.cidr: .*must be specified"),
-        ({"cidr": "172.22.0.0"}, 422, "spec.cidr: .*must be a valid subnet"),
-        ({"cidr": "172.22.0.9/16"}, 422, "spec.cidr: .*not strictly masked"),
-        ({"cidr": "192.168.0.0/24"}, 422, "spec.cidr: .*CIDR overlaps with .*default-ipv4-ippool"),
-        ({"cidr": "172.22.0.0/16", "nodeSelector": "has("}, 422, "spec.nodeSelector: "),
-        ({"cidr": "172.22.0.0/16", "allowedUses": ["Everything"]}, 422, "spec.allowedUses: .*unknown use"),
+        ({}, 422, "IPPool.Spec.CIDR: .*must be specified"),
+        ({"cidr": "172.22.0.0"}, 422, "IPPool.Spec.CIDR: .*must be a valid subnet"),
+        ({"cidr": "172.22.0.9/16"}, 422, "IPPool.Spec.CIDR: .*not strictly masked"),
+        ({"cidr": "192.168.0.0/24"}, 422, "IPPool.Spec.CIDR: .*CIDR overlaps with .*default-ipv4-ippool"),
+        ({"cidr": "172.22.0.0/16", "nodeSelector": "has("}, 422, "NodeSelector: .*because of Tag: selector"),
+        ({"cidr": "172.22.0.0/16", "allowedUses": ["Everything"]}, 422, " AllowedUses: .*unknown use"),
         ({"cidr": "169.254.1.0/24"}, 500, "link local"),
         ({"cidr": "172.22.0.0/16", "blockSize": 19}, 500, "must be between"),
         ({"cidr": "172.22.9.0/28"}, 500, "too small"),
@@ -207,10 +207,14 @@ def test_metadata_that_is_refused(api: LocalApi, metadata: Object, code: int) ->
 @pytest.mark.parametrize(
     ("stored", "spec", "outcome"),
     [
-        (SMALL_BLOCKS, {"cidr": "198.18.0.0/16", "disabled": True}, (422, "spec.blockSize: .*cannot be modified")),
-        (SMALL_BLOCKS, {**SMALL_BLOCKS, "cidr": "198.19.0.0/16"}, (422, "spec.cidr: .*cannot be modified")),
+        (
+            SMALL_BLOCKS,
+            {"cidr": "198.18.0.0/16", "disabled": True},
+            (422, "IPPool.Spec.BlockSize: .*cannot be modified"),
+        ),
+        (SMALL_BLOCKS, {**SMALL_BLOCKS, "cidr": "198.19.0.0/16"}, (422, "IPPool.Spec.CIDR: .*cannot be modified")),
         (SMALL_BLOCKS, {**SMALL_BLOCKS, "natOutgoing": True}, None),
-        (BALANCER, {**BALANCER, "allowedUses": []}, (422, "spec.allowedUses: .*cannot be changed from")),
+        (BALANCER, {**BALANCER, "allowedUses": []}, (422, "IPPool.Spec.AllowedUses: .*cannot be changed from")),
         ({"cidr": "198.18.0.0/16"}, {"cidr": "198.18.0.0/16", "allowedUses": ["LoadBalancer"]}, None),
         ({"cidr": "198.18.0.0/16"}, {"cidr": "198.18.0.0/16", "blockSize": 0}, None),
         (
@@ -287,9 +291,13 @@ def test_an_update_drops_what_stands_on_the_resource_alone(api: LocalApi) -> Non
     [
         ({"cidr": "FD00:1::/64", "blockSize": 122}, {"natOutgoing": True}, (500, "spec.cidr: .*cannot be changed")),
         ({"cidr": "198.18.0.0/16", "namespaceSelector": "has(a)"}, {"natOutgoing": True}, (500, "namespaceSelector")),
-        ({"cidr": "198.18.0.0/16", "nodeSelector": "has("}, {"natOutgoing": True}, (422, "spec.nodeSelector")),
+        ({"cidr": "198.18.0.0/16", "nodeSelector": "has("}, {"natOutgoing": True}, (422, " NodeSelector: ")),
         ({"cidr": "198.18.0.0/16", "nodeSelector": "has("}, {"nodeSelector": "all()"}, None),
-        ({"cidr": "198.18.0.0/16", "allowedUses": ["LoadBalancer"]}, {"allowedUses": ["Workload"]}, (422, "Uses")),
+        (
+            {"cidr": "198.18.0.0/16", "allowedUses": ["LoadBalancer"]},
+            {"allowedUses": ["Workload"]},
+            (422, "AllowedUses"),
+        ),
     ],
 )
 def test_pools_written_past_the_rules(api: LocalApi, spec: Object, change: Object, outcome: t.Any) -> None:
@@ -398,7 +406,7 @@ def test_the_version_guards_the_disabling_only(twin: Twin, api: LocalApi) -> Non
     [
         ({"cidr": "FD00:1::/64", "blockSize": 122}, "cannot be changed"),
         ({"cidr": "198.18.0.0/16", "namespaceSelector": "has(a)"}, "cannot have namespaceSelector"),
-        ({"cidr": "198.18.0.0/16", "nodeSelector": "has("}, "bad selector"),
+        ({"cidr": "198.18.0.0/16", "nodeSelector": "has("}, "because of Tag: selector"),
     ],
 )
 def test_a_delete_that_cannot_disable(api: LocalApi, spec: Object, words: str) -> None:
@@ -431,7 +439,7 @@ def test_the_settings(api: LocalApi) -> None:
     finally:
         api.delete(CRD_V3.config, "default")
     other = {**head(CRD_V3.config), "metadata": {"name": "other"}, "spec": spec}
-    assert refused(lambda: api.create(CRD_V3.config, other))[0] == 422
+    assert refused(lambda: api.create(CRD_V3.config, other)) == (500, "IPAM config resource name has to be default")
     assert api.list(CRD_V1.config).items == []
 
 
@@ -459,6 +467,16 @@ def test_affinities_and_the_cluster_record(api: LocalApi) -> None:
     found = api.list(CRD_V3.affinities).items
     assert len(found) == len(affinities(api)) > 0
     assert {each["spec"]["deleted"] for each in found} == {False}
+    name, change = found[0]["metadata"]["name"], {"spec": {"state": "pending"}}
+    for call in (
+        lambda: api.create(CRD_V3.affinities, {**found[0], "metadata": {"name": "new"}}),
+        lambda: api.patch(CRD_V3.affinities, name, change),
+        lambda: api.delete(CRD_V3.affinities, name),
+    ):
+        code, text = refused(call)
+        assert (code, "read-only" in text) == (500, True)
+    assert api.patch(CRD_V3.affinities, name, change, dry_run=True)["spec"]["state"] == "pending"
+    assert api.list(CRD_V3.affinities).items == found
     record = api.get(CRD_V3.cluster_information, "default")
     assert record["spec"]["calicoVersion"] == "v3.33.0"
     assert refused(lambda: api.create(CRD_V3.cluster_information, record))[0] == 405
