@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import detect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.binding_answer import (
@@ -34,6 +35,7 @@ def binding_info(
     warn: t.Callable[[str], None],
 ) -> dict[str, t.Any]:
     """The module's result; ``InvalidInput`` for a node, namespace or pod that does not exist."""
+    installation = detect(api)
     answer, addresses = Answer(), []
     if pool is None or node or namespace:
         place = read_place(api, node, namespace, pod)
@@ -46,7 +48,7 @@ def binding_info(
     known = find_pool(pool, engine_pools(read_pools(api)))
     if known is None:
         warn(f"There is no IPPool {pool!r}: new pods of whatever names it get no address.")
-    view = fetch_requests_view(api)
+    view = fetch_requests_view(api, installation)
     name, network = (pool, _range(pool)) if known is None else (known.name, known.cidr)
     found["pinned_by"] = [pin.shown() for pin in pinned_by(view, name, network)]
     found["unreadable"] = list(view.unreadable)

@@ -199,11 +199,11 @@ def fetch_view(api: PagedApi, pool: str | None, namespace: str = NAMESPACE) -> C
     )
 
 
-def fetch_requests_view(api: PagedApi) -> ClusterView:
+def fetch_requests_view(api: PagedApi, installation: Installation) -> ClusterView:
     """Of the cluster only what may ask for pools: namespaces, pods, workloads and the CNI configuration."""
     reader = _Reader(api)
     return ClusterView(
-        installation=detect(api),
+        installation=installation,
         namespaces=tuple(reader.all(NAMESPACES)),
         pods=tuple(reader.all(PODS)),
         workloads=tuple(reader.workloads()),
