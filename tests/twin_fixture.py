@@ -57,6 +57,11 @@ class TwinHandle:
         return Path(self._options.data_dir)
 
     @property
+    def etcd_endpoints(self) -> list[str]:
+        """Where Calico's etcd is; empty when the Kubernetes API has its data."""
+        return list(self.state.etcd_endpoints)
+
+    @property
     def record_url(self) -> str:
         return self.state.url + "/twin/v1/record"
 
@@ -116,10 +121,12 @@ def start_twin(
     port: int = 0,
     installation: str | None = None,
     operator: bool = False,
+    etcd_endpoints: t.Sequence[str] = (),
 ) -> TwinHandle:
     """Start a twin process in ``tmp_path / "twin"``; ``scenario`` is a name, a path, or the documents of one.
 
-    ``installation`` None is the scenario's own, which is crd_v1 if it does not say.
+    ``installation`` None is the scenario's own, which is crd_v1 if it does not say. With etcd, the
+    handle's ``etcd_endpoints`` lead to Calico's data, in the etcd given here or in one of its own.
     """
     return TwinHandle(
         process.Options(
@@ -131,6 +138,7 @@ def start_twin(
             rbac=rbac,
             installation=installation,
             operator=operator,
+            etcd_endpoints=tuple(etcd_endpoints),
         )
     )
 

@@ -46,6 +46,11 @@ def arguments(argv: t.Sequence[str]) -> argparse.Namespace:
         "--installation", help=f"how Calico is installed: {', '.join(INSTALLATIONS)} (default: the scenario's, crd_v1)"
     )
     parser.add_argument("--operator", action="store_true", help="let an operator look after the pools")
+    parser.add_argument(
+        "--etcd-endpoints",
+        default="",
+        help="URLs of an etcd for installation etcd, with commas in between (default: the twin starts one)",
+    )
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
@@ -63,6 +68,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
         rbac=args.rbac,
         installation=args.installation,
         operator=args.operator,
+        etcd_endpoints=tuple(each.strip() for each in args.etcd_endpoints.split(",") if each.strip()),
     )
     parent = _Parent(args.ready_fd)
     try:
@@ -95,6 +101,7 @@ async def _serve(options: process.Options, data_dir: Path, parent: _Parent) -> N
         rbac=options.rbac,
         installation=options.installation,
         operator=options.operator,
+        etcd_endpoints=options.etcd_endpoints,
     )
     await twin.start()
     try:
@@ -109,6 +116,7 @@ async def _serve(options: process.Options, data_dir: Path, parent: _Parent) -> N
             rbac=options.rbac,
             installation=twin.installation,
             operator=twin.operator,
+            etcd_endpoints=twin.datastore.endpoints if twin.datastore is not None else (),
         )
         process.write_state(data_dir, state)
         parent.tell(state.as_dict())

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import typing as t
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CONFIG_MAPS, NODES, PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import Datastore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, IpamError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.aggregator import Aggregator
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import ApiServer
@@ -30,6 +33,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.aggre
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.aggregated_server import AggregatedServer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.calico_node import CalicoNodes
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.cni import CalicoCni
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.etcd_datastore import EtcdDatastore
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.etcd_nodes import EtcdNodes
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.etcd_translation import CONFIG, ENDPOINTS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.kube_controllers import KubeControllers
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import check_installation, places_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.pool_controller import PoolController
@@ -72,8 +78,9 @@ class Twin:
     ``data_dir`` None keeps everything in memory. ``speed`` None stops the clock: only
     ``clock.advance()`` moves it then, and there is no HTTP. ``seed`` None takes the scenario's; a
     data directory keeps the seed it was made with. ``installation`` is how Calico is installed, see
-    ``calico/places.py``; None takes the data directory's, or else the scenario's. Raises
-    ``InvalidInput`` for an installation that the twin cannot be or the data directory is not.
+    ``calico/places.py``; None takes the data directory's, or else the scenario's. ``etcd_endpoints`` lead to
+    the etcd of installation etcd; without them the twin starts one. Raises ``InvalidInput`` for an
+    installation that the twin cannot be or the data directory is not.
     """
 
     def __init__(
@@ -87,6 +94,7 @@ class Twin:
         rbac: bool = False,
         installation: str | None = None,
         operator: bool = False,
+        etcd_endpoints: t.Sequence[str] | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.scenario = scenario
@@ -112,6 +120,14 @@ class Twin:
             self.server.aggregate(AggregatedServer(self.server))
             apiserver = LocalApi(self.server, "system:apiserver")
             self.aggregator = Aggregator(apiserver, self.objects, self.server.served, self.clock)
+        self.datastore: EtcdDatastore | None = None
+        if self.places.etcd:
+            directory = data_dir / "etcd" if data_dir is not None else None
+            try:
+                self.datastore = EtcdDatastore(directory, etcd_endpoints, self.objects, self.clock, self.places)
+            except IpamError:
+                self.objects.close()
+                raise
         self.recorder = Recorder(self.objects, self.clock, self.places)
         self.faults = FaultInjector()
         self._wire()
@@ -136,23 +152,34 @@ class Twin:
         timings, objects, clock, places = self.scenario.timings, self.objects, self.clock, self.places
         node_api, cni_api = LocalApi(self.server, CALICO_NODE), LocalApi(self.server, CALICO_CNI)
         controllers_api = LocalApi(self.server, KUBE_CONTROLLERS)
-        self.store = KubernetesStore(controllers_api, places.group)
-        self.cni = CalicoCni(KubernetesStore(cni_api, places.group), objects, clock, places)
+        etcd = self.datastore
+        self.etcd_nodes = EtcdNodes(etcd.api, objects, clock, lambda: self.kube_controllers.running) if etcd else None
+
+        def store_of(api: LocalApi) -> Datastore:
+            return etcd.store if etcd is not None else KubernetesStore(api, places.group)
+
+        self.store = store_of(controllers_api)
+        self.cni = CalicoCni(store_of(cni_api), objects, clock, places)
         self.behaviour = Behaviour(self.server, self.cni, timings)
 
         def look_at_tunnels(node: str) -> None:
             # The two know each other; this one is called only after both are made.
+            if self.etcd_nodes is not None:
+                self.etcd_nodes.ensure(node)
             self.tunnels.look_at(node)
 
-        self.calico_nodes = CalicoNodes(node_api, objects, clock, self.scenario.calico_version, look_at_tunnels, places)
+        self.calico_nodes = CalicoNodes(
+            etcd or node_api, objects, clock, self.scenario.calico_version, look_at_tunnels, places
+        )
         self.tunnels = Tunnels(
-            node_api,
-            KubernetesStore(node_api, places.group),
+            self.etcd_nodes or node_api,
+            store_of(node_api),
             objects,
             clock,
             self.calico_nodes.nodes,
             timings.tunnel,
             places,
+            self.etcd_nodes.node if self.etcd_nodes is not None else None,
         )
         self.pool_controller: PoolController | None = None
         if self.installation == "crd_v3":
@@ -163,6 +190,8 @@ class Twin:
         def look_at_pools() -> None:
             if self.pool_controller is not None:
                 self.pool_controller.came_up()
+            if self.etcd_nodes is not None:
+                self.etcd_nodes.look()
 
         self.kube_controllers = KubeControllers(self.store, objects, clock, timings.leak_grace, places, look_at_pools)
 
@@ -191,7 +220,7 @@ class Twin:
         if stored is None and self.objects.revision == 1:
             with self.objects.bulk():
                 installed = apiserver_objects(self.scenario.calico_version) if self.aggregator is not None else []
-                load_scenario(LocalApi(self.server, "system:admin"), self.scenario, self.places, installed)
+                self._load(installed)
                 self.objects.set_meta("installation", self.installation)
                 self.objects.set_meta("seed", str(self.seed))
                 self.objects.set_meta(_LOADED, self.scenario.name)
@@ -201,7 +230,22 @@ class Twin:
             self._begin()
         self.recorder.start()
 
+    def _load(self, installed: list[Object]) -> None:
+        admin, etcd = LocalApi(self.server, "system:admin"), self.datastore
+        if etcd is None or self.etcd_nodes is None:
+            load_scenario(admin, self.scenario, self.places, installed)
+            return
+        etcd.require_empty()
+        load_scenario(admin, self.scenario, self.places, installed, etcd.load)
+        etcd.refresh()
+        for node in self.objects.list(NODES):
+            self.etcd_nodes.ensure(node["metadata"]["name"])
+
     def _begin(self) -> None:
+        if self.datastore is not None and self.etcd_nodes is not None:
+            self.datastore.refresh()
+            self._tell_endpoints(self.datastore.endpoints)
+            self.etcd_nodes.start()
         self.apiservices.start()
         if self.aggregator is not None:
             self.aggregator.start()
@@ -212,6 +256,14 @@ class Twin:
         self.kube_controllers.start()
         if self.pool_controller is not None:
             self.pool_controller.start()
+
+    def _tell_endpoints(self, endpoints: t.Sequence[str]) -> None:
+        """Our own etcd may be on another port than before."""
+        config = self.objects.get(CONFIG_MAPS, "kube-system", CONFIG)
+        text = ",".join(endpoints)
+        if config is not None and (config.get("data") or {}).get(ENDPOINTS) != text:
+            admin = LocalApi(self.server, "system:admin")
+            admin.patch(CONFIG_MAPS, CONFIG, {"data": {ENDPOINTS: text}}, "kube-system")
 
     def settle(self, limit: float = 600.0) -> list[str]:
         """Advance a clock that stands still until the cluster rests; what does not after ``limit`` virtual seconds."""
@@ -293,6 +345,8 @@ class Twin:
         self.port = self._http.port
         self.kubeconfig_path = write_kubeconfigs(self.data_dir, self.url, pki, known)
         self.clock.start()
+        if self.datastore is not None:
+            self.datastore.follow()
         self._keep_time()
 
     async def stop(self) -> None:
@@ -308,4 +362,6 @@ class Twin:
     def close(self) -> None:
         """Note the time and let go of the files."""
         self._note_time()
+        if self.datastore is not None:
+            self.datastore.close()
         self.objects.close()

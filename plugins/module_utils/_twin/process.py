@@ -33,7 +33,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, IpamError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_options import parse_endpoint
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import check_installation
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.etcd_process import etcd_binary
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import load, names
 
 MODULE = "ansible_collections.calico_ops.ipam.plugins.module_utils._twin"
@@ -53,7 +55,8 @@ class TwinError(IpamError):
 class Options:
     """How a twin runs. ``port`` 0 takes a free one, ``speed`` is virtual seconds in a real one.
 
-    ``installation`` None is the one that the data directory, or else the scenario, has.
+    ``installation`` None is the one that the data directory, or else the scenario, has. Without
+    ``etcd_endpoints`` installation etcd starts an etcd of its own.
     """
 
     data_dir: str
@@ -64,6 +67,7 @@ class Options:
     rbac: bool = False
     installation: str | None = None
     operator: bool = False
+    etcd_endpoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Running:
     # With defaults, so that a twin started by an earlier release can be stopped by this one.
     installation: str = "crd_v1"
     operator: bool = False
+    etcd_endpoints: t.Sequence[str] = ()
 
     def as_dict(self) -> dict[str, t.Any]:
         return asdict(self)
@@ -111,6 +116,13 @@ def check(options: Options) -> None:
     """Raises ``InvalidInput`` for options that no twin can run with."""
     scenario = load(options.scenario)
     check_installation(options.installation or scenario.installation, options.operator)
+    if (options.installation or scenario.installation) == "etcd":
+        for endpoint in options.etcd_endpoints:
+            parse_endpoint(endpoint)
+        if not options.etcd_endpoints:
+            etcd_binary()
+    elif options.etcd_endpoints:
+        raise InvalidInput("etcd_endpoints are for installation etcd only.", "etcd_endpoints")
     if not 0 <= options.port <= 65535:
         raise InvalidInput(f"port is {options.port}, it must be from 0 to 65535.", "port", options.port)
     if not options.speed > 0:
@@ -180,6 +192,11 @@ def differences(options: Options, state: Running) -> list[str]:
         ("rbac", options.rbac, state.rbac),
         ("installation", options.installation or state.installation, state.installation),
         ("operator", options.operator, state.operator),
+        (
+            "etcd_endpoints",
+            ",".join(options.etcd_endpoints or state.etcd_endpoints),
+            ",".join(state.etcd_endpoints),
+        ),
     ]
     for name, asked, live in wanted:
         if asked != live:
@@ -230,6 +247,8 @@ def start(options: Options, timeout: float = 120.0) -> Running:
         command += ["--installation", options.installation]
     if options.operator:
         command.append("--operator")
+    if options.etcd_endpoints:
+        command += ["--etcd-endpoints", ",".join(options.etcd_endpoints)]
     reader, writer = os.pipe()
     try:
         child = subprocess.Popen(

@@ -23,8 +23,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     IPAM_CONFIGS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import annotations_of, labels_of
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CalicoPlaces
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.etcd_translation import in_etcd
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CalicoPlaces
 
 API_GROUP = "projectcalico.org/v3"
 # Where calico-node's manifest names the plugin; the text around it may hold tokens that are not JSON.
