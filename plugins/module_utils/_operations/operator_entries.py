@@ -128,6 +128,17 @@ def same_pool(entry: t.Mapping[str, t.Any], spec: Spec) -> bool:
     return all(_alike(live.get(key), wanted.get(key)) for key in {**live, **wanted})
 
 
+def adopts(entry: t.Mapping[str, t.Any], spec: Spec) -> bool:
+    """Whether the operator takes a pool for its own that does not carry its label (§10.2).
+
+    It does so when its comparison finds no difference, which it always does for pools without
+    encapsulation, block size or uses as they are stored.
+    """
+    complete = bool(spec.get("blockSize")) and bool(spec.get("allowedUses"))
+    encapsulated = any(spec.get(mode) not in (None, "", "Never") for mode in ("ipipMode", "vxlanMode"))
+    return complete and encapsulated and same_pool(entry, spec)
+
+
 def _alike(one: t.Any, other: t.Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return set(one) == set(other)

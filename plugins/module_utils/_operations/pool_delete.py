@@ -136,10 +136,10 @@ def delete_pool(
     held = held_now(api, store, pool.cidr, clock)
     _refuse_holders(name, held, "it cannot be deleted")
     plan = _plan(writer, live, pool, held)
-    if not pool.disabled and not live.terminating:
+    if not pool.disabled and _can_be_disabled(live):
         refuse_other_spelling(live, installation.mode.value)
     if not check_mode:
-        disabled = live.terminating or deletion.disable(live)
+        disabled = _can_be_disabled(live) and deletion.disable(live)
         if not live.terminating:
             # Two runs that delete one pool each have both disabled theirs by now, and see it.
             _refuse_last(api, pool, read_pools(api), "was disabled and not deleted")
@@ -197,7 +197,7 @@ def _clean_gone(
 
 def _plan(place: Place, live: StoredPool, pool: Pool, held: t.Sequence[Holding]) -> Plan:
     steps = []
-    if not pool.disabled and not live.terminating:
+    if not pool.disabled and _can_be_disabled(live):
         steps.append(
             Step(
                 "update",
@@ -211,6 +211,11 @@ def _plan(place: Place, live: StoredPool, pool: Pool, held: t.Sequence[Holding])
     steps.append(Step("release", f"blocks and affinities in {pool.cidr}", "no node may keep blocks of a deleted pool"))
     steps.extend(_delete_steps(place, live))
     return Plan(tuple(steps), tuple(place.warnings(live.name)))
+
+
+def _can_be_disabled(live: StoredPool) -> bool:
+    """Not when its deletion is under way, nor when nobody has made a pool of its declaration yet."""
+    return bool(live.uid) and not live.terminating
 
 
 def _delete_steps(place: Place, live: StoredPool) -> tuple[Step, ...]:

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, OWNER_LABEL
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Installation
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_entries import index_of, same_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_entries import adopts, index_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_condition import conditions_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_custom_resource import place_of
@@ -25,7 +25,7 @@ def owner_of(pool: StoredPool, installation: Installation) -> str | None:
         return OPERATOR
     entries = installation.operator_entries.value or ()
     index = index_of(entries, pool.name, pool.pool_cidr)
-    return OPERATOR if index is not None and same_pool(entries[index], pool.spec) else None
+    return OPERATOR if index is not None and adopts(entries[index], pool.spec) else None
 
 
 def placed(pool: StoredPool, installation: Installation) -> dict[str, t.Any]:

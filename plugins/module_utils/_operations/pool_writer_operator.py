@@ -35,6 +35,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_entries import (
     MOST_ENTRIES,
     Entry,
+    adopts,
     edited,
     entry_of,
     index_of,
@@ -201,12 +202,6 @@ class OperatorWriter:
         )
 
     def _write(self, name: str, entries: t.Sequence[Entry]) -> None:
-        if len(entries) > MOST_ENTRIES:
-            raise Refused(
-                f"IPPool {name!r} cannot be added: {WHERE} has {len(self._entries)} entries, and {MOST_ENTRIES} are "
-                "the most the operator takes; remove one first.",
-                pool=name,
-            )
         version = self._installation["metadata"]["resourceVersion"]
         body = {"metadata": {"resourceVersion": version}, "spec": {"calicoNetwork": {"ipPools": list(entries)}}}
         try:
@@ -238,8 +233,17 @@ class OperatorWriter:
             entry = self._entries[index]
             self._refuse_another_range(name, live.pool_cidr, entry)
             _refuse_ignored(live)
-            if labelled or same_pool(entry, live.spec):
+            if labelled or adopts(entry, live.spec):
                 return True
+            if same_pool(entry, live.spec):
+                raise Refused(
+                    f"IPPool {name!r} is as its entry in {WHERE} says and does not carry the operator's label: the "
+                    "Tigera operator never adopts a pool without encapsulation, blockSize or allowedUses by itself "
+                    f"and stays Degraded; label it (kubectl label ippools.projectcalico.org {name} "
+                    f"{OWNER_LABEL}={OPERATOR}), then run this again.",
+                    pool=name,
+                    entry=entry,
+                )
         for entry in self._entries if not labelled else ():
             if network_of(entry) is not None and network_of(entry) == live.pool_cidr:
                 raise Refused(
@@ -287,6 +291,12 @@ class OperatorWriter:
         new = default_spec(after["spec"])
         changed = {key: new.get(key) for key in {**old, **new} if old.get(key) != new.get(key)}
         entries = self._with(name, changed, new)
+        if len(entries) > MOST_ENTRIES:
+            raise Refused(
+                f"IPPool {name!r} cannot be added: {WHERE} has {len(self._entries)} entries, and {MOST_ENTRIES} are "
+                "the most the operator takes; remove one first.",
+                pool=name,
+            )
         self._refuse_unknown_members(name, entries[self._place(name)])
         _refuse_what_the_operator_does_not_take(name, new)
         return entries

@@ -16,7 +16,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import DONE, MIGRATE, RESIZE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools, shown_spec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
+    engine_pools,
+    is_owner,
+    shown_spec,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
     NOTE,
@@ -242,7 +246,8 @@ def managed_elsewhere(now: Situation) -> t.Iterator[Problem]:
             continue
         for part, key, who in MANAGERS:
             value = (pool.live.labels if part == "labels" else pool.live.annotations).get(key)
-            if value:
+            # What the Tigera operator manages is changed in its Installation.
+            if value and not is_owner(key, value):
                 yield Problem(
                     WARNING,
                     f"IPPool {pool.name!r} says that {who} {value!r} manages it, which may undo the change.",

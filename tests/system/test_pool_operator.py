@@ -1,0 +1,269 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pools of the Tigera operator in the states that an operator at rest never leaves behind (spec ippool.md §10).
+
+The operator here does no more than make pools of entries, and only when it is told to.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from modes_lab import DEFAULT, Lab, Mode
+from simulation import Write, simulate
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, OWNER_LABEL
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    INSTALLATIONS,
+    IP_POOLS,
+    TIGERA_STATUSES,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, InvalidPool, Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_entries import (
+    entry_of,
+    same_pool,
+    spec_of,
+)
+
+OWNED = {OWNER_LABEL: OPERATOR}
+TEXT = {"type": "string"}
+MEMBERS: dict[str, t.Any] = {
+    "name": TEXT,
+    "cidr": TEXT,
+    "blockSize": {"type": "integer"},
+    "encapsulation": TEXT,
+    "natOutgoing": TEXT,
+    "nodeSelector": TEXT,
+    "disableBGPExport": {"type": "boolean"},
+    "allowedUses": {"type": "array", "items": TEXT},
+    "aMemberOfItsOwn": TEXT,
+}
+YOUNGER = {"disableNewAllocations": {"type": "boolean"}, "assignmentMode": TEXT}
+
+
+def definition(plural: str, kind: str, spec: Object) -> Object:
+    status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": status}}},
+    }
+    names = {"plural": plural, "kind": kind, "singular": kind.lower(), "listKind": f"{kind}List"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.operator.tigera.io"},
+        "spec": {"group": "operator.tigera.io", "scope": "Cluster", "names": names, "versions": [version]},
+    }
+
+
+class Operated(Lab):
+    """The small cluster with v3 CRDs, an Installation that lists its pool, and somebody who makes pools of entries."""
+
+    def __init__(self, *, old: bool = False, before: t.Callable[[Write], None] | None = None) -> None:
+        super().__init__(Mode("crd_v3"), before=before)
+        self.asleep = False
+        self._ticks = 0
+        members = MEMBERS if old else {**MEMBERS, **YOUNGER}
+        entries = {"type": "array", "maxItems": 25, "items": {"type": "object", "properties": members}}
+        network = {"type": "object", "properties": {"ipPools": entries}}
+        spec = {"type": "object", "properties": {"calicoNetwork": network, "variant": TEXT}}
+        raw = self.admin.raw
+        raw.create(CUSTOM_RESOURCE_DEFINITIONS, definition("installations", "Installation", spec))
+        raw.create(CUSTOM_RESOURCE_DEFINITIONS, definition("tigerastatuses", "TigeraStatus", {"type": "object"}))
+        self.advance(3)
+        self.admin.patch(IP_POOLS, DEFAULT, {"metadata": {"labels": OWNED}})
+        entry = {**entry_of(DEFAULT, self.stored(DEFAULT)["spec"]), "aMemberOfItsOwn": "kept"}
+        installation = {
+            "apiVersion": INSTALLATIONS.api_version,
+            "kind": INSTALLATIONS.kind,
+            "metadata": {"name": "default"},
+            "spec": {"calicoNetwork": {"ipPools": [entry]}, "variant": "Calico"},
+        }
+        raw.create(INSTALLATIONS, installation)
+        status = {"apiVersion": TIGERA_STATUSES.api_version, "kind": "TigeraStatus", "metadata": {"name": "ippools"}}
+        raw.create(TIGERA_STATUSES, status)
+        self.says(None)
+        self.simulated.ticks.append(self._reconcile)
+
+    def says(self, complaint: str | None) -> None:
+        """What TigeraStatus ippools tells."""
+        status = self.admin.get(TIGERA_STATUSES, "ippools")
+        degraded = {"type": "Degraded", "status": "False" if complaint is None else "True", "message": complaint or ""}
+        status["status"] = {"conditions": [{"type": "Available", "status": "True"}, degraded]}
+        self.admin.replace(TIGERA_STATUSES, status, subresource="status")
+
+    def entries(self) -> list[Object]:
+        spec = self.admin.get(INSTALLATIONS, "default")["spec"]
+        assert spec["variant"] == "Calico"
+        return t.cast("list[Object]", spec["calicoNetwork"]["ipPools"])
+
+    def write(self, *entries: Object) -> None:
+        self.admin.patch(INSTALLATIONS, "default", {"spec": {"calicoNetwork": {"ipPools": list(entries)}}})
+
+    def _reconcile(self) -> None:
+        self._ticks += 1
+        if self.asleep or self._ticks % 7:
+            return
+        entries = {entry["name"]: entry for entry in self.entries()}
+        pools = {thing["metadata"]["name"]: thing for thing in self.admin.list(IP_POOLS).items}
+        for name, entry in entries.items():
+            if name not in pools:
+                self.put(name, labels=dict(OWNED), **spec_of(entry, {}))
+            elif _owned(pools[name]) and not same_pool(entry, pools[name]["spec"]):
+                self.admin.patch(IP_POOLS, name, {"spec": {**spec_of(entry, {}), "namespaceSelector": None}})
+        for name, thing in pools.items():
+            if _owned(thing) and name not in entries:
+                self.admin.delete(IP_POOLS, name)
+
+
+def _owned(pool: Object) -> bool:
+    return bool((pool["metadata"].get("labels") or {}).get(OWNER_LABEL) == OPERATOR)
+
+
+@pytest.fixture(autouse=True)
+def _virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate(monkeypatch)
+
+
+@pytest.fixture
+def lab() -> Operated:
+    return Operated()
+
+
+def test_only_the_one_entry_changes(lab: Operated) -> None:
+    before = lab.entries()
+    lab.present("teal", cidr="10.7.0.0/16", block_size=28)
+    assert lab.entries()[:1] == before
+    lab.present("teal", nat_outgoing=True)
+    lab.present(DEFAULT, disable_bgp_export=True)
+    assert lab.entries()[0] == {**before[0], "disableBGPExport": True}
+    lab.absent("teal")
+    assert [entry["name"] for entry in lab.entries()] == [DEFAULT]
+    assert "patch IPPool teal" not in lab.writes() and "delete IPPool teal" not in lab.writes()
+
+
+def test_an_entry_without_a_pool_is_waited_for(lab: Operated) -> None:
+    lab.asleep = True
+    with pytest.raises(Refused, match="the operator has not made the pool; TigeraStatus ippools has no complaint"):
+        lab.present("teal", cidr="10.7.0.0/16")
+    lab.says("no APIServer\nis there")
+    with pytest.raises(Refused, match="TigeraStatus ippools is Degraded: no APIServer is there"):
+        lab.present("teal", cidr="10.7.0.0/16")
+    lab.says(None)
+    lab.asleep = False
+    assert not lab.present("teal", cidr="10.7.0.0/16").plan.changed
+    assert lab.pool("teal") is not None
+
+
+def test_an_entry_without_a_pool_can_be_taken_out(lab: Operated) -> None:
+    lab.asleep = True
+    with pytest.raises(Refused):
+        lab.present("teal", cidr="10.7.0.0/16", timeout=2)
+    assert lab.absent("teal").changed
+    assert [entry["name"] for entry in lab.entries()] == [DEFAULT]
+
+
+def test_labels_of_a_new_pool_follow_it(lab: Operated) -> None:
+    write = lab.present("teal", cidr="10.7.0.0/16", labels={"team": "red"})
+    assert [step.target for step in write.plan.steps] == [write.where, "IPPool teal"]
+    assert t.cast("t.Any", lab.pool("teal")).labels == {"team": "red", **OWNED}
+    assert not lab.present("teal", labels={"team": "red"}).plan.changed
+
+
+def test_the_operators_label_is_never_written(lab: Operated) -> None:
+    with pytest.raises(InvalidInput, match="it deletes a pool that has it without an entry"):
+        lab.present("teal", cidr="10.7.0.0/16", labels=OWNED)
+    definition = lab.stored(DEFAULT)
+    write = lab.present("teal", check=True, definition=definition, cidr="10.7.0.0/16")
+    assert OWNER_LABEL not in str(write.create)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "spec", "words"),
+    [
+        (OWNED, {"cidr": "10.9.0.0/16", "blockSize": 26}, "the Tigera operator deletes such a pool"),
+        ({}, {"cidr": "10.7.0.0/16", "blockSize": 26, "natOutgoing": True}, "its TigeraStatus ippools is Degraded"),
+        ({}, {"cidr": "10.7.0.0/16"}, "never adopts a pool without encapsulation, blockSize or allowedUses"),
+        ({}, {"cidr": "10.8.0.0/16", "blockSize": 26}, "cannot change the CIDR of a pool"),
+    ],
+)
+def test_pools_that_two_lay_claim_to(lab: Operated, metadata: dict[str, str], spec: t.Any, words: str) -> None:
+    lab.asleep = True
+    lab.put("teal", labels=metadata, **spec)
+    if spec["cidr"] != "10.9.0.0/16":
+        lab.write(*lab.entries(), entry_of("teal", {"cidr": "10.7.0.0/16"}))
+    for run in (lambda: lab.present("teal", disabled=True), lambda: lab.absent("teal")):
+        with pytest.raises(Refused, match=words):
+            run()
+    assert not lab.simulated.writes
+
+
+def test_a_pool_of_nobody_is_written_itself(lab: Operated) -> None:
+    lab.put("mine", cidr="10.9.0.0/16", blockSize=26)
+    write = lab.present("mine", disabled=True)
+    assert write.where == "IPPool mine" and lab.writes() == ["patch IPPool mine"]
+    assert lab.absent("mine").changed
+    assert len(lab.entries()) == 1
+
+
+def test_what_an_installation_cannot_say(lab: Operated) -> None:
+    with pytest.raises(Refused, match="cannot have namespaceSelector"):
+        lab.present("teal", cidr="10.7.0.0/16", allowed_uses=["Workload"], namespace_selector="has(x)")
+    with pytest.raises(Refused, match="refuses for disabled pools, too"):
+        lab.present("teal", cidr="10.7.0.0/28", disabled=True)
+    for params in ({"cidr": "10.7.0.0/16"}, {"block_size": 28}):
+        with pytest.raises(InvalidPool, match="which stays Degraded until the entry is put back"):
+            lab.present(DEFAULT, **params)
+    assert not lab.simulated.writes
+
+
+def test_no_more_than_25_entries(lab: Operated) -> None:
+    lab.asleep = True
+    more = [entry_of(f"pool-{number}", {"cidr": f"10.{number}.0.0/16"}) for number in range(24)]
+    lab.write(*lab.entries(), *more)
+    with pytest.raises(Refused, match="25 are the most the operator takes"):
+        lab.present("teal", cidr="10.77.0.0/16", check=True)
+
+
+def test_an_operator_of_old() -> None:
+    lab = Operated(old=True)
+    lab.present("teal", cidr="10.7.0.0/16")
+    with pytest.raises(Refused, match="came with operator v1.36 and Calico v3.29; set node_selector to '!all"):
+        lab.present("teal", disabled=True, check=True)
+    with pytest.raises(Refused, match="does not know assignmentMode"):
+        lab.present("teal", assignment_mode="Manual")
+    assert lab.present("teal", node_selector="!all()").plan.changed
+
+
+def test_a_pool_the_operator_ignores(lab: Operated) -> None:
+    annotations = {"unsupported.operator.tigera.io/ignore": "true"}
+    lab.admin.patch(IP_POOLS, DEFAULT, {"metadata": {"annotations": annotations}})
+    with pytest.raises(Refused, match="does not carry changes of its entry out"):
+        lab.present(DEFAULT, nat_outgoing=False)
+
+
+def test_a_helm_release_is_named(lab: Operated) -> None:
+    annotations = {"meta.helm.sh/release-name": "calico", "meta.helm.sh/release-namespace": "tigera-operator"}
+    lab.admin.patch(INSTALLATIONS, "default", {"metadata": {"annotations": annotations}})
+    warnings = lab.present(DEFAULT, check=True, nat_outgoing=False).plan.warnings
+    assert any("Helm release tigera-operator/calico" in warning for warning in warnings)
+
+
+def test_somebody_else_changes_the_list(lab: Operated) -> None:
+    """Their entry survives ours, and ours theirs."""
+
+    def meddle(write: Write) -> None:
+        if write.resource == INSTALLATIONS and write.number == 1:
+            other.write(*other.entries(), entry_of("theirs", {"cidr": "10.8.0.0/16"}))
+
+    other = Operated(before=meddle)
+    other.present("ours", cidr="10.7.0.0/16")
+    assert [entry["name"] for entry in other.entries()] == [DEFAULT, "theirs", "ours"]
