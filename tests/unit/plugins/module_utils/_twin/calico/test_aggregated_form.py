@@ -13,7 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import annotations_of, labels_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import (
+    annotations_of,
+    labels_of,
+    metadata_patch,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.aggregated_form import (
     mapped_uid,
     shown,
@@ -21,6 +25,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.aggre
     with_read_defaults,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CRD_V1, CRD_V3
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.patch import merge_patch
 
 Object = t.Dict[str, t.Any]
 PACKED = "projectcalico.org/metadata"
@@ -132,6 +137,32 @@ def test_reading_gives_back_what_was_written(texts: dict[str, str]) -> None:
     stored = stored_form(view, CRD_V1.pools)
     assert shown(stored, CRD_V3.pools) == view
     assert (labels_of(stored), annotations_of(stored)) == (texts, texts)
+
+
+KEYS = st.sampled_from(["team", "projectcalico.org/x", "unsupported.operator.tigera.io/ignore"])
+CHANGES = st.dictionaries(KEYS, st.none() | st.sampled_from(["", "1", "2"]), max_size=3)
+
+
+@given(st.booleans(), st.lists(st.tuples(st.booleans(), CHANGES, CHANGES), max_size=5))
+def test_direct_and_client_writes_agree(packed: bool, writes: list[tuple[bool, t.Any, t.Any]]) -> None:
+    """Labels and annotations written past Calico's client, as this collection does it, and through it, in any order."""
+    stored = resource({"creationTimestamp": BORN}) if packed else resource()
+    expected: dict[str, dict[str, str]] = {"labels": {}, "annotations": {}}
+    for direct, labels, notes in writes:
+        for part, changes in (("labels", labels), ("annotations", notes)):
+            merged = {**expected[part], **changes}
+            expected[part] = {key: text for key, text in merged.items() if text is not None}
+        if direct:
+            change = metadata_patch(stored, labels, notes)
+            stored = {**stored, "metadata": merge_patch(stored["metadata"], change)}
+        else:
+            view = shown(stored, CRD_V3.pools)
+            view["metadata"] = {**view["metadata"], **expected}
+            stored = {**stored, **stored_form(view, CRD_V1.pools)}
+            stored["metadata"]["creationTimestamp"] = BORN
+    seen = view_of(stored)
+    assert (seen.get("labels", {}), seen.get("annotations", {})) == (expected["labels"], expected["annotations"])
+    assert (seen["uid"], seen["creationTimestamp"]) == (TURNED, BORN)
 
 
 @pytest.mark.parametrize(("text", "flag"), [("true", True), ("false", False), ("", False)])
