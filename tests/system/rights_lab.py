@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import time
 import typing as t
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ from leaks import leak, leave_behind
 from twin_fixture import TwinHandle, start_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import HttpApi, connect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
@@ -162,7 +165,8 @@ class Lab:
         self.installation = installation
         self.twin: TwinHandle = start_twin(directory, _scenario(), speed=200, rbac=True, installation=installation)
         self.twin.settle()
-        self.api: HttpApi = connect(ConnectionOptions(kubeconfig=self.twin.kubeconfig))
+        self.raw: HttpApi = connect(ConnectionOptions(kubeconfig=self.twin.kubeconfig))
+        self.api: CalicoApi = calico_api(self.raw)
         self.manifests = manifests()
         self.turn = ""
         self._undo: list[t.Callable[[], None]] = []
@@ -174,7 +178,7 @@ class Lab:
         self._create_user(Manifest("nobody", ()))
 
     def close(self) -> None:
-        self.api.close()
+        self.raw.close()
         self.twin.stop()
 
     # ---- users
@@ -265,13 +269,19 @@ class Lab:
 
     def pool(self, name: str, cidr: str, **spec: t.Any) -> None:
         """The pool is there, and so."""
-        self.gone(IP_POOLS, name)
-        wanted = {"cidr": cidr, "nodeSelector": "all()", "disabled": False, **spec}
-        self.create(IP_POOLS, {"metadata": {"name": name}, "spec": wanted})
+        wanted = {"cidr": cidr, "nodeSelector": "all()", "disabled": False, "natOutgoing": False, **spec}
+        try:
+            self.api.patch(IP_POOLS, name, {"spec": wanted})
+        except NotFound:
+            self.create(IP_POOLS, {"metadata": {"name": name}, "spec": wanted})
 
     def gone(self, resource: Resource, name: str, namespace: str | None = None) -> None:
+        """Deleted, and whoever has a finalizer on it has had a moment."""
         with suppress(NotFound):
             self.api.delete(resource, name, namespace)
+            for _moment in range(100):
+                self.api.get(resource, name, namespace)
+                time.sleep(0.02)
 
     def only(self, pool: str) -> None:
         """New addresses come out of this pool and no other."""

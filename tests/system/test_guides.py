@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import typing as t
@@ -123,6 +124,7 @@ def test_every_guide_is_followed() -> None:
         "installations",
         "migrate_pool",
         "release_leaked",
+        "rights",
         "settings_and_reservations",
         "twin",
     ]
@@ -296,6 +298,21 @@ def test_installations(reader: Reader) -> None:
     output = reader.follow(run)
     assert "mode is crd_v1: the API lists crd.projectcalico.org/v1" in output
     assert "failed=0" in output
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_rights(tmp_path: Path) -> None:
+    """What the roles grant has tests of its own; here they are given to somebody."""
+    with start_twin(tmp_path, "small", speed=40, rbac=True) as twin:
+        reader = Reader(tmp_path, twin.kubeconfig)
+        (tmp_path / "docs").symlink_to(ROOT / "docs")
+        file, give, _sentence = blocks("docs/guides/rights.md")
+        reader.follow(file)
+        assert reader.follow(give).count("created") == 5
+        rules = Block(
+            "shell", "kubectl auth can-i create pods/eviction --as=system:serviceaccount:kube-system:block-size"
+        )
+        assert reader.follow(rules).strip() == "yes"
 
 
 def test_twin(tmp_path: Path) -> None:
