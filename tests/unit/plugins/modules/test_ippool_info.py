@@ -16,7 +16,15 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from twin_fixture import TwinHandle, start_twin
 
-from ansible_collections.calico_ops.ipam.plugins.modules import ippool, ippool_info
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IPAM_BLOCKS
+from ansible_collections.calico_ops.ipam.plugins.modules import (
+    ipam_block_info,
+    ippool,
+    ippool_info,
+    ippool_report_info,
+)
 
 from .module_runner import failure, run_module
 
@@ -61,3 +69,35 @@ def test_one_pool(twin: TwinHandle) -> None:
 
 def test_a_cidr_that_is_none(twin: TwinHandle) -> None:
     assert "10.30.0" in failure(ippool_info.main, kubeconfig=twin.kubeconfig, cidr="10.30.0")
+
+
+def test_damaged_blocks_are_named_by_every_report(twin: TwinHandle) -> None:
+    spec = {
+        "cidr": "10.30.0.0/31",
+        "affinity": "host:elsewhere",
+        "allocations": [7, None],
+        "unallocated": [1, 1],
+        "attributes": [],
+        "strictAffinity": False,
+    }
+    name = "10-30-0-0-31"
+    body = {"apiVersion": "crd.projectcalico.org/v1", "kind": "IPAMBlock", "metadata": {"name": name}, "spec": spec}
+    api = connect(ConnectionOptions(kubeconfig=twin.kubeconfig))
+    api.create(IPAM_BLOCKS, body)
+    damaged = [{"kind": "IPAMBlock", "name": name, "fault": "has an address that points to an attribute outside its 0"}]
+    for main, options, key in (
+        (ippool_info.main, {}, "pools"),
+        (ipam_block_info.main, {}, "blocks"),
+        (ipam_block_info.main, {"query": "blocks[].cidr"}, "result"),
+        (ippool_report_info.main, {}, "lines"),
+    ):
+        result = run_module(main, kubeconfig=twin.kubeconfig, **options)
+        assert result["damaged"] == damaged
+        assert result[key]
+        assert "IPAMBlock 10-30-0-0-31 has an address" in str(result["warnings"])
+    assert (
+        "10.30.0.0/31" in run_module(ipam_block_info.main, kubeconfig=twin.kubeconfig, query="blocks[].cidr")["result"]
+    )
+    api.delete(IPAM_BLOCKS, name)
+    api.close()
+    assert info(twin)["damaged"] == []
