@@ -17,7 +17,7 @@ RUN = PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$(SITE)" ANSIBLE_
       ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_CALLBACK_RESULT_FORMAT=yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lint unit contract store system molecule sanity types docs build old-core nightly bench clean
+.PHONY: help demo demo-stop test lint unit contract store system guides molecule sanity types docs build old-core nightly bench clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,7 +55,8 @@ lint: $(VENV)/.dev ## ruff, yamllint, ansible-lint (production), changelog and d
 unit: ## the fast tests
 contract: ## the Kubernetes API as our clients see it; CALICO_OPS_KUBECONFIG names a real cluster
 store: ## datastores on a real etcd; eight writers at once on every datastore
-system: ## procedures, drains, kills and guides from end to end
+system: ## procedures, drains and kills from end to end
+guides: ## every command of the guides, every example of the modules
 molecule: ## the Molecule scenarios
 sanity: ## ansible-test sanity
 types: ## mypy --strict on module_utils
@@ -63,7 +64,7 @@ docs: ## documentation lint
 build: ## build the artifact and look into it
 old-core: ## the demo under ansible-core 2.18
 
-unit contract store system molecule sanity types docs build old-core: $(VENV)/.dev
+unit contract store system guides molecule sanity types docs build old-core: $(VENV)/.dev
 	@$(RUN) $(BIN)/python tests/tools/everything.py $@
 
 nightly: $(VENV)/.dev ## the random searches (states, interleavings, hostile input, stress) for an hour or so

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run the named checks, or all of them, two at a time, and say in one table what came out.
+"""Run the named checks, or all of them, a few at a time, and say in one table what came out.
 
-    python tests/tools/everything.py [lint|unit|contract|store|system|molecule|sanity|types|docs|build|old-core ...]
+    python tests/tools/everything.py [lint|unit|contract|store|system|guides|molecule|sanity|types|docs|build|old-core ...]
 
 Each check writes its output to ``.work/logs/<check>.log``; a failed one is shown. The last line is
 ``checks: N passed, N failed``, the exit code 1 when anything failed.
@@ -35,9 +35,13 @@ def pytest(*paths: str, workers: int = 1) -> str:
     return f"{PYTHON} -m pytest -q -n {workers} --dist loadfile {' '.join(paths)}"
 
 
-# The long ones first, so that the two lanes end at about the same time.
+# What documentation says, tried out: the commands of the guides and the examples of the modules.
+SAID = ("tests/system/test_guides.py", "tests/system/test_examples.py")
+
+# The long ones first, so that the lanes end at about the same time.
 CHECKS = (
-    Check("system", (pytest("tests/system"),)),
+    Check("system", (pytest("tests/system", *(f"--ignore={path}" for path in SAID)),)),
+    Check("guides", (pytest(*SAID),)),
     Check("molecule", (f"{PYTHON} tests/tools/scenarios.py",)),
     Check("sanity", (f"{PYTHON} tests/tools/sanity.py",)),
     Check("unit", (pytest("tests/unit", "tests/fuzz"),)),
@@ -96,7 +100,8 @@ def main() -> int:
 
     started = time.monotonic()
     failed = 0
-    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as lanes:
+    # One lane more than there are processors: the tests wait for rollouts and watches as often as they compute.
+    with ThreadPoolExecutor(max_workers=min(3, (os.cpu_count() or 1) + 1)) as lanes:
         for done in as_completed([lanes.submit(run, check) for check in checks]):
             check, ok, seconds = done.result()
             lines = (LOGS / f"{check.name}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
