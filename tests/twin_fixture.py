@@ -150,13 +150,22 @@ def local_twin(
     tmp_path: Path | None = None,
     installation: str | None = None,
     operator: bool = False,
+    etcd_endpoints: t.Sequence[str] = (),
 ) -> Twin:
     """A twin in this process, settled, without HTTP; its clock stands still until ``twin.clock.advance()``."""
     from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.cluster import Twin
     from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import load, parse
 
     loaded = load(str(scenario)) if isinstance(scenario, (str, Path)) else parse(list(scenario))
-    twin = Twin(tmp_path, loaded, speed=None, seed=seed, installation=installation, operator=operator)
+    twin = Twin(
+        tmp_path,
+        loaded,
+        speed=None,
+        seed=seed,
+        installation=installation,
+        operator=operator,
+        etcd_endpoints=etcd_endpoints,
+    )
     twin.boot()
     return twin
 

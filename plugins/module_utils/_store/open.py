@@ -94,7 +94,12 @@ def api_with_etcd(api: KubeApi, etcd: EtcdOptions, *, on_corrupt: OnCorrupt = No
     ``close_etcd`` lets go of the connections it makes.
     """
     kinds = EtcdApi(EtcdClient(etcd), on_corrupt=on_corrupt)
-    raw = NodesWithEtcd(api.raw if isinstance(api, CalicoApi) else api, kinds)
+    return api_over(api.raw if isinstance(api, CalicoApi) else api, kinds)
+
+
+def api_over(api: KubeApi, kinds: EtcdApi) -> CalicoApi:
+    """The same with an etcd that is connected already."""
+    raw = NodesWithEtcd(api, kinds)
     return CalicoApi(raw, lambda _raw: locate_in_etcd(raw, kinds), kinds)
 
 

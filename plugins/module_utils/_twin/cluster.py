@@ -70,6 +70,8 @@ KUBE_CONTROLLERS = "system:serviceaccount:kube-system:calico-kube-controllers"
 _LOADED = "scenario"
 # Real seconds between two notes of the virtual time; after a crash time goes on from the last one.
 _CLOCK_PERIOD = 1.0
+# Virtual seconds between two looks into Calico's etcd, where nobody follows it.
+_LOOK = 0.5
 
 
 class Twin:
@@ -229,6 +231,8 @@ class Twin:
         else:
             self._begin()
         self.recorder.start()
+        if self.datastore is not None and self.clock.speed is None:
+            self.datastore.look_every(_LOOK)
 
     def _load(self, installed: list[Object]) -> None:
         admin, etcd = LocalApi(self.server, "system:admin"), self.datastore
