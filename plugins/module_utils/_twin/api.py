@@ -70,7 +70,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status impor
     bad_request,
     conflict,
     forbidden,
-    internal_error,
     invalid,
     method_not_allowed,
     not_found,
@@ -88,6 +87,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.writes impor
     counts,
     new_finalizers,
     status_only,
+    version_on_create,
     with_status_of,
 )
 
@@ -200,7 +200,7 @@ class ApiServer:
         check_shape(kind, metadata)
         self._fit_namespace(kind, metadata, namespace)
         if metadata.get("resourceVersion"):
-            raise internal_error("resourceVersion should not be set on objects to be created")
+            raise version_on_create(kind, metadata, options)
         self._check_home(kind, str(metadata.get("name") or ""), namespace)
         for key in (*SERVERS_OWN, "resourceVersion"):
             metadata.pop(key, None)

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.kinds import Kind
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import Cause
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.options import WriteOptions
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import Cause, Fault, internal_error, invalid
 
 # Types that count changes of their annotations as well.
 _ANNOTATIONS_COUNT = frozenset({("apps", "deployments")})
@@ -58,6 +59,15 @@ def new_finalizers(before: Object, metadata: Object) -> list[Cause]:
         f"found new finalizers []string{{{shown}}}"
     )
     return [Cause("FieldValueForbidden", message, "metadata.finalizers")]
+
+
+def version_on_create(kind: Kind, metadata: Object, options: WriteOptions) -> Fault:
+    """The refusal of a new object with a resourceVersion (3); Calico's client has words of its own (V28)."""
+    if not kind.aggregated or options.dry_run:
+        return internal_error("resourceVersion should not be set on objects to be created")
+    message = f'Invalid value: "{metadata["resourceVersion"]}": field must not be set for a Create request'
+    cause = Cause("FieldValueInvalid", message, "Metadata.ResourceVersion")
+    return invalid(kind.resource.kind, kind.resource.group, str(metadata.get("name") or ""), [cause])
 
 
 def counts(kind: Kind, old: Object, obj: Object) -> bool:
