@@ -17,15 +17,25 @@ import typing as t
 from collections import deque
 from dataclasses import dataclass, field
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import (
+    Listing,
+    Object,
+    Resource,
+    WatchEvent,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import KINDS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
     Forbidden,
     NotFound,
     UnknownResource,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.watch import Change, Notice
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_api import EtcdApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_location import locate_in_etcd
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_nodes import NodesWithEtcd
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 
 if t.TYPE_CHECKING:
@@ -75,7 +85,7 @@ class SimulatedApi:
         for happen in list(self.ticks):
             happen()
 
-    def _write(self, verb: str, resource: Resource, name: str, body: t.Any, call: t.Callable[[], t.Any]) -> t.Any:
+    def written(self, verb: str, resource: Resource, name: str, body: t.Any, call: t.Callable[[], t.Any]) -> t.Any:
         write = Write(len(self.writes) + 1, verb, resource, name, body)
         self.writes.append(write)
         if self._before is not None:
@@ -105,7 +115,7 @@ class SimulatedApi:
         name = body["metadata"].get("name", "")
         return t.cast(
             "Object",
-            self._write(
+            self.written(
                 "create", resource, name, body, lambda: self._local.create(resource, body, namespace, **options)
             ),
         )
@@ -114,7 +124,7 @@ class SimulatedApi:
         name = body["metadata"]["name"]
         return t.cast(
             "Object",
-            self._write(
+            self.written(
                 "replace", resource, name, body, lambda: self._local.replace(resource, body, namespace, **options)
             ),
         )
@@ -124,16 +134,18 @@ class SimulatedApi:
     ) -> Object:
         return t.cast(
             "Object",
-            self._write(
+            self.written(
                 "patch", resource, name, body, lambda: self._local.patch(resource, name, body, namespace, **options)
             ),
         )
 
     def delete(self, resource: Resource, name: str, namespace: str | None = None, **options: t.Any) -> None:
-        self._write("delete", resource, name, options, lambda: self._local.delete(resource, name, namespace, **options))
+        self.written(
+            "delete", resource, name, options, lambda: self._local.delete(resource, name, namespace, **options)
+        )
 
     def evict(self, name: str, namespace: str, **options: t.Any) -> None:
-        self._write("evict", PODS, name, options, lambda: self._local.evict(name, namespace, **options))
+        self.written("evict", PODS, name, options, lambda: self._local.evict(name, namespace, **options))
 
 
 class SimulatedClock:
@@ -164,6 +176,20 @@ class _Followed:
     version: str
     lag: float
     waiting: deque[tuple[float, Notice]] = field(default_factory=deque)
+    known: dict[str, Object] = field(default_factory=dict)
+
+    def differences(self, listing: Listing) -> list[WatchEvent]:
+        """What has happened since the last list, for an API whose watches last."""
+        if listing.resource_version == self.version:
+            return []
+        before, self.known = self.known, {item["metadata"]["name"]: item for item in listing.items}
+        events = [WatchEvent("DELETED", before[name]) for name in before if name not in self.known]
+        for name, item in self.known.items():
+            old = before.get(name)
+            if old is None or old["metadata"]["resourceVersion"] != item["metadata"]["resourceVersion"]:
+                events.append(WatchEvent("MODIFIED" if old else "ADDED", item))
+        self.version = listing.resource_version
+        return events
 
 
 class SimulatedWatches:
@@ -201,6 +227,7 @@ class SimulatedWatches:
             return
         lag = self._simulated.lag.choice([0.0, 0.0, 0.1, 0.4, 1.5]) if self._simulated.lag is not None else 0.0
         followed = _Followed(source, resource, namespace, selectors, listing.resource_version, lag)
+        followed.known = {item["metadata"]["name"]: item for item in listing.items}
         now = self._simulated.twin.clock.monotonic()
         for item in listing.items:
             followed.waiting.append((now, Notice(source, Change("ADDED", item))))
@@ -224,10 +251,7 @@ class SimulatedWatches:
             return self._absent.popleft()
         now = self._simulated.twin.clock.monotonic()
         for followed in self._followed:
-            events = self._api.watch(
-                followed.resource, followed.namespace, resource_version=followed.version, **followed.selectors
-            )
-            for event in events:
+            for event in self._events(followed):
                 followed.version = str(event.object["metadata"]["resourceVersion"])
                 followed.waiting.append((now + followed.lag, Notice(followed.source, Change(event.type, event.object))))
         for followed in self._followed:
@@ -235,10 +259,64 @@ class SimulatedWatches:
                 return followed.waiting.popleft()[1]
         return None
 
+    def _events(self, followed: _Followed) -> t.Iterable[WatchEvent]:
+        if isinstance(self._api, CalicoApi) and self._api.elsewhere is not None and followed.resource in KINDS:
+            return followed.differences(self._api.list(followed.resource))
+        return self._api.watch(
+            followed.resource, followed.namespace, resource_version=followed.version, **followed.selectors
+        )
+
 
 def simulated(api: SimulatedApi | CalicoApi) -> SimulatedApi:
     """The simulated API under the interface to Calico's kinds."""
-    return t.cast("SimulatedApi", api.raw) if isinstance(api, CalicoApi) else api
+    raw: t.Any = api.raw if isinstance(api, CalicoApi) else api
+    return t.cast("SimulatedApi", raw.kubernetes if isinstance(raw, NodesWithEtcd) else raw)
+
+
+class SimulatedEtcd(EtcdApi):
+    """Calico's etcd as ``simulated`` has its writes: counted, with the hooks, and seen by the twin."""
+
+    def __init__(self, simulated: SimulatedApi) -> None:
+        datastore = simulated.twin.datastore
+        if datastore is None:
+            raise ValueError("the twin has no etcd")
+        super().__init__(datastore.client.another(), now=simulated.twin.clock.now)
+        self._simulated = simulated
+        self._datastore = datastore
+
+    def _send(self, verb: str, resource: Resource, name: str, body: t.Any, call: t.Callable[[], t.Any]) -> t.Any:
+        def seen() -> t.Any:
+            answer = call()
+            self._datastore.refresh()
+            return answer
+
+        return self._simulated.written(verb, resource, name, body, seen)
+
+    def create(self, resource: Resource, body: Object, *rest: t.Any, **options: t.Any) -> Object:
+        call = super().create
+        name = body["metadata"]["name"]
+        return t.cast(
+            "Object", self._send("create", resource, name, body, lambda: call(resource, body, *rest, **options))
+        )
+
+    def patch(self, resource: Resource, name: str, body: t.Any, *rest: t.Any, **options: t.Any) -> Object:
+        call = super().patch
+        return t.cast(
+            "Object", self._send("patch", resource, name, body, lambda: call(resource, name, body, *rest, **options))
+        )
+
+    def delete(self, resource: Resource, name: str, *rest: t.Any, **options: t.Any) -> None:
+        call = super().delete
+        self._send("delete", resource, name, options, lambda: call(resource, name, *rest, **options))
+
+
+def with_calico(api: SimulatedApi) -> CalicoApi:
+    """The interface to Calico's kinds, wherever the twin keeps them."""
+    if api.twin.datastore is None:
+        return calico_api(api)
+    etcd = SimulatedEtcd(api)
+    raw = NodesWithEtcd(api, etcd)
+    return CalicoApi(raw, lambda _raw: locate_in_etcd(raw, etcd), etcd)
 
 
 def simulate(monkeypatch: t.Any) -> None:

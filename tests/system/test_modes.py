@@ -21,6 +21,7 @@ MODES = [
     Mode("crd_v1"),
     Mode("crd_v3"),
     Mode("apiserver"),
+    Mode("etcd"),
 ]
 AGGREGATED = [mode for mode in MODES if mode.installation == "apiserver"]
 V3 = [mode for mode in MODES if mode.installation == "crd_v3"]
@@ -52,23 +53,27 @@ def _virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=MODES, ids=str)
-def lab(request: pytest.FixtureRequest) -> Lab:
-    return Lab(request.param)
+def lab(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
+    with Lab(request.param) as opened:
+        yield opened
 
 
 @pytest.fixture(params=DIRECT, ids=str)
-def direct(request: pytest.FixtureRequest) -> Lab:
-    return Lab(request.param)
+def direct(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
+    with Lab(request.param) as opened:
+        yield opened
 
 
 @pytest.fixture(params=AGGREGATED, ids=str)
-def aggregated(request: pytest.FixtureRequest) -> Lab:
-    return Lab(request.param)
+def aggregated(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
+    with Lab(request.param) as opened:
+        yield opened
 
 
 @pytest.fixture(params=V3, ids=str)
-def v3(request: pytest.FixtureRequest) -> Lab:
-    return Lab(request.param)
+def v3(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
+    with Lab(request.param) as opened:
+        yield opened
 
 
 # The life of a pool
@@ -139,23 +144,23 @@ def test_the_last_pool_is_not_deleted(lab: Lab) -> None:
 # What is refused before anything is written
 
 
-@pytest.mark.parametrize(
-    ("params", "rule"),
-    [
-        ({"cidr": "192.168.4.0/22"}, "V24"),
-        ({"cidr": "10.7.0.0/16", "block_size": 33}, "V7"),
-        ({"cidr": "10.7.0.0/28"}, "V8"),
-        ({"cidr": "10.7.0.0/16", "ipip_mode": "Always", "vxlan_mode": "Always"}, "V9"),
-        ({"cidr": "10.7.0.0/16", "node_selector": "has("}, "V18"),
-        ({"cidr": "10.7.0.1/16"}, "V4"),
-        ({"cidr": "169.254.0.0/20"}, "V5"),
-    ],
+WRONG: tuple[tuple[dict[str, t.Any], str], ...] = (
+    ({"cidr": "192.168.4.0/22"}, "V24"),
+    ({"cidr": "10.7.0.0/16", "block_size": 33}, "V7"),
+    ({"cidr": "10.7.0.0/28"}, "V8"),
+    ({"cidr": "10.7.0.0/16", "ipip_mode": "Always", "vxlan_mode": "Always"}, "V9"),
+    ({"cidr": "10.7.0.0/16", "node_selector": "has("}, "V18"),
+    ({"cidr": "10.7.0.1/16"}, "V4"),
+    ({"cidr": "169.254.0.0/20"}, "V5"),
 )
-def test_rules_are_checked_by_ourselves(lab: Lab, params: dict[str, t.Any], rule: str) -> None:
-    for check in (True, False):
-        with pytest.raises(InvalidPool) as caught:
-            lab.present("wrong", check=check, **params)
-        assert caught.value.rule == rule
+
+
+def test_rules_are_checked_by_ourselves(lab: Lab) -> None:
+    for params, rule in WRONG:
+        for check in (True, False):
+            with pytest.raises(InvalidPool) as caught:
+                lab.present("wrong", check=check, **params)
+            assert caught.value.rule == rule
     assert not lab.simulated.writes
     assert lab.pool("wrong") is None
 
@@ -187,7 +192,8 @@ def test_blocks_that_were_left_behind(lab: Lab) -> None:
 # Others write at the same time
 
 
-def test_a_conflict_at_each_write(lab: Lab) -> None:
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_a_conflict_at_each_write(mode: Mode) -> None:
     """Somebody else changes the pool just before each of our writes; the run that meets it decides again."""
     runs: list[t.Callable[[Lab], t.Any]] = [
         lambda lab: lab.present("life", cidr="10.7.0.0/16"),
@@ -195,23 +201,24 @@ def test_a_conflict_at_each_write(lab: Lab) -> None:
         lambda lab: lab.present("life", disabled=False),
         lambda lab: lab.absent("life"),
     ]
-    for number in range(1, 9):
-        meddler = Meddler(number)
-        here = meddler.lab = Lab(lab.mode, before=meddler)
-        for run in runs:
-            run(here)
-        assert here.pool("life") is None
-        if meddler.seen < number:
-            return
+    meddler = Meddler()
+    with Lab(mode, before=meddler) as here:
+        meddler.lab = here
+        for number in range(1, 9):
+            meddler.number, meddler.seen = number, 0
+            for run in runs:
+                run(here)
+            assert here.pool("life") is None
+            if meddler.seen < number:
+                return
     raise AssertionError("more writes than this test allows for")
 
 
 class Meddler:
     """Changes the pool just before the write of that number that somebody sends."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.seen = 0
+    def __init__(self) -> None:
+        self.number = self.seen = 0
         self.lab: Lab | None = None
 
     def __call__(self, write: Write) -> None:
@@ -253,8 +260,9 @@ def test_both_encapsulations(lab: Lab) -> None:
     with pytest.raises(InvalidPool, match="set ipip_mode or vxlan_mode to Never in the same call") as caught:
         lab.present("old", disabled=True)
     assert caught.value.rule == "V9"
-    with pytest.raises(InvalidPool, match="set ipip_mode or vxlan_mode to Never in the same call"):
-        lab.absent("old")
+    if lab.mode.installation != "etcd":  # where nobody checks what is written
+        with pytest.raises(InvalidPool, match="set ipip_mode or vxlan_mode to Never in the same call"):
+            lab.absent("old")
     assert lab.present("old", disabled=True, vxlan_mode="Never").plan.changed
     assert lab.absent("old").changed
 
