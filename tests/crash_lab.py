@@ -38,6 +38,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     NODES,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block import Block
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import pool_from_spec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store import wire
@@ -55,6 +56,10 @@ WRITES = ("create", "update", "delete", "replace", "patch")
 
 class Crash(BaseException):
     """The process is gone: a BaseException, so that nothing handles it."""
+
+
+class AnswerLost(IpamError):
+    """The connection broke after the request was carried out; whoever sent it cannot know."""
 
 
 class Time:

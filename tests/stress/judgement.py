@@ -34,7 +34,7 @@ class Holding(t.NamedTuple):
 
 @dataclass
 class Evidence:
-    """``doubtful``: handles of which an intention was never answered."""
+    """``doubtful``: handles of which an intention was never answered, or whose answer may not be the whole truth."""
 
     holdings: list[Holding] = field(default_factory=list)
     doubtful: set[str] = field(default_factory=set)
@@ -69,6 +69,8 @@ def _hear(evidence: Evidence, slot: str, lines: t.Sequence[Line]) -> None:
     for line in lines:
         if "wrong" in line:
             evidence.wrong.append(line["wrong"])
+        elif "doubt" in line:
+            evidence.doubtful.add(line["doubt"])
         elif "who" in line:
             told[line["who"]] = line
         elif "do" in line:

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The same writers as in the stress tests, changing over before every call of the store, some dying there.
+"""The same writers as in the stress tests, changing over before every call of the store, some dying there,
+others never getting their answer.
 
 A seed fixes everything, so a failure can be looked at again: ``CALICO_OPS_STRESS_SEED=17``. In custom resources
 they change over before every request, so also between the two of a soft delete.
@@ -17,7 +18,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from backends import NODES, POOLS, MemoryBackend
-from crash_lab import Crash, KubernetesLab
+from crash_lab import AnswerLost, Crash, KubernetesLab
 from crowd import service
 from healing import heal
 from interleaving import Baton
@@ -57,10 +58,10 @@ class Notes:
 
 
 class Turns:
-    """A store or an API before whose calls others may act, or the caller may die."""
+    """A store or an API before whose calls others may act; a writer may die after them, or not get the answer."""
 
-    def __init__(self, inner: t.Any, world: World, mortal: bool) -> None:
-        self._inner, self._world, self._mortal = inner, world, mortal
+    def __init__(self, inner: t.Any, world: World, owner: Writer | None) -> None:
+        self._inner, self._world, self._owner = inner, world, owner
 
     def __getattr__(self, name: str) -> t.Any:
         call = getattr(self._inner, name)
@@ -71,9 +72,15 @@ class Turns:
             self._world.calls += 1
             self._world.baton.switch()
             answer = call(*arguments, **options)
-            if self._mortal and name.startswith(CALLS[2:]) and self._world.random.random() < self._world.deadliness:
-                self._world.deaths += 1
-                raise Crash
+            if self._owner is not None and name.startswith(CALLS[2:]):
+                fate = self._world.random.random()
+                if fate < self._world.deadliness:
+                    self._world.deaths += 1
+                    raise Crash
+                if fate > 1 - self._world.unreliability:
+                    self._world.losses += 1
+                    self._owner.doubt()
+                    raise AnswerLost(f"no answer to {name}")
             return answer
 
         return turn
@@ -87,7 +94,8 @@ class World:
         self.baton = Baton(seed, stay=self.random.choice([0.0, 0.3, 0.7]))
         self.steps = self.random.choice(STEPS)
         self.deadliness = self.random.choice([0.0, 0.01, 0.05])
-        self.calls = self.deaths = 0
+        self.unreliability = self.random.choice([0.0, 0.0, 0.02])
+        self.calls = self.deaths = self.losses = 0
         self.notes: dict[str, list[Line]] = {}
         self.lab = KubernetesLab(kind.partition("-")[2]) if kind != "memory" else None
         self.backend = None if self.lab else MemoryBackend()
@@ -101,10 +109,10 @@ class World:
         """Every call takes a tenth of a second: blocks grow old while somebody is at work on them."""
         return EPOCH + timedelta(seconds=self.calls / 10)
 
-    def store(self, mortal: bool = True) -> t.Any:
+    def store(self, owner: Writer | None = None) -> t.Any:
         if self.lab:
-            return KubernetesStore(t.cast("t.Any", Turns(self.lab.api, self, mortal)), self.lab.store.group)
-        return Turns(t.cast("t.Any", self.backend).store, self, mortal)
+            return KubernetesStore(t.cast("t.Any", Turns(self.lab.api, self, owner)), self.lab.store.group)
+        return Turns(t.cast("t.Any", self.backend).store, self, owner)
 
     def disable(self, pool: str, disabled: bool) -> None:
         if self.lab:
@@ -126,9 +134,9 @@ class World:
         for incarnation in range(100):
             name = f"w{slot}.{incarnation}"
             chooser = random.Random(f"{self.random.random()}")
-            writer = Writer(
-                Counting(self.store()), slot, NODES[slot % 3], chooser, Notes(self, lines, name), name, self.now
-            )
+            notes = Notes(self, lines, name)
+            writer = Writer(Counting(None), slot, NODES[slot % 3], chooser, notes, name, self.now)
+            writer.store = Counting(self.store(writer))
             try:
                 writer.run(lambda writer=writer, left=left: writer.operations >= left)
             except Crash:
@@ -140,7 +148,7 @@ class World:
         """Pools go out of service, without the wait that cleaning rows asks for: so no row is deleted."""
         for _time in range(6):
             name, cidr, _size = self.random.choice(POOLS[1:])
-            service(self.store(False), self.disable, name, cidr, self.random, self.now, wait=None)
+            service(self.store(), self.disable, name, cidr, self.random, self.now, wait=None)
 
 
 def problems_of(kind: str, seed: int) -> tuple[list[str], World]:
@@ -149,8 +157,11 @@ def problems_of(kind: str, seed: int) -> tuple[list[str], World]:
     evidence = hear(world.notes)
     state = world.state()
     found = judge(evidence, state)
-    found += [f"at the end: {problem}" for problem in check(state, at_rest=not world.deaths, empty_ownerless=True)]
-    heal(world.store(False), world.now)
+    found += [
+        f"at the end: {problem}"
+        for problem in check(state, at_rest=not (world.deaths or world.losses), empty_ownerless=True)
+    ]
+    heal(world.store(), world.now)
     state = world.state()
     found += judge(evidence, state)
     found += [f"healed: {problem}" for problem in check(state)]
@@ -160,13 +171,15 @@ def problems_of(kind: str, seed: int) -> tuple[list[str], World]:
 @pytest.mark.parametrize("kind", ["memory", "kubernetes-v1"])
 def test_every_order_of_events(kind: str) -> None:
     only = os.environ.get("CALICO_OPS_STRESS_SEED")
-    deaths = lost = 0
+    deaths = lost = losses = 0
     rounds = ROUNDS if kind == "memory" else ROUNDS // 2
     for seed in [int(only)] if only else range(rounds):
         found, world = problems_of(kind, seed)
         assert found == [], f"CALICO_OPS_STRESS_SEED={seed}"
         deaths += world.deaths
+        losses += world.losses
         lost += hear(world.notes).counts["lost"]
     if not only:
         assert deaths > rounds / 2
         assert lost > rounds / 2
+        assert losses > rounds / 4

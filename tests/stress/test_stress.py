@@ -81,7 +81,7 @@ def test_threads_in_memory(make_backend: Make, tmp_path: Path, seed: int, settin
 @pytest.mark.parametrize("name", ["twin", "etcd"])
 def test_threads_over_the_wire(make_backend: Make, tmp_path: Path, seed: int, name: str) -> None:
     backend = make_backend(name)
-    threads(backend, tmp_path, seed, 5 * SCALE)
+    threads(backend, tmp_path, seed, 4 * SCALE)
     assert settle_accounts(backend, tmp_path).counts["lost"] >= 5
     backend.close()
 
@@ -89,7 +89,7 @@ def test_threads_over_the_wire(make_backend: Make, tmp_path: Path, seed: int, na
 @pytest.mark.parametrize("name", ["twin", "etcd"])
 def test_processes_that_are_killed(make_backend: Make, tmp_path: Path, seed: int, name: str) -> None:
     backend = make_backend(name)
-    killed = processes(backend, tmp_path, seed, 6 * SCALE)
+    killed = processes(backend, tmp_path, seed, 5 * SCALE)
     print(f"{killed} killed")
     assert killed > 8
     assert settle_accounts(backend, tmp_path, killed=True).counts["lost"] >= 5
@@ -98,6 +98,6 @@ def test_processes_that_are_killed(make_backend: Make, tmp_path: Path, seed: int
 
 def test_two_makes_of_writers(make_backend: Make, tmp_path: Path, seed: int) -> None:
     backend = make_backend("twin")
-    threads(backend, tmp_path, seed, 5 * SCALE, rivals=4)
+    threads(backend, tmp_path, seed, 4 * SCALE, rivals=4)
     assert settle_accounts(backend, tmp_path).counts["lost"] >= 5
     backend.close()

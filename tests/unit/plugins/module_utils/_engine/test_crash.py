@@ -31,7 +31,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block impo
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_release import ReleaseRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import NotFoundInStore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import AddressTaken, HandleLimit, IpamError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import AddressTaken, HandleLimit
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.leftovers import (
     delete_empty_blocks,
     delete_rows_without_block,
@@ -50,7 +50,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings i
 
 sys.path.insert(0, str(Path(__file__).parents[5]))
 
-from crash_lab import STORES, Lab, make_lab
+from crash_lab import STORES, AnswerLost, Lab, make_lab
 from invariants import History, check
 
 V4, V6 = "10.0.0.0/28", "fd00::/124"
@@ -317,10 +317,6 @@ def test_a_death_after_any_write_is_healed(name: str, kind: str) -> None:
             assert_sound(lab, where)
             heal(lab, case, healer, where, before, whole)
             assert not history.see(lab.state()), where
-
-
-class AnswerLost(IpamError):
-    """The connection broke after the request was carried out; whoever sent it cannot know."""
 
 
 @pytest.mark.parametrize("kind", STORES if NIGHTLY else STORES[:2])
