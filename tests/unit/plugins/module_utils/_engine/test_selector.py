@@ -178,6 +178,55 @@ def test_errors(text, position, found, expected):
     assert error.message.endswith(".")
 
 
+# Spec ippool.md §8.1, a row of the table of tokens each: what is one, and what next to it is not.
+TOKENS = [
+    ("white space", "has(a)\t &&  has(b)", "has(a)\r&& has(b)"),
+    ("white space", " has(a) ", "has(a)\u00a0"),
+    ("label name", "A.b_c/d-9 == ''", "a:b == ''"),
+    ("label name", "-./_ == ''", "a+b == ''"),
+    ("label name", "a" * 512 + " == ''", "a" * 513 + " == ''"),
+    ("label name", "9 == ''", "== ''"),
+    ("string", 'a == "it\'s"', "a == 'it's'"),
+    ("string", "a == 'say \"hi\"'", 'a == "say "hi""'),
+    ("string", "a == '\\'", "a == '\\''"),
+    ("string", "a == 'two\nlines \u00e9'", "a == two"),
+    ("symbols", "a == '' && b != ''", "a = ''"),
+    ("symbols", "!has(a) || has(b)", "has(a) | has(b)"),
+    ("symbols", "(has(a))", "has(a) & has(b)"),
+    ("functions", "has( a ) && all(\t) && global( )", "has (a)"),
+    ("functions", "all()", "all ()"),
+    ("functions", "global()", "Global()"),
+    ("functions", "has(a)", "HAS(a)"),
+    ("operator words", "a startswith ''", "a Starts with ''"),
+    ("operator words", "a notin {}", "a not  n {}"),
+    ("operator words", "a ends\twith''", "a endswithx ''"),
+    ("operator words", "a in{''}", "a in_ {''}"),
+    ("operator words", "a contains''", "contains ''"),
+    ("anything else", "true == ''", "true"),
+    ("anything else", "and == ''", "has(a) and has(b)"),
+    ("anything else", "or == ''", "has(a) or has(b)"),
+    ("anything else", "not == ''", "not has(a)"),
+    ("anything else", "has(a)", "has(a) # note"),
+    ("anything else", "has(a)", "has(a);"),
+    ("anything else", "has(a)", "a % ''"),
+    ("anything else", "a == ''", "a == `b`"),
+    ("anything else", "a == '1'", "a == 1"),
+    ("words as labels", "in in {} && contains contains '' && all == '' && has != ''", "all( == ''"),
+    # §8.2
+    ("grammar", "a in {'x',}", "a in {'x',,}"),
+    ("grammar", "!!a == ''", "a !== ''"),
+    ("grammar", "(has(a) || has(b)) && !(has(c))", "(has(a) || has(b)"),
+    ("grammar", "", "()"),
+]
+
+
+@pytest.mark.parametrize(("row", "text", "wrong"), TOKENS)
+def test_tokens(row, text, wrong):
+    parse(text)
+    with pytest.raises(SelectorError):
+        parse(wrong)
+
+
 def test_labels_up_to_512_characters():
     assert parse("a" * 512 + " == 'x'").matches({"a" * 512: "x"})
 
