@@ -16,13 +16,14 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_faults import Form, readable
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.block_faults import readable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import UNKNOWN, Holder, classify
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.reservation import Reservations
 
 Spec = t.Mapping[str, t.Any]
+Owners = t.Sequence[t.Optional[t.Mapping[str, str]]]
 
 #: Calico's counters are signed 64-bit integers and stop there.
 MOST = (1 << 63) - 1
@@ -145,17 +146,24 @@ def measure(spec: Spec, reservations: t.Optional[Reservations] = None) -> BlockF
         max(0, size - len(unallocated)),
         reserved,
         free,
-        _count_borrowed(spec, form, node),
+        _count_borrowed(spec, form.owners, node),
         bool(spec.get("deleted")),
     )
 
 
-def holders(spec: Spec) -> t.Iterator[AddressHolder]:
-    """Every address of a stored block that is not free, in order, with who holds it; BlockFault as ``measure``."""
-    cidr, form = readable(spec)
+def holders(spec: Spec, cidr: t.Optional[Network] = None) -> t.Iterator[AddressHolder]:
+    """Every address of a stored block that is not free, in order, with who holds it; BlockFault as ``measure``.
+
+    ``cidr`` is what ``measure`` found for this very block: then it is not checked again.
+    """
+    if cidr is None:
+        cidr = readable(spec)[0]
     version, base = cidr.version, cidr.value
-    known = [classify(attribute) for attribute in spec.get("attributes") or ()]
-    foreign = _foreign(form, (spec.get("affinity") or "").partition(":")[2])
+    attributes = spec.get("attributes") or ()
+    known = [classify(attribute) for attribute in attributes]
+    foreign = _foreign(
+        [attribute.get("secondary") for attribute in attributes], (spec.get("affinity") or "").partition(":")[2]
+    )
     sequences = spec.get("sequenceNumberForAllocation") or {}
     for ordinal, index in enumerate(spec["allocations"][: cidr.size]):
         if index is None:
@@ -229,13 +237,11 @@ class _Group:
         )
 
 
-def _count_borrowed(spec: Spec, form: Form, node: str) -> int:
-    foreign = _foreign(form, node)
+def _count_borrowed(spec: Spec, owners: Owners, node: str) -> int:
+    foreign = _foreign(owners, node)
     return sum(1 for index in spec["allocations"] if index in foreign) if foreign else 0
 
 
-def _foreign(form: Form, node: str) -> t.Set[int]:
+def _foreign(owners: Owners, node: str) -> t.Set[int]:
     """The attributes recorded for another node than the block's owner (§19, borrowed)."""
-    return {
-        index for index, owner in enumerate(form.owners) if owner and owner.get("node", node) != node and owner["node"]
-    }
+    return {index for index, owner in enumerate(owners) if owner and owner.get("node", node) != node and owner["node"]}

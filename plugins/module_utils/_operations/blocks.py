@@ -170,7 +170,7 @@ def blocks_with_holders(
             continue
         shown = shown_figures(figures, pool_of(figures.cidr, named))
         if addresses or wanted.by_address:
-            entries = [shown_holder(entry) for entry in holders(spec) if wanted.takes(entry)]
+            entries = [shown_holder(entry) for entry in holders(spec, figures.cidr) if wanted.takes(entry)]
             if wanted.by_address and not entries:
                 continue
             if addresses:
