@@ -13,7 +13,7 @@ from modes_lab import DEFAULT, Lab, Mode
 from procedures import change_block_size, migrate_pool
 from simulation import Write, simulate
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, NAMESPACES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool, Refused
 
@@ -123,6 +123,14 @@ def test_the_plan_says_where_and_what(lab: Lab) -> None:
     else:
         assert write.where == "IPPool teal"
         assert "disabled: true" in diff["after"]
+
+
+def test_what_asks_for_a_pool_is_told_before_it_is_disabled(lab: Lab) -> None:
+    lab.present("teal", cidr="10.7.0.0/16")
+    annotations = {"cni.projectcalico.org/ipv4pools": '["teal"]'}
+    lab.admin.patch(NAMESPACES, "default", {"metadata": {"annotations": annotations}})
+    for warnings in (lab.present("teal", check=True, disabled=True).plan.warnings, lab.absent("teal").warnings):
+        assert any("Namespace default: annotation cni.projectcalico.org/ipv4pools" in each for each in warnings)
 
 
 def test_a_pool_in_use_is_not_deleted(lab: Lab) -> None:

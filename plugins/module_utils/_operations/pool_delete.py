@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, Conflict, NotFound
@@ -55,6 +55,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_l
     refuse_other_spelling,
     refuse_undeletable,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_notices import pinned
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
     engine_pools,
@@ -136,6 +137,7 @@ def delete_pool(
     held = held_now(api, store, pool.cidr, clock)
     _refuse_holders(name, held, "it cannot be deleted")
     plan = _plan(writer, live, pool, held)
+    plan = replace(plan, warnings=(*plan.warnings, *pinned(api, installation, pool)))
     if not pool.disabled and _can_be_disabled(live):
         refuse_other_spelling(live, installation.mode.value)
     if not check_mode:

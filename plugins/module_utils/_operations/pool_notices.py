@@ -4,7 +4,7 @@
 
 # This module is private to the collection calico_ops.ipam.
 
-"""What the cluster around a new pool has to say to it, and Calico does not (spec ippool.md §3.1, §7.4)."""
+"""What the cluster around a pool has to say to a change of it, and Calico does not (spec ippool.md §3.1, §9.2)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.discovery import readable
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Installation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import NODES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, parse_address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_warnings import warnings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.installation_survey import survey
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import pinned_by
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import fetch_requests_view
 
 
 def notices(api: KubeApi, pool: Pool) -> list[str]:
@@ -32,6 +36,24 @@ def notices(api: KubeApi, pool: Pool) -> list[str]:
         service_cidrs=found.service_cidrs.value or (),
         node_addresses=list(_addresses(readable(api, NODES) or ())),
     )
+
+
+def pinned(api: PagedApi, installation: Installation, pool: Pool) -> list[str]:
+    """A sentence about what asks for a pool that is going to be disabled or deleted; none when nothing does.
+
+    Costs some ten lists. What the user has no right to read is not looked at.
+    """
+    pins = pinned_by(fetch_requests_view(api, installation), pool.name, pool.cidr)
+    if not pins:
+        return []
+    named = "; ".join(
+        f"{pin.kind} {pin.namespace + '/' if pin.namespace else ''}{pin.name}: {pin.how}" for pin in pins[:3]
+    )
+    more = f"; and {len(pins) - 3} more" if len(pins) > 3 else ""
+    return [
+        f"Pool {pool.name!r} is asked for by name or address, which fails for every new pod while the pool is disabled "
+        f"or gone ({named}{more}); calico_ops.ipam.ippool_binding_info tells all of them."
+    ]
 
 
 def _addresses(nodes: t.Iterable[Object]) -> t.Iterator[Address]:

@@ -25,6 +25,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     Unreachable,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_supported
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Installation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import BLOCK_AFFINITIES, IP_POOLS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import (
     annotations_of,
@@ -37,12 +38,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
     InvalidPool,
     Refused,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import default_spec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool, default_spec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_fields import metadata_errors
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_rules import (
     validate_create,
     validate_update,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_warnings import change_warnings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock, SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi, block_cidrs
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan, Step
@@ -50,7 +52,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_l
     explained,
     refuse_other_spelling,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_notices import notices
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_notices import notices, pinned
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     BOOKKEEPING,
     FLAGS,
@@ -174,7 +176,9 @@ def ensure_pool(
             write = replace(write, plan=replace(write.plan, steps=(_wait_step(request.name), *write.plan.steps)))
         if write.create is not None:
             _refuse_leftover_affinities(api, request.name, write.create["spec"])
-            write = replace(write, plan=replace(write.plan, warnings=(*write.plan.warnings, *_notices(api, write))))
+        write = replace(
+            write, plan=replace(write.plan, warnings=(*write.plan.warnings, *_notices(api, installation, write)))
+        )
         if check_mode:
             return write
         if not write.plan.changed:
@@ -220,9 +224,18 @@ def _wait_step(name: str) -> Step:
     return Step("wait", f"IPPool {name}", "its deletion is under way and must come to its end first")
 
 
-def _notices(api: PagedApi, write: PoolWrite) -> list[str]:
-    pool = StoredPool(write.pool["name"], {"metadata": {"name": write.pool["name"]}, "spec": write.pool["spec"]}).pool()
-    return [] if pool is None else notices(api, pool)
+def _notices(api: PagedApi, installation: Installation, write: PoolWrite) -> list[str]:
+    pool = _engine_pool(write.pool)
+    if pool is None:
+        return []
+    if write.create is not None:
+        return notices(api, pool)
+    changed = (write.patch or {}).get("spec") or {}
+    return pinned(api, installation, pool) if changed.get("disabled") else []
+
+
+def _engine_pool(shown: t.Mapping[str, t.Any]) -> Pool | None:
+    return StoredPool(shown["name"], {"metadata": {"name": shown["name"]}, "spec": shown["spec"]}).pool()
 
 
 def _refuse_leftover_affinities(api: PagedApi, name: str, spec: t.Mapping[str, t.Any]) -> None:
@@ -292,7 +305,7 @@ def _decide_create(
         )
         for part in place.parts(request.name, None, pool)
     )
-    plan = Plan(steps, tuple(place.warnings(request.name)))
+    plan = Plan(steps, (*_warnings(None, pool, pools), *place.warnings(request.name)))
     return PoolWrite(plan, pool, place.where(request.name), create=body)
 
 
@@ -336,7 +349,7 @@ def _decide_update(request: PoolRequest, live: StoredPool, pools: t.Sequence[Sto
         )
         for part in parts
     )
-    warnings = (*_warnings(request.name, changed, live, pools), *place.warnings(request.name))
+    warnings = (*_warnings(live, pool, pools), *place.warnings(request.name))
     return PoolWrite(Plan(steps, warnings), pool, where, patch=patch)
 
 
@@ -352,25 +365,13 @@ def _update_step(name: str, part: Part, fields: t.Sequence[str], *, labels: bool
     )
 
 
-def _warnings(
-    name: str, changed: t.Mapping[str, t.Any], live: StoredPool, pools: t.Sequence[StoredPool]
-) -> tuple[str, ...]:
-    pool = live.pool()
-    if changed.get("disabled") is not True or pool is None:
-        return ()
-    uses = {
-        use
-        for other in engine_pools(pools)
-        if other.name != name and other.enabled and other.version == pool.version
-        for use in other.allowed_uses
-    }
-    missing = sorted(pool.allowed_uses - uses)
-    if not missing:
-        return ()
-    return (
-        f"No other IPv{pool.version} pool that is there and enabled allows {' or '.join(missing)}: "
-        f"until one is, nothing new gets such an address once IPPool {name} is disabled.",
-    )
+def _warnings(live: StoredPool | None, shown: t.Mapping[str, t.Any], pools: t.Sequence[StoredPool]) -> list[str]:
+    """What the change does to pods and nodes."""
+    pool = _engine_pool(shown)
+    before = None if live is None else live.pool()
+    if pool is None or (live is not None and before is None):
+        return []
+    return change_warnings(before, pool, engine_pools(pools))
 
 
 def _wanted_spec(request: PoolRequest, live: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
