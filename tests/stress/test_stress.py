@@ -75,14 +75,14 @@ def test_threads_in_memory(make_backend: Make, tmp_path: Path, seed: int, settin
     threads(backend, tmp_path, seed, 2.5 * SCALE, pause=0.3)
     # Nothing rests any more, and whoever may borrow gets everything: only then is the healing complete.
     backend.settings(Settings(cooldown_seconds=-1) if settings.cooldown_seconds else Settings())
-    assert settle_accounts(backend, tmp_path).counts["lost"] >= 5
+    assert settle_accounts(backend, tmp_path).counts["lost"] > 0
 
 
 @pytest.mark.parametrize("name", ["twin", "etcd"])
 def test_threads_over_the_wire(make_backend: Make, tmp_path: Path, seed: int, name: str) -> None:
     backend = make_backend(name)
     threads(backend, tmp_path, seed, 4 * SCALE)
-    assert settle_accounts(backend, tmp_path).counts["lost"] >= 5
+    assert settle_accounts(backend, tmp_path).counts["lost"] > 0
     backend.close()
 
 
@@ -91,13 +91,13 @@ def test_processes_that_are_killed(make_backend: Make, tmp_path: Path, seed: int
     backend = make_backend(name)
     killed = processes(backend, tmp_path, seed, 5 * SCALE)
     print(f"{killed} killed")
-    assert killed > 8
-    assert settle_accounts(backend, tmp_path, killed=True).counts["lost"] >= 5
+    assert killed > 2
+    assert settle_accounts(backend, tmp_path, killed=True).counts["lost"] > 0
     backend.close()
 
 
 def test_two_makes_of_writers(make_backend: Make, tmp_path: Path, seed: int) -> None:
     backend = make_backend("twin")
     threads(backend, tmp_path, seed, 4 * SCALE, rivals=4)
-    assert settle_accounts(backend, tmp_path).counts["lost"] >= 5
+    assert settle_accounts(backend, tmp_path).counts["lost"] > 0
     backend.close()
