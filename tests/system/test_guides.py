@@ -267,7 +267,7 @@ def test_release_leaked(twin: TwinHandle, reader: Reader) -> None:
 
 def test_etcd(twin: TwinHandle, reader: Reader, tmp_path: Path) -> None:
     """With an etcd of the test's own in the place of the guide's."""
-    install, play, run, by_environment = blocks("docs/guides/etcd.md")
+    install, play, run, by_environment = blocks("docs/guides/etcd.md")[:4]
     reader.follow(install)
     directory = tmp_path / "etcd"
     directory.mkdir()
@@ -287,6 +287,22 @@ def test_etcd(twin: TwinHandle, reader: Reader, tmp_path: Path) -> None:
         assert "rack-gateways" in output
         assert "198.51.100.0/31" in output
     assert objects(twin, "ipreservations", CALICO) == {}
+
+
+def test_etcd_with_roles(tmp_path: Path) -> None:
+    """The role with the options of the guide. ``test_etcd.py`` has it with the variables, and the twin's commands."""
+    _by_variables, play, _rehearse = blocks("docs/guides/etcd.md")[4:]
+    with start_twin(tmp_path, "small", speed=50, installation="etcd") as twin:
+        text = re.sub(r"\[https://10.0.0.1:2379, https://10.0.0.2:2379\]", str(twin.etcd_endpoints), play.text)
+        lines = [line for line in text.splitlines() if "/etc/calico/" not in line]
+        reader = Reader(tmp_path, twin.kubeconfig)
+        reader.follow(Block("yaml", "\n".join(lines)))
+        assert "failed=0" in reader.follow(Block("shell", "ansible-playbook migrate.yml"))
+        twin.settle()
+        pods = [pod for pod in objects(twin, "pods", "/api/v1/").values() if not pod["spec"].get("hostNetwork")]
+        assert len(pods) > 5 and all(pod["status"]["podIP"].startswith("10.20.") for pod in pods)
+        record = twin.record()
+        assert (record["outages"], record["budget_violations"], record["addresses_outside_pools"]) == ([], [], [])
 
 
 def test_installations(reader: Reader) -> None:
