@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
 from pathlib import Path
 
@@ -125,3 +126,36 @@ def test_a_token_that_is_no_longer_valid_is_renewed(guarded: EtcdServer) -> None
 def test_users_that_are_turned_off_are_named(etcd: EtcdServer) -> None:
     with pytest.raises(BadConfiguration, match="has authentication turned off"):
         etcd.client(username="root", password=PASSWORD).get(KEY)
+
+
+def test_a_watch_over_tls_is_woken_by_closing_it(secure: EtcdServer) -> None:
+    client = secure.client()
+    _rows, revision = client.snapshot("/calico/w")
+    stream = client.watch("/calico/w", revision)
+    client.create("/calico/watched", b"1")
+    event = next(stream)
+    assert (event.row.key, event.row.value, event.deleted) == ("/calico/watched", b"1", False)
+    closer = threading.Timer(0.2, stream.close)
+    closer.start()
+    assert list(stream) == []
+    closer.join()
+
+
+def test_a_watch_asks_for_its_own_token(guarded: EtcdServer) -> None:
+    client = guarded.client(username="reader")
+    _rows, revision = client.snapshot("/calico/")
+    writer = guarded.client()
+    # Turned into an old token meanwhile.
+    t.cast("t.Any", client)._token = "expired.1"
+    stream = client.watch("/calico/", revision)
+    writer.create("/calico/seen", b"")
+    assert next(stream).row.key == "/calico/seen"
+    stream.close()
+
+
+def test_a_watch_without_the_right_is_one_sentence(guarded: EtcdServer) -> None:
+    client = guarded.client(username="reader")
+    with pytest.raises(Forbidden, match="does not let user reader read Calico's keys"):
+        next(client.watch("/other", 1))
+    with pytest.raises(Forbidden, match="does not let a client without user read"):
+        next(guarded.client(username=None, password=None).watch("/calico/", 1))

@@ -268,6 +268,14 @@ def test_blocks_are_followed_in_a_thread(api: EtcdApi) -> None:
         assert _told(watches) == "DELETED 10-7-0-0-30"
 
 
+def test_a_damaged_pool_ends_the_following_of_pools_and_says_so(etcd: EtcdServer, api: EtcdApi) -> None:
+    etcd.put(KEY, b"{")
+    with Watches(api) as watches:
+        watches.follow("pools", IP_POOLS)
+        with pytest.raises(CorruptRecord, match="is no JSON"):
+            watches.next(5.0)
+
+
 def test_a_server_that_dies_ends_a_watch(tmp_path_factory: pytest.TempPathFactory) -> None:
     with start_etcd(tmp_path_factory.mktemp("mortal")) as server:
         api = EtcdApi(server.client())

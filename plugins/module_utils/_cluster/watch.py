@@ -26,6 +26,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     TooManyRequests,
     Unreachable,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
 
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 8.0
@@ -241,7 +242,7 @@ class Watches:
 
     def __init__(self, api: KubeApi) -> None:
         self._api = api
-        self._queue: queue.Queue[Notice | ClusterError] = queue.Queue()
+        self._queue: queue.Queue[Notice | IpamError] = queue.Queue()
         self._followers: list[Follower] = []
         self._threads: list[threading.Thread] = []
 
@@ -284,7 +285,7 @@ class Watches:
             entry = self._queue.get(timeout=timeout) if timeout is None or timeout > 0 else self._queue.get_nowait()
         except queue.Empty:
             return None
-        if isinstance(entry, ClusterError):
+        if isinstance(entry, IpamError):
             raise entry
         return entry
 
@@ -302,6 +303,9 @@ class Watches:
                 self._queue.put(Notice(source, change))
         except ClusterError as error:
             self._queue.put(Notice(source, Change("SYNCED")) if optional else error)
+        except IpamError as error:
+            # Such as a record in etcd that cannot be read.
+            self._queue.put(error)
 
 
 def _key(item: Object) -> tuple[str, str]:

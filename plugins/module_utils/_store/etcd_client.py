@@ -18,7 +18,7 @@ import os
 import tempfile
 import traceback
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import MissingLibrary
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
@@ -205,10 +205,21 @@ class EtcdClient:
         if response.status_code != 200:
             gateway.session.close()
             return Failure(str(member.endpoint), f"a watch is answered with status {response.status_code}")
-        return EtcdWatch(response, gateway.session, lambda error: self._broken(error, member))
+        return EtcdWatch(
+            response,
+            gateway.session,
+            lambda error: self._broken(error, member),
+            lambda words: self._unwatched(words, member),
+        )
 
     def _broken(self, error: BaseException, member: _Member) -> IpamError:
         return self._error(failure_of(error, str(member.endpoint)), writes=False)
+
+    def _unwatched(self, words: str, member: _Member) -> IpamError:
+        # The gateway passes on what gRPC made of etcd's words.
+        failure = Failure(str(member.endpoint), words.rpartition("etcdserver: ")[2])
+        # A new watch brings a new token, so this one may be tried again.
+        return self._error(replace(failure, lost=failure.token_expired), writes=False)
 
     def _ask(self, member: _Member, path: str, payload: Payload) -> t.Union[Payload, Failure]:
         if self._options.username and self._token is None:

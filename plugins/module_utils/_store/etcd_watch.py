@@ -14,7 +14,6 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Expired
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import StoreError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_rows import Row, row_of
 
@@ -41,14 +40,21 @@ class RowEvent:
 class EtcdWatch:
     """The events of one watch in order; it ends when the server ends it or ``close`` is called.
 
-    Raises ``Expired`` when etcd has compacted the revision to begin with, ``StoreError`` when it
-    refuses the watch, and what ``broken`` makes of a connection that fails.
+    Raises ``Expired`` when etcd has compacted the revision to begin with, what ``refused`` makes of
+    etcd's words when it will not watch, and what ``broken`` makes of a connection that fails.
     """
 
-    def __init__(self, response: t.Any, session: t.Any, broken: t.Callable[[BaseException], IpamError]) -> None:
+    def __init__(
+        self,
+        response: t.Any,
+        session: t.Any,
+        broken: t.Callable[[BaseException], IpamError],
+        refused: t.Callable[[str], IpamError],
+    ) -> None:
         self._response = response
         self._session = session
         self._broken = broken
+        self._refused = refused
         self._closed = False
         self._events = self._read()
 
@@ -73,7 +79,11 @@ class EtcdWatch:
     def _read(self) -> t.Iterator[RowEvent]:
         try:
             for line in self._response.iter_lines(chunk_size=65536):
-                yield from _events(json.loads(line))
+                told = json.loads(line)
+                refusal = _refusal(told)
+                if refusal:
+                    raise self._refused(refusal)
+                yield from _events(told)
         except (OSError, ValueError) as error:
             # The libraries' own errors are kinds of OSError; a line that was cut off is no JSON.
             if not self._closed:
@@ -83,17 +93,20 @@ class EtcdWatch:
             self._session.close()
 
 
-def _events(line: t.Any) -> t.Iterator[RowEvent]:
-    error = line.get("error")
+def _refusal(line: t.Any) -> str:
+    """Why etcd does not watch, or not any longer; empty when it does. Raises ``Expired``."""
+    error, result = line.get("error"), line.get("result") or {}
     if error:
-        words = error.get("message") or error.get("grpc_code") or error
-        raise StoreError(f"etcd refused to let its keys be watched: {words}.")
-    result = line.get("result") or {}
-    if result.get("canceled"):
-        if int(result.get("compact_revision") or 0):
-            raise Expired("etcd has compacted the revision that was to be watched from.", GONE, "Expired")
-        raise StoreError(f"etcd ended a watch of its keys: {result.get('cancel_reason') or 'it gave no reason'}.")
-    for event in result.get("events") or ():
+        return str(error.get("message") or error)
+    if not result.get("canceled"):
+        return ""
+    if int(result.get("compact_revision") or 0):
+        raise Expired("etcd has compacted the revision that was to be watched from.", GONE, "Expired")
+    return str(result.get("cancel_reason") or "it gave no reason")
+
+
+def _events(line: t.Any) -> t.Iterator[RowEvent]:
+    for event in (line.get("result") or {}).get("events") or ():
         before = event.get("prev_kv")
         yield RowEvent(
             event.get("type") == "DELETE", row_of(event["kv"]), row_of(before) if before is not None else None
