@@ -357,6 +357,7 @@ def names(run: Run, right: Right) -> bool:
         return found.group(3, 5, 4) == right[:3]
     blind = [each["message"] for each in run.result.get("findings", ()) if "may not read" in str(each.get("message"))]
     blind += run.result.get("unreadable", ())
+    blind += [text for text in map(str, run.result.get("warnings", ())) if "may not be read" in text]
     kind = right.resource.replace("ipamconfigurations", "ipamconfigs")
     return any(kind in text or any(name in text for name in right.names) for text in blind)
 

@@ -41,18 +41,25 @@ def notices(api: KubeApi, pool: Pool) -> list[str]:
 def pinned(api: PagedApi, installation: Installation, pool: Pool) -> list[str]:
     """A sentence about what asks for a pool that is going to be disabled or deleted; none when nothing does.
 
-    Costs some ten lists. What the user has no right to read is not looked at.
+    Costs some ten lists. What the user has no right to read is not looked at, which is said.
     """
-    pins = pinned_by(fetch_requests_view(api, installation), pool.name, pool.cidr)
+    view = fetch_requests_view(api, installation)
+    pins = pinned_by(view, pool.name, pool.cidr)
+    blind = (
+        [f"Who asks for pool {pool.name!r} is not fully known: {', '.join(view.unreadable)} may not be read."]
+        if view.unreadable
+        else []
+    )
     if not pins:
-        return []
+        return blind
     named = "; ".join(
         f"{pin.kind} {pin.namespace + '/' if pin.namespace else ''}{pin.name}: {pin.how}" for pin in pins[:3]
     )
     more = f"; and {len(pins) - 3} more" if len(pins) > 3 else ""
     return [
         f"Pool {pool.name!r} is asked for by name or address, which fails for every new pod while the pool is disabled "
-        f"or gone ({named}{more}); calico_ops.ipam.ippool_binding_info tells all of them."
+        f"or gone ({named}{more}); calico_ops.ipam.ippool_binding_info tells all of them.",
+        *blind,
     ]
 
 
