@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
-from etcd_fixture import EtcdServer
+from etcd_fixture import EtcdServer, start_etcd
 from twin_fixture import local_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     CLUSTER_INFORMATIONS,
+    DEPLOYMENTS,
     IP_POOLS,
     IP_RESERVATIONS,
     NODES,
@@ -29,6 +31,20 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import
 
 DEFAULT = "default-ipv4-ippool"
 OTHER = {"cidr": "10.0.0.0/16", "ipipMode": "Always", "blockSize": 28}
+
+
+ODD: list[Object] = [
+    {
+        "apiVersion": "ipam.calico-ops.io/v1alpha1",
+        "kind": "Scenario",
+        "metadata": {"name": "odd"},
+        "spec": {
+            "description": "One kind too many.",
+            "seed": 1,
+        },
+    },
+    {"apiVersion": "crd.projectcalico.org/v1", "kind": "Felix", "metadata": {"name": "default"}},
+]
 
 
 @pytest.fixture
@@ -118,6 +134,39 @@ def test_a_lock_stops_calico(twin: Twin) -> None:
     assert api.get(PODS, "db-0", "shop")["status"]["podIP"]
 
 
+def test_an_etcd_that_goes_and_comes_back(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with start_etcd(tmp_path_factory.mktemp("mortal")) as server:
+        twin = local_twin("small", installation="etcd", etcd_endpoints=[server.url])
+        api = LocalApi(twin.server, "admin")
+        server.kill()
+        api.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 4}}, "shop")
+        api.patch(NODES, "node-1", {"metadata": {"labels": {"tier": "gold"}}})
+        twin.clock.advance(30)
+        assert without_address(api) == 1
+        server.restart()
+        twin.clock.advance(300)
+        assert without_address(api) == 0
+        assert kinds(twin).get(CALICO_NODES, "node-1")["metadata"]["labels"]["tier"] == "gold"
+        kinds(twin).create(IP_POOLS, pool("other", **OTHER))
+        twin.clock.advance(2)
+        assert len(twin.objects.list(twin.places.pools)) == 2
+        twin.close()
+
+
+def without_address(api: LocalApi) -> int:
+    return sum(1 for pod in api.list(PODS).items if not pod["status"].get("podIP"))
+
+
+def test_a_load_that_was_cut_off_is_begun_anew(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput):
+        local_twin([*ODD], installation="etcd", tmp_path=tmp_path)
+    assert (tmp_path / "etcd").exists()
+    (tmp_path / "objects.sqlite").unlink()
+    twin = local_twin("small", installation="etcd", tmp_path=tmp_path)
+    assert len(kinds(twin).list(IP_POOLS).items) == 1
+    twin.close()
+
+
 def test_a_damaged_pool_stops_nobody(twin: Twin, etcd: EtcdServer) -> None:
     etcd.put("/calico/resources/v3/projectcalico.org/ippools/broken", b"{")
     twin.clock.advance(5)
@@ -157,17 +206,5 @@ def test_an_etcd_that_is_in_use_is_left_alone(etcd: EtcdServer) -> None:
 
 
 def test_a_scenario_that_etcd_has_no_place_for(etcd: EtcdServer) -> None:
-    documents = [
-        {
-            "apiVersion": "ipam.calico-ops.io/v1alpha1",
-            "kind": "Scenario",
-            "metadata": {"name": "odd"},
-            "spec": {
-                "description": "One kind too many.",
-                "seed": 1,
-            },
-        },
-        {"apiVersion": "crd.projectcalico.org/v1", "kind": "Felix", "metadata": {"name": "default"}},
-    ]
     with pytest.raises(InvalidInput, match="Felix default was refused: the twin keeps no kind Felix of Calico in etcd"):
-        local_twin(documents, installation="etcd", etcd_endpoints=[etcd.url])
+        local_twin(ODD, installation="etcd", etcd_endpoints=[etcd.url])

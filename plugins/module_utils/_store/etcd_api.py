@@ -104,7 +104,11 @@ class EtcdApi:
         """Everything of a kind at one moment, in the byte order of the keys. BadRequest for a selector."""
         _refuse_selectors(resource, label_selector, field_selector)
         shape = shape_of(resource)
-        rows, revision = self._client.snapshot(shape.prefix)
+        rows: t.List[Row] = []
+        revision = 0
+        for prefix in shape.listed:
+            more, revision = self._client.snapshot(prefix, revision)
+            rows += more
         return Listing(list(self._objects(shape, rows)), str(revision))
 
     def pages(self, resource: Resource, namespace: t.Optional[str] = None, **options: t.Any) -> t.Iterator[_Page]:
@@ -139,6 +143,8 @@ class EtcdApi:
         shape = shape_of(resource)
         thing = self._begun(body) if shape.named_by_key else body
         key, what = shape.key_of(thing), f"{resource.kind} {name_of(thing)}"
+        if not shape.is_key(key):
+            raise BadRequest(f"{what} cannot be kept in etcd under this name.", 400, "BadRequest")
         data = etcd_wire.to_bytes(shape.to_members(thing, None))
         if dry_run:
             if self._client.get(key) is not None:
@@ -230,12 +236,16 @@ class EtcdApi:
     def _found(self, resource: Resource, name: str) -> t.Tuple[Row, Object]:
         shape = shape_of(resource)
         key = shape.key_named(name)
-        rows: t.Iterable[t.Optional[Row]] = self._client.rows(shape.prefix) if key is None else [self._client.get(key)]
+        rows: t.Iterable[t.Optional[Row]] = self._rows(shape) if key is None else [self._client.get(key)]
         for row in rows:
             thing = shape.to_object(row) if row is not None and shape.is_key(row.key) else None
             if row is not None and thing is not None and name_of(thing) == name:
                 return row, thing
         raise _missing(resource, name)
+
+    def _rows(self, shape: Shape) -> t.Iterator[Row]:
+        for prefix in shape.listed:
+            yield from self._client.rows(prefix)
 
     def _objects(self, shape: Shape, rows: t.Iterable[Row]) -> t.Iterator[Object]:
         for row in rows:

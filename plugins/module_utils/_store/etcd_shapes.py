@@ -36,7 +36,8 @@ _TRANSIENT = ("resourceVersion", "generation", "managedFields", "selfLink", "del
 class Shape:
     """One kind in etcd.
 
-    ``prefix`` is what all its keys begin with; ``is_key`` tells its keys from others below it.
+    ``prefix`` is what all its keys begin with, ``prefixes`` the same more narrowly where there are
+    several; ``is_key`` tells its keys from others below them.
     ``key_of`` is the key of an object, ``key_named`` that of a name, None where a name does not tell it.
     ``to_members`` makes the JSON of an object; the second argument is the object it was read as.
     """
@@ -48,6 +49,12 @@ class Shape:
     to_object: t.Callable[[Row], t.Optional[Object]]
     to_members: t.Callable[[Object, t.Optional[Object]], etcd_wire.Members]
     named_by_key: bool = False
+    prefixes: t.Tuple[str, ...] = ()
+
+    @property
+    def listed(self) -> t.Tuple[str, ...]:
+        """What the keys of a list begin with."""
+        return self.prefixes or (self.prefix,)
 
 
 def shape_of(resource: Resource) -> Shape:
@@ -75,7 +82,7 @@ def _resource_shape(resource: Resource) -> Shape:
 
     return Shape(
         prefix,
-        lambda key: "/" not in key[len(prefix) :],
+        lambda key: len(key) > len(prefix) and "/" not in key[len(prefix) :],
         lambda thing: prefix + name_of(thing),
         lambda name: prefix + name,
         to_object,
@@ -127,6 +134,7 @@ _RECORDS: t.Dict[str, Shape] = {
         _nobody,
         lambda row: etcd_wire.affinity_object(row, etcd_wire.members_or_none(row)),
         _affinity_members,
+        prefixes=tuple(etcd_keys.affinity_prefixes()),
     ),
     IPAM_HANDLES.plural: _record(
         etcd_keys.HANDLES,

@@ -116,7 +116,7 @@ async def _serve(options: process.Options, data_dir: Path, parent: _Parent) -> N
             rbac=options.rbac,
             installation=twin.installation,
             operator=twin.operator,
-            etcd_endpoints=twin.datastore.endpoints if twin.datastore is not None else (),
+            etcd_endpoints=list(twin.datastore.endpoints) if twin.datastore is not None else [],
         )
         process.write_state(data_dir, state)
         parent.tell(state.as_dict())

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import typing as t
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -125,6 +126,9 @@ class Twin:
         self.datastore: EtcdDatastore | None = None
         if self.places.etcd:
             directory = data_dir / "etcd" if data_dir is not None else None
+            if directory is not None and self.objects.meta(_LOADED) is None:
+                # What a process has left there that was killed while it loaded a scenario.
+                shutil.rmtree(directory, ignore_errors=True)
             try:
                 self.datastore = EtcdDatastore(directory, etcd_endpoints, self.objects, self.clock, self.places)
             except IpamError:

@@ -29,7 +29,7 @@ import threading
 import time
 import typing as t
 import urllib.request
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, IpamError
@@ -85,7 +85,7 @@ class Running:
     # With defaults, so that a twin started by an earlier release can be stopped by this one.
     installation: str = "crd_v1"
     operator: bool = False
-    etcd_endpoints: t.Sequence[str] = ()
+    etcd_endpoints: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, t.Any]:
         return asdict(self)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, Unreachable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CALICO_V1, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
@@ -31,6 +31,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import DELETED, Event, ObjectStore
 
 LABEL = ("k8s-app", "calico-node")
+_RETRY = 10.0
 
 
 class _Creating(t.Protocol):
@@ -97,9 +98,13 @@ class CalicoNodes:
     def _start_node(self, node: str) -> float | None:
         if node not in self._up:
             return None
-        self._write_cluster_information()
-        self._create_default_pools()
-        self._started(node)
+        try:
+            self._write_cluster_information()
+            self._create_default_pools()
+            self._started(node)
+        except Unreachable:
+            # Without its datastore calico-node ends, and is started again.
+            return _RETRY
         return None
 
     def _write_cluster_information(self) -> None:

@@ -16,6 +16,7 @@ serves follows etcd in a thread of its own, which only tells the loop to look.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import typing as t
 import uuid
@@ -136,10 +137,11 @@ class EtcdDatastore:
 
     def look_every(self, seconds: float) -> None:
         """Look in virtual time instead, for a clock that somebody moves by hand."""
-        revision = self.client.snapshot(_NOWHERE)[1]
-        if revision != self._looked_at:
-            self.refresh()
-            self._looked_at = revision
+        with contextlib.suppress(IpamError):  # Calico's components go on with what they remember.
+            revision = self.client.snapshot(_NOWHERE)[1]
+            if revision != self._looked_at:
+                self.refresh()
+                self._looked_at = revision
         self._clock.call_later(seconds, self.look_every, seconds)
 
     def follow(self) -> None:

@@ -129,7 +129,10 @@ class Tunnels:
             self._queue.add(name)
 
     def _reconcile(self, name: str) -> float | None:
-        node = self._node(name)
+        try:
+            node = self._node(name)
+        except IpamError:
+            return _RETRY
         if node is None or name not in self._nodes():
             return None
         if not datastore_ready(self._objects, self._places):
@@ -138,10 +141,10 @@ class Tunnels:
         for device in DEVICES:
             try:
                 self._look_at_device(node, device)
+                node = self._node(name) or node
             except IpamError:
                 # calico-node's loop ends with the error and is started again.
                 again = _RETRY
-            node = self._node(name) or node
         return again
 
     def _look_at_device(self, node: Object, device: Device) -> None:

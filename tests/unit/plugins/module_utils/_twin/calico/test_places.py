@@ -24,7 +24,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.crd import c
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
 
-RESOURCES = [each.name for each in dataclasses.fields(CalicoPlaces) if each.name not in ("group", "definitions")]
+RESOURCES = [
+    each.name for each in dataclasses.fields(CalicoPlaces) if each.name not in ("group", "definitions", "etcd")
+]
 
 
 @pytest.mark.parametrize("places", [CRD_V1, CRD_V3], ids=["v1", "v3"])
