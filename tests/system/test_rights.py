@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 
@@ -307,6 +308,8 @@ def test_a_role_has_nothing_to_spare(lab: Lab, asked: Asked, role: str) -> None:
 
 def test_a_missing_right_is_named(lab: Lab, asked: Asked) -> None:
     """One right is taken away at a time: some module fails, or says in its result what it may not see."""
+    if lab.installation == "crd_v3" and not os.environ.get("CALICO_OPS_NIGHTLY"):
+        pytest.skip("takes long and differs in the group's name only: nightly")
     told: dict[tuple[Right, str], bool] = {}
     silent = set()
     for role in ROLES:
