@@ -12,120 +12,19 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from modes_lab import DEFAULT, Lab, Mode
+from modes_lab import DEFAULT
+from operator_lab import OWNED, Operated
 from simulation import Write, simulate
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, OWNER_LABEL
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OWNER_LABEL
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    CUSTOM_RESOURCE_DEFINITIONS,
     INSTALLATIONS,
     IP_POOLS,
-    TIGERA_STATUSES,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, InvalidPool, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_entries import (
     entry_of,
-    same_pool,
-    spec_of,
 )
-
-OWNED = {OWNER_LABEL: OPERATOR}
-TEXT = {"type": "string"}
-MEMBERS: dict[str, t.Any] = {
-    "name": TEXT,
-    "cidr": TEXT,
-    "blockSize": {"type": "integer"},
-    "encapsulation": TEXT,
-    "natOutgoing": TEXT,
-    "nodeSelector": TEXT,
-    "disableBGPExport": {"type": "boolean"},
-    "allowedUses": {"type": "array", "items": TEXT},
-    "aMemberOfItsOwn": TEXT,
-}
-YOUNGER = {"disableNewAllocations": {"type": "boolean"}, "assignmentMode": TEXT}
-
-
-def definition(plural: str, kind: str, spec: Object) -> Object:
-    status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {
-        "name": "v1",
-        "served": True,
-        "storage": True,
-        "subresources": {"status": {}},
-        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": status}}},
-    }
-    names = {"plural": plural, "kind": kind, "singular": kind.lower(), "listKind": f"{kind}List"}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.operator.tigera.io"},
-        "spec": {"group": "operator.tigera.io", "scope": "Cluster", "names": names, "versions": [version]},
-    }
-
-
-class Operated(Lab):
-    """The small cluster with v3 CRDs, an Installation that lists its pool, and somebody who makes pools of entries."""
-
-    def __init__(self, *, old: bool = False, before: t.Callable[[Write], None] | None = None) -> None:
-        super().__init__(Mode("crd_v3"), before=before)
-        self.asleep = False
-        self._ticks = 0
-        members = MEMBERS if old else {**MEMBERS, **YOUNGER}
-        entries = {"type": "array", "maxItems": 25, "items": {"type": "object", "properties": members}}
-        network = {"type": "object", "properties": {"ipPools": entries}}
-        spec = {"type": "object", "properties": {"calicoNetwork": network, "variant": TEXT}}
-        raw = self.admin.raw
-        raw.create(CUSTOM_RESOURCE_DEFINITIONS, definition("installations", "Installation", spec))
-        raw.create(CUSTOM_RESOURCE_DEFINITIONS, definition("tigerastatuses", "TigeraStatus", {"type": "object"}))
-        self.advance(3)
-        self.admin.patch(IP_POOLS, DEFAULT, {"metadata": {"labels": OWNED}})
-        entry = {**entry_of(DEFAULT, self.stored(DEFAULT)["spec"]), "aMemberOfItsOwn": "kept"}
-        installation = {
-            "apiVersion": INSTALLATIONS.api_version,
-            "kind": INSTALLATIONS.kind,
-            "metadata": {"name": "default"},
-            "spec": {"calicoNetwork": {"ipPools": [entry]}, "variant": "Calico"},
-        }
-        raw.create(INSTALLATIONS, installation)
-        status = {"apiVersion": TIGERA_STATUSES.api_version, "kind": "TigeraStatus", "metadata": {"name": "ippools"}}
-        raw.create(TIGERA_STATUSES, status)
-        self.says(None)
-        self.simulated.ticks.append(self._reconcile)
-
-    def says(self, complaint: str | None) -> None:
-        """What TigeraStatus ippools tells."""
-        status = self.admin.get(TIGERA_STATUSES, "ippools")
-        degraded = {"type": "Degraded", "status": "False" if complaint is None else "True", "message": complaint or ""}
-        status["status"] = {"conditions": [{"type": "Available", "status": "True"}, degraded]}
-        self.admin.replace(TIGERA_STATUSES, status, subresource="status")
-
-    def entries(self) -> list[Object]:
-        spec = self.admin.get(INSTALLATIONS, "default")["spec"]
-        assert spec["variant"] == "Calico"
-        return t.cast("list[Object]", spec["calicoNetwork"]["ipPools"])
-
-    def write(self, *entries: Object) -> None:
-        self.admin.patch(INSTALLATIONS, "default", {"spec": {"calicoNetwork": {"ipPools": list(entries)}}})
-
-    def _reconcile(self) -> None:
-        self._ticks += 1
-        if self.asleep or self._ticks % 7:
-            return
-        entries = {entry["name"]: entry for entry in self.entries()}
-        pools = {thing["metadata"]["name"]: thing for thing in self.admin.list(IP_POOLS).items}
-        for name, entry in entries.items():
-            if name not in pools:
-                self.put(name, labels=dict(OWNED), **spec_of(entry, {}))
-            elif _owned(pools[name]) and not same_pool(entry, pools[name]["spec"]):
-                self.admin.patch(IP_POOLS, name, {"spec": {**spec_of(entry, {}), "namespaceSelector": None}})
-        for name, thing in pools.items():
-            if _owned(thing) and name not in entries:
-                self.admin.delete(IP_POOLS, name)
-
-
-def _owned(pool: Object) -> bool:
-    return bool((pool["metadata"].get("labels") or {}).get(OWNER_LABEL) == OPERATOR)
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +47,14 @@ def test_only_the_one_entry_changes(lab: Operated) -> None:
     lab.absent("teal")
     assert [entry["name"] for entry in lab.entries()] == [DEFAULT]
     assert "patch IPPool teal" not in lab.writes() and "delete IPPool teal" not in lab.writes()
+
+
+def test_what_is_edited_past_the_installation_is_put_back(lab: Operated) -> None:
+    """Nothing has to be written for it, but it has to be waited for."""
+    lab.edit(DEFAULT, natOutgoing=False)
+    assert not lab.present(DEFAULT, nat_outgoing=True).plan.changed
+    assert lab.stored(DEFAULT)["spec"]["natOutgoing"] is True
+    assert not lab.simulated.writes
 
 
 def test_an_entry_without_a_pool_is_waited_for(lab: Operated) -> None:
