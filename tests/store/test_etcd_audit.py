@@ -40,6 +40,7 @@ from ansible_collections.calico_ops.ipam.plugins.modules import (
     ipam_range,
     ipam_range_info,
     ipam_release,
+    ippool,
 )
 
 
@@ -138,6 +139,21 @@ def test_a_locked_datastore_is_not_written(etcd: EtcdServer, store: EtcdStore, w
     assert run_module(ipam_audit_info.main, **where)["datastore_locked"]
     message = failure(ipam_range.main, **where, cidr="10.99.0.0/24")
     assert "locked for a migration" in message
+
+
+def test_what_belongs_to_another_cluster_is_left_alone(
+    etcd: EtcdServer, store: EtcdStore, api: t.Any, where: dict[str, t.Any]
+) -> None:
+    """Where two share an etcd, the pods of the other one would all look leaked."""
+    address, _node = leak(store, etcd, api)
+    for number in range(2):
+        reference = {"orchestrator": "k8s", "nodeName": f"other-{number}"}
+        etcd.put_resource("nodes", "Node", f"other-{number}", {"orchRefs": [reference]})
+    asked = {"addresses": [{"address": address}], "interval": 0, "certainty": "possible"}
+    assert "2 of the 4 Kubernetes nodes that Calico knows" in failure(ipam_release.main, **where, **asked)
+    # This twin's calico-node is told to use the Kubernetes API, which no pool of an etcd can be right for.
+    message = failure(ippool.main, **where, name="new", cidr="10.7.0.0/16")
+    assert "Calico keeps its data in the Kubernetes API (DATASTORE_TYPE=kubernetes in the environment of" in message
 
 
 def test_the_api_with_calicos_data_from_etcd(etcd: EtcdServer, store: EtcdStore, api: t.Any) -> None:

@@ -42,7 +42,7 @@ def locate_in_etcd(api: NodesWithEtcd, etcd: EtcdApi) -> Location:
             f"Calico keeps its data in the Kubernetes API (DATASTORE_TYPE={kind} in {source}), so what is in {where} "
             "is out of date or belongs to another cluster; leave datastore out."
         )
-    _require_our_nodes(api, etcd)
+    require_our_nodes(api, etcd)
     return Location(Fact(ETCD, f"the option datastore ({where})"), served=group_versions(api), connected=True)
 
 
@@ -54,8 +54,12 @@ def not_calicos(where: str) -> Refused:
     )
 
 
-def _require_our_nodes(api: NodesWithEtcd, etcd: EtcdApi) -> None:
-    """A node that was deleted is still in etcd for a while; as many strangers as nodes are another cluster's."""
+def require_our_nodes(api: NodesWithEtcd, etcd: EtcdApi) -> None:
+    """Raises ``Refused`` for an etcd with as many nodes of another cluster as of ours.
+
+    A node that was deleted is still in etcd for a while, so single strangers tell nothing. Nothing is
+    asked of a user who may not list nodes.
+    """
     nodes = readable(api.kubernetes, NODES)
     if not nodes:
         return

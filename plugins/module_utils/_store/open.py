@@ -44,7 +44,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd import
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_api import EtcdApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import EtcdClient
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_configuration import EtcdConfiguration
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_location import locate_in_etcd, not_calicos
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_location import (
+    locate_in_etcd,
+    not_calicos,
+    require_our_nodes,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_nodes import NodesWithEtcd
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_options import EtcdOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.kubernetes import KubernetesStore
@@ -177,7 +181,8 @@ def _in_kubernetes(api: KubeApi, on_corrupt: OnCorrupt) -> Stores:
 
 def _in_etcd(api: CalicoApi, on_corrupt: OnCorrupt, *, own: bool) -> Stores:
     """``own``: the connection was made for these stores alone, and ends with them."""
-    client = t.cast(EtcdApi, api.elsewhere).client
+    kinds = t.cast(EtcdApi, api.elsewhere)
+    client = kinds.client
     records = EtcdStore(client, on_corrupt=on_corrupt)
 
     def cluster_information() -> Object:
@@ -197,6 +202,7 @@ def _in_etcd(api: CalicoApi, on_corrupt: OnCorrupt, *, own: bool) -> Stores:
                 f"ClusterInformation default in {client.where} says datastoreReady: false, so Calico's datastore is "
                 "locked for a migration; nothing may be changed until it is true again."
             )
+        require_our_nodes(t.cast(NodesWithEtcd, api.raw), kinds)
 
     return Stores(
         ETCD,
