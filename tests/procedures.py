@@ -32,7 +32,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import find, read_pools
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import ensure_pool, pool_request
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import pool_request
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import ensure_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_report import (
     preflight,
     preflight_request,

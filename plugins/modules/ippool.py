@@ -166,7 +166,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import ensure_pool, pool_request
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import pool_request
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import ensure_pool
 
 
 def operate(context: Context) -> dict[str, t.Any]:

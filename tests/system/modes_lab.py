@@ -30,11 +30,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
     find,
     read_pools,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import (
-    PoolWrite,
-    ensure_pool,
-    pool_request,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import pool_request
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import PoolWrite, ensure_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_stores
 
 if t.TYPE_CHECKING:

@@ -15,7 +15,7 @@ sent, so that nothing falls back to a default (spec ippool.md §4.3).
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
@@ -28,8 +28,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installat
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Installation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import BLOCK_AFFINITIES, IP_POOLS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import (
-    annotations_of,
-    labels_of,
     metadata_patch,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
@@ -54,14 +52,19 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_l
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_notices import notices, pinned
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
-    BOOKKEEPING,
     FLAGS,
-    SPEC_FIELDS,
     StoredPool,
     engine_pools,
     find,
-    is_owner,
     shown_spec,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import (
+    Edits,
+    PoolRequest,
+    edited,
+    wanted_annotations,
+    wanted_labels,
+    wanted_spec,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import (
     OBJECTS,
@@ -79,23 +82,6 @@ ATTEMPTS = 5
 # Seconds in which a written pool is to be in use.
 TIMEOUT = 120.0
 
-Edits = t.Mapping[str, t.Optional[str]]
-
-
-@dataclass(frozen=True)
-class PoolRequest:
-    """What a user asked for: only the fields that were given, in Calico's spelling.
-
-    A ``definition`` is a complete pool: fields it leaves out have their defaults. Without
-    one, fields not given stay as they are. A label or annotation of None is removed.
-    """
-
-    name: str
-    fields: t.Mapping[str, t.Any] = field(default_factory=dict)
-    labels: Edits = field(default_factory=dict)
-    annotations: Edits = field(default_factory=dict)
-    definition: t.Mapping[str, t.Any] | None = None
-
 
 @dataclass(frozen=True)
 class PoolWrite:
@@ -109,30 +95,6 @@ class PoolWrite:
     where: str = ""
     create: Object | None = None
     patch: Object | None = None
-
-
-def pool_request(params: t.Mapping[str, t.Any]) -> PoolRequest:
-    """The request among a module's parameters."""
-    return PoolRequest(
-        name=params["name"],
-        fields={ours: params[option] for option, ours in SPEC_FIELDS.items() if params.get(option) is not None},
-        labels=_labels(params),
-        annotations=_texts(params.get("annotations") or {}, "annotations"),
-        definition=params.get("definition"),
-    )
-
-
-def _labels(params: t.Mapping[str, t.Any]) -> dict[str, str | None]:
-    labels = _texts(params.get("labels") or {}, "labels")
-    for key, value in labels.items():
-        if is_owner(key, value):
-            raise InvalidInput(
-                f"labels.{key}: {value} is the label by which the Tigera operator knows its pools, and it deletes a "
-                "pool that has it without an entry in the Installation; leave it out, the operator sets it itself.",
-                field=f"labels.{key}",
-                value=value,
-            )
-    return labels
 
 
 def ensure_pool(
@@ -276,14 +238,14 @@ def _decide_create(
     existing_blocks: t.Callable[[], t.Iterable[Network]],
     place: Place,
 ) -> PoolWrite:
-    spec = default_spec(_wanted_spec(request, {}))
+    spec = default_spec(wanted_spec(request, {}))
     if not spec.get("cidr"):
         raise InvalidInput(
             f"cidr: IPPool {request.name!r} does not exist yet, so its CIDR must be given.", field="cidr", rule="V1"
         )
     metadata: dict[str, t.Any] = {"name": request.name}
-    for part, edits in (("labels", _wanted_labels(request)), ("annotations", _wanted_annotations(request))):
-        kept = _edited({}, edits)
+    for part, edits in (("labels", wanted_labels(request)), ("annotations", wanted_annotations(request))):
+        kept = edited({}, edits)
         if kept:
             metadata[part] = kept
     validate_create(request.name, spec, engine_pools(pools), existing_blocks(), metadata=metadata)
@@ -311,8 +273,8 @@ def _decide_create(
 
 def _decide_update(request: PoolRequest, live: StoredPool, pools: t.Sequence[StoredPool], place: Place) -> PoolWrite:
     old = default_spec(live.spec)
-    new = default_spec(_wanted_spec(request, live.spec))
-    labels, annotations = _wanted_labels(request), _wanted_annotations(request)
+    new = default_spec(wanted_spec(request, live.spec))
+    labels, annotations = wanted_labels(request), wanted_annotations(request)
     if _same(old, new):
         new = old
     else:
@@ -329,8 +291,8 @@ def _decide_update(request: PoolRequest, live: StoredPool, pools: t.Sequence[Sto
     pool = {
         "name": request.name,
         "spec": shown_spec(new),
-        "labels": _edited(live.labels, labels),
-        "annotations": _edited(live.annotations, annotations),
+        "labels": edited(live.labels, labels),
+        "annotations": edited(live.annotations, annotations),
     }
     where = place.where(request.name)
     if not changed and not metadata:
@@ -374,75 +336,10 @@ def _warnings(live: StoredPool | None, shown: t.Mapping[str, t.Any], pools: t.Se
     return change_warnings(before, pool, engine_pools(pools))
 
 
-def _wanted_spec(request: PoolRequest, live: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    base = dict(live) if request.definition is None else definition_parts(request.definition)[0]
-    return {**base, **request.fields}
-
-
-def _wanted_labels(request: PoolRequest) -> dict[str, str | None]:
-    return {**(definition_parts(request.definition)[1] if request.definition is not None else {}), **request.labels}
-
-
-def _wanted_annotations(request: PoolRequest) -> dict[str, str | None]:
-    base = definition_parts(request.definition)[2] if request.definition is not None else {}
-    return {**base, **request.annotations}
-
-
-def definition_parts(
-    definition: t.Mapping[str, t.Any],
-) -> tuple[dict[str, t.Any], dict[str, str | None], dict[str, str | None]]:
-    """Spec, labels and annotations of a pool's definition.
-
-    Takes a whole stored IPPool as well as what a journal keeps (``spec``, ``labels`` and
-    ``annotations`` side by side). InvalidInput when it is neither.
-    """
-    spec = definition.get("spec")
-    if not isinstance(spec, t.Mapping):
-        raise InvalidInput(
-            "definition: it has no spec; give a whole IPPool, as kubectl prints it.", field="definition", value=None
-        )
-    if definition.get("kind", "IPPool") != "IPPool":
-        raise InvalidInput(
-            f"definition: its kind is {definition['kind']!r}, an IPPool is needed.",
-            field="definition.kind",
-            value=definition["kind"],
-        )
-    metadata = definition.get("metadata")
-    if isinstance(metadata, t.Mapping):
-        thing = {"metadata": dict(metadata)}
-        labels, annotations = labels_of(thing), annotations_of(thing)
-    else:
-        labels, annotations = definition.get("labels") or {}, definition.get("annotations") or {}
-    kept = {key: value for key, value in annotations.items() if key not in BOOKKEEPING}
-    # The operator deletes a pool that carries its label and is not in its list (spec ippool.md §10.3).
-    free = {key: value for key, value in _texts(labels, "definition.labels").items() if not is_owner(key, value)}
-    return dict(spec), free, _texts(kept, "definition.annotations")
-
-
-def _texts(given: t.Any, where: str) -> dict[str, str | None]:
-    """Labels or annotations with their values as text, which is all that Kubernetes takes."""
-    if not isinstance(given, t.Mapping):
-        raise InvalidInput(f"{where}: a dictionary is needed, not {given!r}.", field=where, value=given)
-    texts: dict[str, str | None] = {}
-    for key, value in given.items():
-        if isinstance(value, bool):
-            texts[str(key)] = "true" if value else "false"
-        elif value is None or isinstance(value, (str, int, float)):
-            texts[str(key)] = None if value is None else str(value)
-        else:
-            raise InvalidInput(f"{where}.{key}: text is needed, not {value!r}.", field=f"{where}.{key}", value=value)
-    return texts
-
-
 def _validate_metadata(name: str, labels: Edits, annotations: Edits) -> None:
-    errors = metadata_errors(name, {"labels": _edited({}, labels), "annotations": _edited({}, annotations)})
+    errors = metadata_errors(name, {"labels": edited({}, labels), "annotations": edited({}, annotations)})
     if errors:
         raise InvalidPool(errors)
-
-
-def _edited(shown: dict[str, str], edits: Edits) -> dict[str, str]:
-    merged: dict[str, str | None] = {**shown, **edits}
-    return {key: value for key, value in merged.items() if value is not None}
 
 
 def _same(old: t.Mapping[str, t.Any], new: t.Mapping[str, t.Any]) -> bool:

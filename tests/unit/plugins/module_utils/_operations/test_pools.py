@@ -11,12 +11,12 @@ import pytest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, InvalidPool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import (
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import (
     PoolRequest,
-    decide,
     definition_parts,
     pool_request,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import decide
 
 
 def stored(name="default-ipv4-ippool", *, labels=None, **spec):
