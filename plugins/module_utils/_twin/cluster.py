@@ -38,6 +38,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.etcd_
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.etcd_nodes import EtcdNodes
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.etcd_translation import CONFIG, ENDPOINTS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.kube_controllers import KubeControllers
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.operator import USER as TIGERA_OPERATOR
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.operator import TigeraOperator
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.operator_install import with_operator
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import check_installation, places_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.pool_controller import PoolController
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.tunnels import Tunnels
@@ -152,6 +155,14 @@ class Twin:
                 "installation",
                 asked,
             )
+        if stored and self.operator != (self.objects.meta("operator") == "true"):
+            there, wanted = ("without", "with") if self.operator else ("with", "without")
+            raise InvalidInput(
+                f"The data directory {self.data_dir} holds a cluster {there} the Tigera operator, not {wanted} it: "
+                "take another data directory, or delete this one to begin anew.",
+                "operator",
+                self.operator,
+            )
         return installation
 
     def _wire(self) -> None:
@@ -193,6 +204,11 @@ class Twin:
                 controllers_api, self.store, objects, clock, places, lambda: self.kube_controllers.running
             )
 
+        self.tigera_operator: TigeraOperator | None = None
+        if self.operator:
+            api = LocalApi(self.server, TIGERA_OPERATOR)
+            self.tigera_operator = TigeraOperator(api, objects, clock, self.installation, places)
+
         def look_at_pools() -> None:
             if self.pool_controller is not None:
                 self.pool_controller.came_up()
@@ -228,6 +244,7 @@ class Twin:
                 installed = apiserver_objects(self.scenario.calico_version) if self.aggregator is not None else []
                 self._load(installed)
                 self.objects.set_meta("installation", self.installation)
+                self.objects.set_meta("operator", "true" if self.operator else "false")
                 self.objects.set_meta("seed", str(self.seed))
                 self.objects.set_meta(_LOADED, self.scenario.name)
                 self._begin()
@@ -241,7 +258,8 @@ class Twin:
     def _load(self, installed: list[Object]) -> None:
         admin, etcd = LocalApi(self.server, "system:admin"), self.datastore
         if etcd is None or self.etcd_nodes is None:
-            load_scenario(admin, self.scenario, self.places, installed)
+            scenario = with_operator(self.scenario, self.installation) if self.operator else self.scenario
+            load_scenario(admin, scenario, self.places, installed)
             return
         etcd.require_empty()
         load_scenario(admin, self.scenario, self.places, installed, etcd.load)
@@ -264,6 +282,8 @@ class Twin:
         self.kube_controllers.start()
         if self.pool_controller is not None:
             self.pool_controller.start()
+        if self.tigera_operator is not None:
+            self.tigera_operator.start()
 
     def _tell_endpoints(self, endpoints: t.Sequence[str]) -> None:
         """Our own etcd may be on another port than before."""

@@ -86,9 +86,12 @@ def check_installation(installation: str, operator: bool = False) -> None:
             "installation",
             installation,
         )
-    if operator:
+    if operator and installation == "etcd":
         raise InvalidInput(
-            f"The twin has no operator for installation {installation}; leave operator away.", "operator", operator
+            "The Tigera operator keeps Calico's objects in the Kubernetes API, so there is none for installation etcd; "
+            "leave operator away.",
+            "operator",
+            operator,
         )
 
 
