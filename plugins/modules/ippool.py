@@ -185,7 +185,8 @@ def operate(context: Context) -> dict[str, t.Any]:
                 check_mode=context.check_mode,
                 watched=stores.watched,
             )
-            where, pool = plan.steps[-1].target if plan.steps else None, None
+            written = [step.target for step in plan.steps if step.action in ("update", "delete")]
+            where, pool = written[-1] if written else None, None
         else:
             write = ensure_pool(
                 stores.api,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import UnknownResource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, OWNER_LABEL
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_stop import NO_CALICO
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import annotations_of, labels_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
@@ -111,14 +112,11 @@ def shown_spec(spec: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def read_pools(api: KubeApi) -> list[StoredPool]:
-    """All pools in name order. Refused when the cluster does not serve Calico's v1 CRDs."""
+    """All pools in name order. Refused when there is no Calico that keeps any."""
     try:
         items = api.list(IP_POOLS).items
     except UnknownResource:
-        raise Refused(
-            "The cluster does not serve ippools.crd.projectcalico.org: either Calico is not installed, or it keeps "
-            "its pools in etcd, which this release does not support."
-        ) from None
+        raise Refused(NO_CALICO) from None
     return sorted((StoredPool(item["metadata"]["name"], item) for item in items), key=lambda pool: pool.name)
 
 
