@@ -210,14 +210,16 @@ def test_settings_and_reservations(twin: TwinHandle, reader: Reader) -> None:
     reader.follow(files)
     output = reader.follow(commands)
     assert '"strictAffinity": "stored"' in output
-    (config,) = objects(twin, "ipamconfigs", CALICO).values()
+    config = objects(twin, "ipamconfigs", CALICO)["default"]
     assert config["spec"] == {"strictAffinity": True, "autoAllocateBlocks": True, "maxBlocksPerHost": 4}
-    (reserved,) = objects(twin, "ipreservations", CALICO).values()
+    reservations = objects(twin, "ipreservations", CALICO)
+    assert len(reservations) == 1
+    reserved = reservations.popitem()[1]
     assert reserved["spec"]["reservedCIDRs"] == ["192.168.0.0/30", "192.168.255.254/31"]
     assert '"changed": false' in reader.follow(mend), "nothing is broken here; tests of the module break it"
     reader.follow(undo)
     assert objects(twin, "ipreservations", CALICO) == {}
-    (config,) = objects(twin, "ipamconfigs", CALICO).values()
+    config = objects(twin, "ipamconfigs", CALICO)["default"]
     assert config["spec"]["strictAffinity"] is False
 
 

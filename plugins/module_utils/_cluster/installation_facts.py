@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 
-T = t.TypeVar("T", covariant=True)
+T_co = t.TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True)
-class Fact(t.Generic[T]):
+class Fact(t.Generic[T_co]):
     """``source`` is where the value was read, or why it is not known."""
 
-    value: T
+    value: T_co
     source: str
 
 

@@ -216,10 +216,8 @@ CASES = {
     "ensure an IPv6 block": Case(
         lambda lab: ensure_block(lab.store, "a", WINDOWS, now=lab.now, version=6), settings=STRICT
     ),
-    "release addresses of one block": Case(lambda lab: give_back(lab, "10.0.0.0", "10.0.0.3"), lambda lab: picked(lab)),
-    "release addresses of several blocks": Case(
-        lambda lab: give_back(lab, "10.0.0.0", "10.0.0.3", "10.0.0.6"), lambda lab: picked(lab)
-    ),
+    "release addresses of one block": Case(lambda lab: give_back(lab, "10.0.0.0", "10.0.0.3"), picked),
+    "release addresses of several blocks": Case(lambda lab: give_back(lab, "10.0.0.0", "10.0.0.3", "10.0.0.6"), picked),
     "release addresses, cooling": Case(lambda lab: give_back(lab, "10.0.0.0", "10.0.0.6"), picked, COOLING),
     "release the last addresses of ownerless blocks": Case(
         lambda lab: give_back(lab, "10.0.0.0", "10.0.0.3", "10.0.0.6"),

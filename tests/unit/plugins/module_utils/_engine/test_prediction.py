@@ -74,11 +74,8 @@ def test_a_host_that_loses_the_race_takes_what_is_foretold_after_it(recording_st
         wanted = next_block(store, AssignRequest("host-a"), now=now)
         after: list[Network] = []
 
-        def intrude(
-            store: t.Any = store,
-            wanted: Network = wanted,
-            after: list[Network] = after,  # pylint: disable=dangerous-default-value
-        ) -> None:
+        # pylint: disable-next=dangerous-default-value
+        def intrude(store: t.Any = store, wanted: Network = wanted, after: list[Network] = after) -> None:
             store.create_block(new_block(wanted, 1, "host:host-b", "2026-08-20T09:00:00Z"))
             # A row of its own that contradicts the block is dropped first; it plays no part in what comes next.
             bare = MemoryStore([SMALL], {"host-a": {}})
