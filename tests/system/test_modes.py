@@ -11,11 +11,11 @@ import typing as t
 
 import pytest
 from modes_lab import DEFAULT, Lab, Mode
-from operator_lab import Operated
 from procedures import change_block_size, migrate_pool
 from simulation import Killed, Write, simulate
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ServerError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, OWNER_LABEL
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, NAMESPACES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool, Refused
@@ -58,37 +58,39 @@ def _virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     simulate(monkeypatch)
 
 
-def opened(mode: Mode, before: t.Callable[[Write], None] | None = None) -> Lab:
-    return Operated(mode.installation, before=before) if mode.operator else Lab(mode, before)
-
-
 @pytest.fixture(params=MODES, ids=str)
 def lab(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
-    with opened(request.param) as here:
+    with Lab(request.param) as here:
         yield here
 
 
 @pytest.fixture(params=UNMANAGED, ids=str)
 def unmanaged(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
-    with opened(request.param) as here:
+    with Lab(request.param) as here:
         yield here
 
 
 @pytest.fixture(params=DIRECT, ids=str)
 def direct(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
-    with opened(request.param) as here:
+    with Lab(request.param) as here:
         yield here
 
 
 @pytest.fixture(params=AGGREGATED, ids=str)
 def aggregated(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
-    with opened(request.param) as here:
+    with Lab(request.param) as here:
+        yield here
+
+
+@pytest.fixture(params=[mode for mode in MODES if mode.operator], ids=str)
+def operated(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
+    with Lab(request.param) as here:
         yield here
 
 
 @pytest.fixture(params=V3, ids=str)
 def v3(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
-    with opened(request.param) as here:
+    with Lab(request.param) as here:
         yield here
 
 
@@ -224,7 +226,7 @@ def test_a_conflict_at_each_write(mode: Mode) -> None:
         lambda lab: lab.absent("life"),
     ]
     meddler = Meddler()
-    with opened(mode, before=meddler) as here:
+    with Lab(mode, before=meddler) as here:
         meddler.lab = here
         for number in range(1, 9):
             meddler.number, meddler.seen = number, 0
@@ -369,7 +371,7 @@ def test_change_block_size_killed(mode: Mode, number: int) -> None:
         if write.number == number:
             raise Killed(str(write))
 
-    with opened(mode, die) as lab:
+    with Lab(mode, die) as lab:
         with contextlib.suppress(Killed):
             change_block_size(lab.api, DEFAULT, 28, {"cidr": "10.0.0.0/16"})
         lab.advance(number)
@@ -386,6 +388,34 @@ def healthy(lab: Lab, cidr: str) -> None:
     assert addresses and all(network.contains(parse_address(text)) for text in addresses)
     record = lab.twin.recorder.record()
     assert (record["outages"], record["budget_violations"], record["addresses_outside_pools"]) == ([], [], [])
+
+
+# The Tigera operator
+
+
+def test_what_is_done_past_the_installation_is_undone(operated: Lab) -> None:
+    operated.present("teal", cidr="10.7.0.0/16")
+    operated.edit("teal", natOutgoing=True)
+    count = len(operated.simulated.writes)
+    assert not operated.present("teal", nat_outgoing=False).plan.changed
+    assert not operated.stored("teal")["spec"].get("natOutgoing")
+    operated.admin.delete(IP_POOLS, "teal")
+    assert not operated.present("teal", nat_outgoing=False).plan.changed
+    assert operated.pool("teal") is not None
+    assert len(operated.simulated.writes) == count
+
+
+def test_the_operator_deletes_what_is_not_in_its_list(operated: Lab) -> None:
+    """So no pool is copied with the operator's label, nor left with it when its entry has gone."""
+    definition = operated.stored(DEFAULT)
+    operated.present("copy", definition=definition, cidr="10.7.0.0/16")
+    operated.advance(60)
+    assert operated.pool("copy") is not None
+    operated.put("stray", labels={OWNER_LABEL: OPERATOR}, cidr="10.8.0.0/16", blockSize=26)
+    with pytest.raises(Refused, match="the Tigera operator deletes such a pool"):
+        operated.present("stray", disabled=True)
+    operated.advance(60)
+    assert operated.pool("stray") is None
 
 
 # v3 CRDs: conditions and the finalizer
