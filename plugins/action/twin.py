@@ -24,6 +24,7 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "seed": {"type": "int"},
     "rbac": {"type": "bool", "default": False},
     "installation": {"type": "str", "choices": ["crd_v1", "apiserver", "crd_v3", "etcd"]},
+    "operator": {"type": "bool", "default": False},
     "etcd_endpoints": {"type": "list", "elements": "str"},
     "timeout": {"type": "int", "default": 120},
 }
@@ -38,6 +39,7 @@ def _started(args: dict[str, t.Any], data_dir: Path, check_mode: bool) -> dict[s
         seed=args["seed"],
         rbac=args["rbac"],
         installation=args["installation"],
+        operator=args["operator"],
         etcd_endpoints=tuple(args["etcd_endpoints"] or ()),
     )
     process.require_packages()

@@ -97,6 +97,17 @@ options:
       - crd_v3
       - etcd
     version_added: 0.2.0
+  operator:
+    description:
+      - Whether the Tigera operator looks after the pools. The cluster then has an C(Installation) that lists those of
+        the scenario; the operator makes its pools like that list again when somebody changes or deletes them, and
+        tells in C(TigeraStatus) C(ippools) what keeps it from that.
+      - With O(installation=crd_v1) it can only make the first pools, as on a cluster without Calico's API server.
+        There is none for O(installation=etcd).
+      - A data directory that was made with an operator is only started with it, and the other way round.
+    type: bool
+    default: false
+    version_added: 0.2.0
   etcd_endpoints:
     description:
       - URLs of an etcd without data of Calico that the twin is to use with O(installation=etcd), instead of one that it

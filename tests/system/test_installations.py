@@ -54,3 +54,20 @@ def test_a_twin_is_recognised(installation: str, tmp_path: Path) -> None:
         assert info["facts"]["operator"]["value"] is False
         assert all(fact["source"] for fact in info["facts"].values())
         client.close()
+
+
+def test_the_operator_of_a_twin_is_recognised(tmp_path: Path) -> None:
+    with start_twin(tmp_path, "small", installation="apiserver", operator=True) as twin:
+        client = connect(ConnectionOptions(kubeconfig=twin.kubeconfig))
+        api = calico_api(client)
+        found = detect(api)
+        assert writable(found) is None
+        assert (found.mode.value, found.operator.value) == ("apiserver", True)
+        assert found.operator_pools.value == ("default-ipv4-ippool",)
+        assert [entry["name"] for entry in found.operator_entries.value or ()] == ["default-ipv4-ippool"]
+        # What an operator on the wire does: the edit is gone again.
+        version = api.get(IP_POOLS, "default-ipv4-ippool")["metadata"]["resourceVersion"]
+        api.patch(IP_POOLS, "default-ipv4-ippool", {"spec": {"natOutgoing": False}})
+        seen = api.watch(IP_POOLS, resource_version=version, timeout_seconds=20)
+        assert [event.object["spec"].get("natOutgoing", False) for _turn, event in zip(range(2), seen)] == [False, True]
+        client.close()

@@ -13,6 +13,7 @@ only while a pod of its Deployment is ready.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
@@ -23,6 +24,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     TIGERA_STATUSES,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import annotations_of, labels_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.aggregated_form import stored_form
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.network_config import kubeadm_pod_subnet
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.operator_install import (
@@ -39,6 +41,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.opera
     Work,
     first_entries,
     has_enabled,
+    outside,
     problems,
     with_defaults,
     work,
@@ -141,6 +144,9 @@ class TigeraOperator:
         settings = _settings(installation)
         entries = self._listed(installation, pools, settings)
         wrong = problems(entries, settings)
+        if not pools:
+            # Where there are pools already, nobody asks whether the platform knows of them (7.4).
+            wrong += outside(entries, self._subnets())
         if wrong:
             raise Degraded("ResourceValidationError", "Error validating IP pools: " + "; ".join(wrong))
         todo = work(entries, pools)
@@ -154,9 +160,7 @@ class TigeraOperator:
         """The list with all defaults, which are written back."""
         given = ((installation.get("spec") or {}).get("calicoNetwork") or {}).get("ipPools")
         if given is None:
-            subnets = [kubeadm_pod_subnet(self._objects, version) for version in (4, 6)]
-            first = first_entries([each for each in subnets if each is not None])
-            entries = [] if pools else with_defaults(first, pools, settings)
+            entries = [] if pools else with_defaults(first_entries(self._subnets()), pools, settings)
         else:
             entries = with_defaults(given, pools, settings)
         if entries != given:
@@ -165,6 +169,10 @@ class TigeraOperator:
             except ApiError as error:
                 raise Degraded("ResourceUpdateError", f"Failed to write defaults: {error.message}") from None
         return entries
+
+    def _subnets(self) -> list[Network]:
+        found = (kubeadm_pod_subnet(self._objects, version) for version in (4, 6))
+        return [each for each in found if each is not None]
 
     def _carry_out(self, todo: Work, pools: t.Sequence[OwnPool]) -> None:
         if not self._serves_v3:
@@ -175,14 +183,14 @@ class TigeraOperator:
                     + ", ".join([*(name for name, _spec in (*todo.create, *todo.update)), *todo.delete]),
                 )
             for name, spec in todo.create:
-                self._tried("create", name, lambda name=name, spec=spec: self._create_past_v3(name, spec))
+                self._tried("create", name, functools.partial(self._create_past_v3, name, spec))
             return
         for name, spec in todo.create:
-            self._tried("create", name, lambda name=name, spec=spec: self._create(name, spec))
+            self._tried("create", name, functools.partial(self._create, name, spec))
         for name, spec in todo.update:
-            self._tried("update", name, lambda name=name, spec=spec: self._update(name, spec))
+            self._tried("update", name, functools.partial(self._update, name, spec))
         for name in todo.delete:
-            self._tried("delete", name, lambda name=name: self._api.delete(CRD_V3.pools, name))
+            self._tried("delete", name, functools.partial(self._api.delete, CRD_V3.pools, name))
 
     def _tried(self, verb: str, name: str, write: t.Callable[[], t.Any]) -> None:
         try:

@@ -266,6 +266,21 @@ def _problems(entry: t.Mapping[str, t.Any], network: Network, settings: Settings
             yield "LoadBalancer pools must have nodeSelector all()"
 
 
+def outside(entries: t.Sequence[t.Mapping[str, t.Any]], subnets: t.Sequence[Network]) -> list[str]:
+    """The pools outside the platform's pod range of their family, where it has one (spec ippool.md 7.4)."""
+    found = []
+    for entry in entries:
+        network = network_of(entry)
+        ranges = [each for each in subnets if network is not None and each.version == network.version]
+        if network is not None and ranges and not any(_within(network, each) for each in ranges):
+            found.append(f"IP pool {network} is not within the platform's configured pod network CIDR(s)")
+    return found
+
+
+def _within(network: Network, other: Network) -> bool:
+    return network.overlaps(other) and network.prefix >= other.prefix
+
+
 def has_enabled(entries: t.Sequence[t.Mapping[str, t.Any]], pools: t.Sequence[OwnPool]) -> bool:
     """Whether addresses come from any pool, listed or not; an Installation without pools has nothing to wait for."""
     if not entries:

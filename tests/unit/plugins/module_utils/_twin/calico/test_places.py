@@ -55,5 +55,9 @@ def test_what_the_twin_cannot_be_is_one_sentence() -> None:
 
 
 def test_an_operator_is_refused_where_there_is_none() -> None:
-    with pytest.raises(InvalidInput, match=r"^The twin has no operator for installation crd_v1; .*\.$"):
-        check_installation("crd_v1", operator=True)
+    with pytest.raises(
+        InvalidInput, match=r"^The Tigera operator .* none for installation etcd; .*\.$"
+    ):
+        check_installation("etcd", operator=True)
+    for installation in ("crd_v1", "apiserver", "crd_v3"):
+        check_installation(installation, operator=True)
