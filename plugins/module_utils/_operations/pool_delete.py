@@ -110,6 +110,29 @@ def delete_pool(
     ``timeout`` seconds something is still in the way. Before the first write nothing has
     happened; after it the message says what state the pool is in.
     """
+    for _attempt in range(ATTEMPTS):
+        try:
+            return _delete_pool(api, store, name, network, timeout, clock, report, check_mode, watched)
+        except _Appeared:
+            continue
+    raise _kept_changing(name)
+
+
+class _Appeared(Exception):
+    """The operator has made the pool that was only declared, so everything is to be proven again."""
+
+
+def _delete_pool(
+    api: PagedApi,
+    store: Datastore,
+    name: str,
+    network: Network | None,
+    timeout: float,
+    clock: Clock,
+    report: Report,
+    check_mode: bool,
+    watched: Resource | None,
+) -> Plan:
     installation = require_supported(api)
     writer = pool_writer(api, installation)
     pools = writer.pools()
@@ -368,6 +391,8 @@ class _Deletion:
         now = find(writer.pools(), self.name)
         if now is None:
             raise NotFound(f"There is no IPPool {self.name}.", 404, "NotFound")
+        if now.uid and not live.uid:
+            raise _Appeared
         if now.thing["metadata"].get("uid") != live.thing["metadata"].get("uid") or now.spec.get(
             "cidr"
         ) != live.spec.get("cidr"):
