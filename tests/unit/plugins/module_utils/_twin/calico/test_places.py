@@ -55,9 +55,7 @@ def test_what_the_twin_cannot_be_is_one_sentence() -> None:
 
 
 def test_an_operator_is_refused_where_there_is_none() -> None:
-    with pytest.raises(
-        InvalidInput, match=r"^The Tigera operator .* none for installation etcd; .*\.$"
-    ):
+    with pytest.raises(InvalidInput, match=r"^The Tigera operator .* none for installation etcd; .*\.$"):
         check_installation("etcd", operator=True)
     for installation in ("crd_v1", "apiserver", "crd_v3"):
         check_installation(installation, operator=True)
