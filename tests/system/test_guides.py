@@ -69,6 +69,7 @@ class Reader:
             "KUBECONFIG": kubeconfig,
             # Only faster: modules are not written to files first.
             "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         }
 

@@ -83,7 +83,7 @@ def check(lab: Lab, reenabled: bool) -> None:
             assert not cidrs[one].overlaps(cidrs[two])
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(steps=steps)
 @example(steps=[("delete", "a"), ("wait", 1.0), ("stop", "one"), ("stop", "two")])
 @example(
