@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,17 @@ def test_a_deleted_pool_is_made_again(cluster: Cluster) -> None:
     assert not cluster.complaint()
 
 
+def test_the_operator_meddles_with_a_deletion_under_way() -> None:
+    """Calico's API server disables a pool before it deletes it; the operator is quicker than the second step."""
+    cluster = Cluster("apiserver")
+    steps = cluster.twin.server.deleting(V3, POOL)
+    pause = next(steps)
+    assert cluster.pools()[POOL]["spec"]["disabled"] is True
+    cluster.wait(pause)
+    assert "disabled" not in cluster.pools()[POOL]["spec"]
+    assert list(steps) == [] and POOL not in cluster.pools()
+
+
 def test_the_ignore_annotation_stops_changes_but_no_deletion(cluster: Cluster) -> None:
     cluster.declare(*cluster.entries, {"name": "teal", "cidr": "10.7.0.0/16"})
     cluster.api.patch(V3, "teal", {"metadata": {"annotations": {IGNORE: "true"}}})
@@ -275,6 +287,40 @@ def test_without_an_api_server_only_the_first_pools_are_made() -> None:
     cluster.api.delete(IP_POOLS, "teal")
     cluster.declare({"name": "teal", "cidr": "11.7.0.0/16"})
     assert "not within the platform" in cluster.complaint()
+
+
+# Other scenarios
+
+
+@pytest.mark.parametrize("installation", ["crd_v1", "apiserver", "crd_v3"])
+def test_a_cluster_without_pools_gets_one_of_the_platforms_range(installation: str) -> None:
+    small = load("small")
+    bare = replace(small, objects=tuple(item for item in small.objects if item["kind"] != "IPPool"))
+    twin = Twin(None, bare, speed=None, installation=installation, operator=True)
+    twin.boot()
+    (pool,) = twin.objects.list(twin.places.pools)
+    assert (pool["metadata"]["name"], pool["spec"]["cidr"]) == (POOL, "10.0.0.0/8")
+    assert labels_of(pool) == {OWNER_LABEL: OWNER}
+    (entry,) = twin.objects.list(INSTALLATIONS)[0]["spec"]["calicoNetwork"]["ipPools"]
+    assert (entry["name"], entry["cidr"]) == (POOL, "10.0.0.0/8")
+
+
+@pytest.mark.parametrize("installation", ["apiserver", "crd_v3"])
+def test_an_installation_of_the_scenario_stays(installation: str) -> None:
+    """The pool that it lists is adopted, being equal to the entry with its defaults."""
+    own = {
+        "apiVersion": INSTALLATIONS.api_version,
+        "kind": INSTALLATIONS.kind,
+        "metadata": {"name": "default"},
+        "spec": {"calicoNetwork": {"ipPools": [{"cidr": "192.168.0.0/16"}]}},
+    }
+    small = load("small")
+    twin = Twin(
+        None, replace(small, objects=(*small.objects, own)), speed=None, installation=installation, operator=True
+    )
+    twin.boot()
+    (pool,) = twin.objects.list(twin.places.pools)
+    assert pool["metadata"]["name"] == POOL and labels_of(pool) == {OWNER_LABEL: OWNER}
 
 
 # The data directory

@@ -142,6 +142,7 @@ def test_the_first_list() -> None:
     assert first_entries([parse_network("10.0.0.0/8")]) == [{"cidr": "10.0.0.0/8"}]
     subnets = [parse_network("10.0.0.0/8")]
     assert not outside([complete("10.4.0.0/16"), complete(V6)], subnets)
+    assert "10.0.0.0/7 is not within" in outside([complete("10.0.0.0/7")], subnets)[0]
     assert "172.22.0.0/16 is not within" in outside([complete(V4)], subnets)[0]
 
 
