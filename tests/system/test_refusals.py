@@ -172,5 +172,5 @@ def test_a_cluster_without_calico_is_one_sentence(tmp_path: Path) -> None:
         for playbook, variables in (("report", {}), ("change_block_size", CHANGE)):
             outcome = run(playbook, Path(bare.kubeconfig), variables)
             assert outcome.code != 0
-            assert "The cluster does not serve ippools.crd.projectcalico.org: either Calico is not" in outcome.output
+            assert "The cluster does not serve ippools.crd.projectcalico.org or ippools.projectcalico" in outcome.output
             assert "Traceback" not in outcome.output

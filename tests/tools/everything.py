@@ -4,8 +4,9 @@
 
 """Run the named checks, or all of them, a few at a time, and say in one table what came out.
 
-    python tests/tools/everything.py [lint|unit|contract|store|system|guides|molecule|sanity|types|docs|build|old-core ...]
+    python tests/tools/everything.py [lint|unit|contract|store|system|guides ...]
 
+The names are those of ``CHECKS``, and targets of the Makefile.
 Each check writes its output to ``.work/logs/<check>.log``; a failed one is shown. The last line is
 ``checks: N passed, N failed``, the exit code 1 when anything failed.
 """
