@@ -158,12 +158,14 @@ class Run:
 
 
 class Lab:
-    """The twin with its users; ``installation`` as for the twin."""
+    """The twin with its users; ``installation`` and ``operator`` as for the twin."""
 
-    def __init__(self, directory: Path, installation: str) -> None:
+    def __init__(self, directory: Path, installation: str, *, operator: bool = False) -> None:
         self.directory = directory
         self.installation = installation
-        self.twin: TwinHandle = start_twin(directory, _scenario(), speed=200, rbac=True, installation=installation)
+        self.twin: TwinHandle = start_twin(
+            directory, _scenario(), speed=200, rbac=True, installation=installation, operator=operator
+        )
         self.twin.settle()
         self.raw: HttpApi = connect(ConnectionOptions(kubeconfig=self.twin.kubeconfig))
         self.api: CalicoApi = calico_api(self.raw)
@@ -171,7 +173,9 @@ class Lab:
         self.turn = ""
         self._undo: list[t.Callable[[], None]] = []
         for definition in SOME_CLUSTERS:
-            self.api.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
+            # Where there is an operator, there is its definition.
+            with suppress(AlreadyExists):
+                self.api.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
         for manifest in self.manifests.values():
             self._create_user(manifest)
             self._bind(manifest)
@@ -203,6 +207,13 @@ class Lab:
                 "subjects": [{"kind": "ServiceAccount", "namespace": HOME, "name": manifest.name}],
             }
             self.api.create(BINDINGS[kind], body, metadata.get("namespace"))
+
+    def bind_beside(self, role: str, user: str) -> None:
+        """Give a role to the user of another one, who keeps that."""
+        for document in self.manifests[role].documents:
+            metadata, kind = document["metadata"], document["kind"]
+            subjects = [{"kind": "ServiceAccount", "namespace": HOME, "name": name} for name in (role, user)]
+            self.api.patch(BINDINGS[kind], metadata["name"], {"subjects": subjects}, metadata.get("namespace"))
 
     def grant(self, documents: t.Iterable[Object]) -> None:
         """Make the roles what these documents say."""
