@@ -16,7 +16,11 @@ from simulation import Killed, Write, simulate
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ServerError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, OWNER_LABEL
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, NAMESPACES
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CLUSTER_INFORMATIONS,
+    IP_POOLS,
+    NAMESPACES,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool, Refused
 
@@ -211,6 +215,25 @@ def test_blocks_that_were_left_behind(unmanaged: Lab) -> None:
         unmanaged.present("again", cidr="192.168.0.0/16", block_size=28)
     assert caught.value.rule == "V25"
     assert unmanaged.present("again", cidr="192.168.0.0/16", block_size=26).plan.changed
+
+
+def test_nothing_is_done_while_the_datastore_is_locked(lab: Lab) -> None:
+    """Pods that a drain restarts would get no address, so it stops as well."""
+    lab.present("other", cidr="10.7.0.0/16")
+    count = len(lab.simulated.writes)
+    # Calico's API server serves it to readers only.
+    api = lab.admin.raw if lab.mode.installation == "apiserver" else lab.admin
+    api.patch(CLUSTER_INFORMATIONS, "default", {"spec": {"datastoreReady": False}})
+    runs: tuple[t.Callable[[], t.Any], ...] = (
+        lambda: lab.present("teal", cidr="10.8.0.0/16"),
+        lambda: lab.present("other", check=True, disabled=True),
+        lambda: lab.absent("other"),
+        lambda: lab.procedure().drain(DEFAULT),
+    )
+    for run in runs:
+        with pytest.raises(Refused, match="datastoreReady: false, so Calico's datastore is locked"):
+            run()
+    assert len(lab.simulated.writes) == count
 
 
 # Others write at the same time

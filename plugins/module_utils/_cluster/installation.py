@@ -57,6 +57,7 @@ __all__ = [
     "calico_api",
     "detect",
     "require_supported",
+    "require_writable",
     "unsupported_reason",
     "writable",
 ]
@@ -118,6 +119,14 @@ def require_supported(api: KubeApi) -> Installation:
     if reason is not None:
         raise Refused(reason, installation=found.mode.value)
     return found
+
+
+def require_writable(api: KubeApi) -> None:
+    """Raise ``Refused`` at the stop rows, for those who change no pool but need Calico to give out addresses."""
+    found = detect(api)
+    reason = writable(found)
+    if reason is not None:
+        raise Refused(reason, installation=found.mode.value)
 
 
 def _pools(calico: CalicoApi) -> tuple[Fact[str], list[Object] | None]:

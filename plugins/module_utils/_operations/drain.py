@@ -18,6 +18,7 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound, Unreachable
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import metadata_of, uid_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     IP_POOLS,
@@ -75,8 +76,12 @@ def drain_pool(
     *,
     check_mode: bool,
 ) -> DrainResult:
-    """Drain a pool by its name; with ``check_mode`` only say how. See ``disabled_pool`` and ``drain``."""
+    """Drain a pool by its name; with ``check_mode`` only say how. See ``disabled_pool`` and ``drain``.
+
+    Refused on an installation that must not be written to (spec ippool.md §7.1).
+    """
     _check(api, options)
+    require_writable(api)  # With a locked datastore, restarted pods would get no address.
     network = disabled_pool(api, options.pool, check_mode)
     if network is None:
         warn(f"There is no IPPool {options.pool!r}, so there is nothing to drain.")
