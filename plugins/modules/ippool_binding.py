@@ -213,7 +213,7 @@ import typing as t
 from contextlib import closing
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import detect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.binding_target import (
@@ -241,8 +241,7 @@ def operate(context: Context) -> dict[str, t.Any]:
             field="ipv4_pools",
         )
     with closing(context.stores(on_corrupt=lambda record: context.warn(record.message))) as stores:
-        stores.require_readable()
-        detect(stores.api)  # Refuses pools of a datastore that is not this cluster's.
+        require_writable(stores.api)
         if params["node"] is not None:
             write = ensure_node_binding(stores.api, params["node"], asked, present=present, check_mode=check)
         elif present:

@@ -140,6 +140,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
     datastore_argspec,
     target_argspec,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
@@ -152,6 +153,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
 
 def operate(context: Context) -> dict[str, t.Any]:
     request = journal_request(context.params)
+    require_writable(context.api)
     if context.params["state"] == "absent":
         outcome = close_journal(context.api, request, check_mode=context.check_mode)
     else:

@@ -107,6 +107,7 @@ details:
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe import ProbeOptions, plan_probe, probe
@@ -121,6 +122,7 @@ def operate(context: Context) -> dict[str, t.Any]:
         timeout=params["timeout"],
         namespace_prefix=params["namespace_prefix"],
     )
+    require_writable(context.api)  # With a locked datastore, a probe would get no address.
     if context.check_mode:
         return {"changed": False, "addresses": [], "steps": plan_probe(context.api, options)}
     found = probe(context.api, options, SystemClock())
