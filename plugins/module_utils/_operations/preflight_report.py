@@ -13,10 +13,15 @@ import typing as t
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import (
     preflight_checks_capacity,
     preflight_checks_cluster,
+    preflight_checks_families,
     preflight_checks_ipam,
+    preflight_checks_neighbours,
+    preflight_checks_nodes,
+    preflight_checks_policies,
     preflight_checks_pools,
     preflight_checks_ranges,
     preflight_checks_requests,
+    preflight_checks_serving,
     preflight_checks_workloads,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import assessment_of, owners_of
@@ -51,6 +56,11 @@ CHECKS: tuple[Check, ...] = (
     *preflight_checks_capacity.CHECKS,
     *preflight_checks_ipam.CHECKS,
     *preflight_checks_requests.CHECKS,
+    *preflight_checks_neighbours.CHECKS,
+    *preflight_checks_policies.CHECKS,
+    *preflight_checks_families.CHECKS,
+    *preflight_checks_nodes.CHECKS,
+    *preflight_checks_serving.CHECKS,
     *preflight_checks_workloads.CHECKS,
 )
 # Once the procedure is done, only these have anything to say.
