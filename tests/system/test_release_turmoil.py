@@ -18,11 +18,14 @@ from twin_fixture import local_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import DEPLOYMENTS, PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    DEPLOYMENTS,
+    KUBE_CONTROLLERS_CONFIGURATIONS,
+    PODS,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.allocator import auto_assign
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.assignment import AssignRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit import audit
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit_facts import KUBE_CONTROLLERS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit_records import KubernetesRecords
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.release_addresses import release_leaked
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.release_request import wanted_of
@@ -82,7 +85,7 @@ class ShortGraceApi(SimulatedApi):
     """Or nothing that a real pod has left would be more than possibly leaked within this test."""
 
     def list(self, resource: Resource, namespace: str | None = None, **selectors: t.Any) -> Listing:
-        if resource == KUBE_CONTROLLERS:
+        if resource == KUBE_CONTROLLERS_CONFIGURATIONS:
             spec = {"controllers": {"node": {"leakGracePeriod": "1s"}}}
             return Listing([{"metadata": {"name": "default"}, "spec": spec}], "1")
         return super().list(resource, namespace, **selectors)

@@ -258,8 +258,8 @@ QUIET: dict[tuple[str, str], str] = {
 V3_QUIET = {("watch", "ippools")}
 # Answers with what the API tells everybody, and says what may not be read.
 EVERYBODY = {"ippool_installation_info"}
-# In one group only: what is read there wherever Calico's other kinds are, and the wait for a pool's condition.
-ONE_GROUP = {("list", "kubecontrollersconfigurations"), ("watch", "ippools")}
+# In one group only: the wait for a pool's condition.
+ONE_GROUP = {("watch", "ippools")}
 
 
 @pytest.fixture(scope="module", params=["crd_v1", "crd_v3"])
@@ -362,8 +362,7 @@ def names(run: Run, right: Right) -> bool:
     blind = [each["message"] for each in run.result.get("findings", ()) if "may not read" in str(each.get("message"))]
     blind += run.result.get("unreadable", ())
     blind += [text for text in map(str, run.result.get("warnings", ())) if "may not be read" in text]
-    kind = right.resource.replace("ipamconfigurations", "ipamconfigs")
-    return any(kind in text or any(name in text for name in right.names) for text in blind)
+    return any(right.resource in text or any(name in text for name in right.names) for text in blind)
 
 
 def live(lab: Lab, role: str) -> list[Right]:

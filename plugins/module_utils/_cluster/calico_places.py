@@ -25,6 +25,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     IPAM_BLOCKS,
     IPAM_CONFIGS,
     IPAM_HANDLES,
+    KUBE_CONTROLLERS_CONFIGURATIONS,
 )
 
 #: Calico's API is served by the custom resources of the group crd.projectcalico.org alone.
@@ -46,6 +47,7 @@ KINDS = (
     IPAM_CONFIGS,
     IP_RESERVATIONS,
     CLUSTER_INFORMATIONS,
+    KUBE_CONTROLLERS_CONFIGURATIONS,
 )
 
 Places = t.Mapping[Resource, Resource]

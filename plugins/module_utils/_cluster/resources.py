@@ -42,4 +42,7 @@ BLOCK_AFFINITIES = Resource(CALICO_V1, "v1", "blockaffinities", "BlockAffinity",
 IPAM_HANDLES = Resource(CALICO_V1, "v1", "ipamhandles", "IPAMHandle", False)
 IPAM_CONFIGS = Resource(CALICO_V1, "v1", "ipamconfigs", "IPAMConfig", False)
 IP_RESERVATIONS = Resource(CALICO_V1, "v1", "ipreservations", "IPReservation", False)
+KUBE_CONTROLLERS_CONFIGURATIONS = Resource(
+    CALICO_V1, "v1", "kubecontrollersconfigurations", "KubeControllersConfiguration", False
+)
 CLUSTER_INFORMATIONS = Resource(CALICO_V1, "v1", "clusterinformations", "ClusterInformation", False)

@@ -21,8 +21,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     UnknownResource,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    CALICO_V1,
     CLUSTER_INFORMATIONS,
+    KUBE_CONTROLLERS_CONFIGURATIONS,
     NAMESPACES,
     NODES,
     PODS,
@@ -49,7 +49,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit_
     things_again,
 )
 
-KUBE_CONTROLLERS = Resource(CALICO_V1, "v1", "kubecontrollersconfigurations", "KubeControllersConfiguration", False)
 VIRTUAL_MACHINES = Resource("kubevirt.io", "v1", "virtualmachines", "VirtualMachine", True)
 MACHINE_INSTANCES = Resource("kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachineInstance", True)
 
@@ -183,7 +182,7 @@ def seconds_of(duration: t.Any) -> float | None:
 
 def _collector(api: KubeApi) -> tuple[float, bool]:
     """Grace period of kube-controllers in seconds, and whether it looks after Services."""
-    for thing in optional(lambda: stream(api, KUBE_CONTROLLERS)) or []:
+    for thing in optional(lambda: stream(api, KUBE_CONTROLLERS_CONFIGURATIONS)) or []:
         if thing["metadata"]["name"] == "default":
             controllers = (thing.get("spec") or {}).get("controllers") or {}
             grace = seconds_of((controllers.get("node") or {}).get("leakGracePeriod"))

@@ -11,8 +11,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import places_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import unsupported_reason
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import CALICO_IPAM, Fact
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IPAM_CONFIGS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import SelectorError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import ipam_sources
@@ -126,7 +128,7 @@ def strict_affinity_pair(now: Situation) -> t.Iterator[Problem]:
             f"maxBlocksPerHost is {limit} while strictAffinity is off: a node at its limit gets an error and never "
             "borrows.",
             "Set maxBlocksPerHost to 0, or strictAffinity to true.",
-            ("IPAMConfig default",),
+            (f"{places_of(now.view.installation.mode.value)[IPAM_CONFIGS].kind} default",),
         )
 
 

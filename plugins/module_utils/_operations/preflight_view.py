@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
     Forbidden,
     NotFound,
@@ -233,7 +234,7 @@ class _Reader:
         except UnknownResource:
             return []
         except Forbidden:
-            self.unreadable.append(resource.plural)
+            self.unreadable.append(self._named(resource))
             return []
 
     def blocks(self) -> t.Iterator[BlockFact]:
@@ -248,7 +249,11 @@ class _Reader:
         except UnknownResource:
             return
         except Forbidden:
-            self.unreadable.append(IPAM_BLOCKS.plural)
+            self.unreadable.append(self._named(IPAM_BLOCKS))
+
+    def _named(self, resource: Resource) -> str:
+        """What this cluster calls a resource, so that the right to read it can be asked for."""
+        return (self._api.place(resource) if isinstance(self._api, CalicoApi) else resource).plural
 
     def affinities(self) -> t.Iterator[AffinityFact]:
         for thing in self.all(BLOCK_AFFINITIES):

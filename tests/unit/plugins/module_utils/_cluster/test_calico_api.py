@@ -27,6 +27,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     IPAM_HANDLES,
     NODES,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    KUBE_CONTROLLERS_CONFIGURATIONS as GRACE,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 
 
@@ -74,6 +77,9 @@ def api_of(mode: str, elsewhere: t.Any = None) -> tuple[CalicoApi, NotingApi, li
         ("apiserver", IPAM_HANDLES, "ipamhandles crd.projectcalico.org/v1 IPAMHandle"),
         ("apiserver", BLOCK_AFFINITIES, "blockaffinities crd.projectcalico.org/v1 BlockAffinity"),
         ("apiserver", IPAM_CONFIGS, "ipamconfigs crd.projectcalico.org/v1 IPAMConfig"),
+        ("crd_v1", GRACE, "kubecontrollersconfigurations crd.projectcalico.org/v1 KubeControllersConfiguration"),
+        ("apiserver", GRACE, "kubecontrollersconfigurations crd.projectcalico.org/v1 KubeControllersConfiguration"),
+        ("crd_v3", GRACE, "kubecontrollersconfigurations projectcalico.org/v3 KubeControllersConfiguration"),
         ("crd_v3", NODES, "nodes v1 Node"),
     ],
 )

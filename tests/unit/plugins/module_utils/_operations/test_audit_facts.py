@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import json
 import typing as t
+from datetime import datetime, timezone
 
 import pytest
+from cluster_tables import AGGREGATED, MANIFEST, MIGRATIONS, V3_CRDS, api_of, default, in_etcd, migration
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_facts import NodeFacts, PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address
@@ -21,6 +24,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit_
     POD_IPS,
     node_facts,
     pod_facts,
+    read_facts,
     seconds_of,
     service_facts,
 )
@@ -142,3 +146,32 @@ def test_many_are_listed_once_more() -> None:
     assert set(found) == names
     assert [name for name, thing in found.items() if thing is not None] == ["ns/a"]
     assert (api.gets, api.lists) == ([], 1)
+
+
+V1_COLLECTOR = "kubecontrollersconfigurations.crd.projectcalico.org"
+V3_COLLECTOR = "kubecontrollersconfigurations.projectcalico.org"
+REST: dict[str, t.Any] = {"nodes.": [], "pods.": [], "services.": []}
+MIGRATED = {**MANIFEST, **V3_CRDS, MIGRATIONS: migration("Complete")}
+
+
+def collector(grace: str) -> list[dict[str, t.Any]]:
+    return default(controllers={"node": {"leakGracePeriod": grace}})
+
+
+@pytest.mark.parametrize(
+    ("api", "grace"),
+    [
+        (lambda: calico_api(api_of({**REST, **MANIFEST, V1_COLLECTOR: collector("5m0s")})), 300.0),
+        (lambda: calico_api(api_of({**REST, **V3_CRDS, V3_COLLECTOR: collector("7m0s")})), 420.0),
+        # What an older installation left in the other group says nothing.
+        (lambda: calico_api(api_of({**REST, **MIGRATED, V1_COLLECTOR: collector("5m0s")})), 900.0),
+        (lambda: calico_api(api_of({**REST, **AGGREGATED, V1_COLLECTOR: collector("0s")})), 0.0),
+        (lambda: in_etcd({**REST, V1_COLLECTOR: collector("1h0m0s")}, {V1_COLLECTOR: collector("30s")}), 30.0),
+        (lambda: calico_api(api_of({**REST, **MANIFEST, V1_COLLECTOR: collector("soon")})), 900.0),
+        (lambda: calico_api(api_of({**REST, **MANIFEST})), 900.0),
+    ],
+    ids=["crd_v1", "crd_v3", "crd_v3 and a leftover", "apiserver", "etcd", "not a duration", "not there"],
+)
+def test_the_grace_period_is_read_where_calico_keeps_it(api: t.Callable[[], t.Any], grace: float) -> None:
+    """Spec ipam-engine.md §18."""
+    assert read_facts(api(), (), 0, datetime.now(timezone.utc), machines=False).leak_grace == grace

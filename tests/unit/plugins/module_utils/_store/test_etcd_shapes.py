@@ -19,6 +19,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     IPAM_BLOCKS,
     IPAM_CONFIGS,
     IPAM_HANDLES,
+    KUBE_CONTROLLERS_CONFIGURATIONS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_rows import Row, row_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_shapes import shape_of
@@ -40,6 +41,12 @@ TABLE: tuple[tuple[Resource, str, Object, str], ...] = (
     ),
     (IPAM_HANDLES, "K8s.One", {"handleID": "K8s.One"}, "/calico/ipam/v2/handle/K8s.One"),
     (IPAM_CONFIGS, "default", {"strictAffinity": True}, "/calico/ipam/v2/config"),
+    (
+        KUBE_CONTROLLERS_CONFIGURATIONS,
+        "default",
+        {"controllers": {"node": {"leakGracePeriod": "5m0s"}}},
+        "/calico/resources/v3/projectcalico.org/kubecontrollersconfigurations/default",
+    ),
 )
 
 
