@@ -389,7 +389,7 @@ def _workload(version: str, kind: str, name: str, replicas: int | None = None, *
 
 def definition_of(kind: str, group: str, version: str, namespaced: bool) -> Object:
     """The CustomResourceDefinition of something that only some clusters have; it takes any object."""
-    plural = f"{kind.lower()}s"
+    plural = f"{kind.lower()[:-1]}ies" if kind.endswith("y") else f"{kind.lower()}s"
     anything = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -413,12 +413,23 @@ def _budget(name: str) -> Object:
     }
 
 
-#: What detection and the audit look at where it is served.
+#: What detection, the audit and the preflight look at where it is served.
 SOME_CLUSTERS = (
     definition_of("Installation", "operator.tigera.io", "v1", False),
     definition_of("DatastoreMigration", "migration.projectcalico.org", "v1beta1", False),
     definition_of("VirtualMachine", "kubevirt.io", "v1", True),
     definition_of("VirtualMachineInstance", "kubevirt.io", "v1", True),
+    *(
+        definition_of(kind, group, version, kind in ("NetworkPolicy", "NetworkSet"))
+        for group, version in (("crd.projectcalico.org", "v1"), ("projectcalico.org", "v3"))
+        for kind in ("NetworkPolicy", "GlobalNetworkPolicy", "NetworkSet", "GlobalNetworkSet", "BGPPeer", "BGPFilter")
+    ),
+    definition_of("AdminNetworkPolicy", "policy.networking.k8s.io", "v1alpha1", False),
+    definition_of("BaselineAdminNetworkPolicy", "policy.networking.k8s.io", "v1alpha1", False),
+    definition_of("Cluster", "submariner.io", "v1", True),
+    definition_of("Endpoint", "submariner.io", "v1", True),
+    definition_of("SpiderCoordinator", "spiderpool.spidernet.io", "v2beta1", False),
+    definition_of("EgressClusterInfo", "egressgateway.spidernet.io", "v1beta1", False),
 )
 OPENSHIFT = (
     definition_of("ClusterVersion", "config.openshift.io", "v1", False),

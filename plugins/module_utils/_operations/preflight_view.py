@@ -59,6 +59,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_surroundings import (
+    Surroundings,
+    fetch_surroundings,
+)
 
 SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", False)
 OPENSHIFT_NETWORKS = Resource("config.openshift.io", "v1", "networks", "Network", False)
@@ -148,6 +152,7 @@ class ClusterView:
     operator_spec: t.Mapping[str, t.Any] = field(default_factory=dict)
     openshift_cidrs: t.Sequence[str] = ()
     ebpf: bool = False
+    surroundings: Surroundings = field(default_factory=Surroundings)
     journal: Journal | None = None
     unreadable: t.Sequence[str] = ()
     damaged: t.Sequence[str] = ()
@@ -160,14 +165,18 @@ class ClusterView:
         return {workload.key: workload for workload in self.workloads}
 
 
-def fetch_view(api: PagedApi, pool: str | None, namespace: str = NAMESPACE) -> ClusterView:
+def fetch_view(
+    api: PagedApi, pool: str | None, namespace: str = NAMESPACE, config_map_namespaces: t.Collection[str] = ()
+) -> ClusterView:
     """Read the cluster. ``pool`` is the pool whose journal is wanted.
 
+    ``config_map_namespaces`` are those whose ConfigMaps are to be searched, ``"*"`` for all.
     Raises what the API raises, but for rights that are missing: those become ``unreadable``.
     """
     reader = _Reader(api)
     installation = detect(api)
     workloads = tuple(reader.workloads())
+    surroundings = fetch_surroundings(api, installation.mode.value, config_map_namespaces)
     settings = [thing for thing in reader.all(IPAM_CONFIGS) if thing["metadata"]["name"] == "default"]
     operator = [thing for thing in reader.all(INSTALLATIONS) if thing["metadata"]["name"] == "default"]
     return ClusterView(
@@ -185,6 +194,7 @@ def fetch_view(api: PagedApi, pool: str | None, namespace: str = NAMESPACE) -> C
         namespaces=tuple(reader.all(NAMESPACES)),
         pods=tuple(reader.all(PODS)),
         workloads=workloads,
+        services=tuple(reader.all(SERVICES)),
         budgets=tuple(reader.all(POD_DISRUPTION_BUDGETS)),
         service_cidrs=tuple(
             cidr for thing in reader.all(SERVICE_CIDRS) for cidr in (thing.get("spec") or {}).get("cidrs") or []
@@ -194,8 +204,9 @@ def fetch_view(api: PagedApi, pool: str | None, namespace: str = NAMESPACE) -> C
         operator_spec=(operator[0].get("spec") or {}) if operator else {},
         openshift_cidrs=tuple(openshift_cidrs(reader.all(OPENSHIFT_NETWORKS))) if installation.openshift.value else (),
         ebpf=ebpf(calico_api(api), installation).value is True,
+        surroundings=surroundings,
         journal=read_journal(api, pool, namespace) if pool else None,
-        unreadable=tuple(reader.unreadable),
+        unreadable=(*reader.unreadable, *surroundings.unreadable),
         damaged=tuple(reader.damaged),
     )
 
