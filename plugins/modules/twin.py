@@ -54,7 +54,7 @@ options:
   scenario:
     description:
       - What the cluster consists of in the beginning, as the name of a scenario of this collection (V(tutorial),
-        V(small), V(pools_by_namespace), V(pools_by_filter)) or the path of a scenario file.
+        V(small), V(nasty), V(pools_by_namespace), V(pools_by_filter)) or the path of a scenario file.
     type: str
     default: tutorial
   port:

@@ -83,6 +83,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.storage impo
     at_once,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.subresources import Subresources
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.webhooks import Webhooks
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.writes import (
     counts,
     new_finalizers,
@@ -115,6 +116,7 @@ class ApiServer:
         self.definitions = Definitions(objects, self.served, self.schemas)
         self.admissions: list[Admission] = []
         self.delete_admissions: list[DeleteAdmission] = []
+        self.webhooks = Webhooks(objects)
         self.subresources = Subresources(self.served)
         self._creators: dict[tuple[str, str], SubresourceHandler] = {}
         self._aggregated: dict[tuple[str, str], AggregatedApi] = {}
@@ -280,6 +282,8 @@ class ApiServer:
         obj, warnings = self.schemas.admit(
             kind, obj, old, field_validation=options.field_validation, subresource=subresource, patch=patch
         )
+        operation = "CREATE" if old is None else "UPDATE"
+        self.webhooks.check(operation, kind, obj, old, subresource, dry_run=options.dry_run)
         return obj, tuple(warnings)
 
     # ---- replace (4)
@@ -483,6 +487,7 @@ class ApiServer:
             raise failed
         for admission in self.delete_admissions:
             admission(kind, entry.object, options)
+        self.webhooks.check("DELETE", kind, entry.object, None, None, dry_run=options.dry_run)
         if resource == CUSTOM_RESOURCE_DEFINITIONS and not options.dry_run:
             self._empty(entry.object)
         verdict = deletion.judge(kind, entry.object, options, self.clock.now())

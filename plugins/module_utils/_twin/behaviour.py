@@ -18,6 +18,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.api import A
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.binding import register_bindings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.context import ControllerContext
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.cronjob import CronJobController
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.custom import CustomControllers
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.daemonset import DaemonSetController
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.deployment import DeploymentController
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.disruption import DisruptionController
@@ -54,6 +55,7 @@ class Behaviour:
         register_evictions(server)
         register_bindings(server)
         register_scales(server)
+        self.kubelets = Kubelets(ctx, cni, timings)
         self._parts: list[Part] = [
             NamespaceController(ctx),
             NodeController(ctx),
@@ -63,11 +65,12 @@ class Behaviour:
             DaemonSetController(ctx),
             JobController(ctx),
             CronJobController(ctx),
+            CustomControllers(ctx),
             DisruptionController(ctx),
             EndpointsController(ctx),
             GarbageCollector(ctx),
             Scheduler(ctx),
-            Kubelets(ctx, cni, timings),
+            self.kubelets,
         ]
 
     def start(self) -> None:

@@ -49,7 +49,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.control impo
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.eviction import evict
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.faults import FaultInjector
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.http import HttpServer
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.loading import load_scenario
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.loading import (
+    carry_out_afterwards,
+    load_scenario,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.options import Answer, SubresourceCall
@@ -249,8 +252,13 @@ class Twin:
                 self.objects.set_meta(_LOADED, self.scenario.name)
                 self._begin()
                 self.settle(self.scenario.settle_seconds)
+                if self.scenario.afterwards:
+                    carry_out_afterwards(LocalApi(self.server, "system:admin"), self.scenario)
+                    self.settle(self.scenario.settle_seconds)
         else:
             self._begin()
+        # Before, the pods behind them were not there yet, as on a cluster where they are installed.
+        self.server.webhooks.start()
         self.recorder.start()
         if self.datastore is not None and self.clock.speed is None:
             self.datastore.look_every(_LOOK)

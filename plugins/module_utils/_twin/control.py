@@ -65,6 +65,7 @@ class Control:
             ("GET", "requests"): lambda _request: {"requests": self._twin.authorizer.asked()},
             ("DELETE", "requests"): self._forget_requests,
             ("POST", "restart-calico-node"): self._restart_calico_node,
+            ("POST", "restart-static-pod"): self._restart_static_pod,
             ("POST", "compact"): self._compact,
         }
         action = actions.get((request.method, name))
@@ -112,6 +113,12 @@ class Control:
         if not self._twin.calico_nodes.restart(node):
             raise bad_request(f"calico-node does not run on a node named {node!r}")
         return {"node": node}
+
+    def _restart_static_pod(self, request: Request) -> t.Any:
+        namespace, name = request.query.get("namespace", ""), request.query.get("name", "")
+        if not self._twin.behaviour.kubelets.restart_static(namespace, name):
+            raise bad_request(f"there is no static pod {namespace}/{name}")
+        return {"namespace": namespace, "name": name}
 
     async def _settle(self, body: t.Mapping[str, t.Any]) -> t.Any:
         seconds = body.get("seconds", 120)

@@ -51,6 +51,7 @@ MIRROR = "kubernetes.io/config.mirror"
 _FIRST_SANDBOX_RETRY = 5.0
 _LAST_SANDBOX_RETRY = 60.0
 _CNI_DELETE_RETRY = 5.0
+_MIRROR_RETRY = 10.0
 _PULL_BACK_OFF = 10.0
 _CRASH_BACK_OFF = 10.0
 _LONGEST_BACK_OFF = 300.0
@@ -81,6 +82,7 @@ class Kubelets:
         self._started: set[str] = set()
         self._networked: set[str] = set()
         self._sandbox_failures: dict[str, int] = {}
+        self._restarting: set[str] = set()
         self._jitter = ctx.clock.random("kubelet")
 
     def start(self) -> None:
@@ -93,6 +95,15 @@ class Kubelets:
         for handle in self._timers.values():
             handle.cancel()
         self._timers.clear()
+
+    def restart_static(self, namespace: str, name: str) -> bool:
+        """As if its manifest were taken out of the kubelet's directory and put back; false when it is no static pod."""
+        pod = self._ctx.objects.get(PODS, namespace, name)
+        if pod is None or MIRROR not in (pod["metadata"].get("annotations") or {}) or not self._release(pod):
+            return False
+        self._restarting.add(pod["metadata"]["uid"])
+        self._ctx.delete(PODS, pod, grace_seconds=0)
+        return True
 
     # -- events ----------------------------------------------------------------------------
 
@@ -394,6 +405,10 @@ class Kubelets:
             return
         except ApiError as error:
             self._tell(pod, WARNING, "FailedMirrorPod", f"Failed creating a mirror pod: {error.message}")
+            self._ctx.clock.call_later(_MIRROR_RETRY, self._mirror, pod)
+            return
+        if metadata["uid"] in self._restarting:
+            self._restarting.discard(metadata["uid"])
             return
         # Its creation was taken for that of an ordinary pod, to be started from the beginning.
         handle = self._timers.pop(made["metadata"]["uid"], None)

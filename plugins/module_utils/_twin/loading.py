@@ -63,6 +63,22 @@ def load_scenario(
             _create(api, resource, _owned(api, item), scenario)
 
 
+def carry_out_afterwards(api: LocalApi, scenario: Scenario) -> None:
+    """Do what the scenario wants done once its cluster rests. Raises ``InvalidInput`` naming the object."""
+    for entry in scenario.afterwards:
+        metadata = {"name": entry.name, **({"namespace": entry.namespace} if entry.namespace else {})}
+        item: Object = {"apiVersion": entry.api_version, "kind": entry.kind, "metadata": metadata}
+        resource = _resource(api, item, scenario)
+        namespace = _namespace(resource, item)
+        try:
+            if entry.patch is None:
+                api.delete(resource, entry.name, namespace)
+            else:
+                api.patch(resource, entry.name, entry.patch, namespace)
+        except ApiError as error:
+            raise _refusal(scenario, item, error.message) from None
+
+
 def _load_elsewhere(elsewhere: t.Callable[[Object], None], item: Object, scenario: Scenario) -> None:
     try:
         elsewhere(item)

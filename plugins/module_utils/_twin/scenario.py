@@ -61,7 +61,9 @@ _FIELDS = {
     "kubernetesVersion",
     "timings",
     "nodes",
+    "afterwards",
 }
+_AFTERWARDS = {"apiVersion", "kind", "namespace", "name", "patch", "delete"}
 _NODE_FIELDS = {"name", "prefix", "count", "template"}
 
 
@@ -84,6 +86,17 @@ class Timings:
 
 
 @dataclass(frozen=True)
+class Afterwards:
+    """What is done to one object once the cluster rests: a merge patch, or its deletion where that is None."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    patch: Object | None = None
+
+
+@dataclass(frozen=True)
 class Scenario:
     """A parsed scenario: settings plus the objects to create, nodes first."""
 
@@ -97,6 +110,7 @@ class Scenario:
     kubernetes_version: str = "v1.34.1"
     timings: Timings = field(default_factory=Timings)
     objects: tuple[Object, ...] = ()
+    afterwards: tuple[Afterwards, ...] = ()
 
 
 def names() -> list[str]:
@@ -165,7 +179,8 @@ def parse(documents: t.Sequence[t.Any], origin: str = "scenario") -> Scenario:
     listed = [_object(document, index, origin) for index, document in enumerate(rest, start=2)]
     used = sum(1 for item in base.objects if item["kind"] == "Node")
     nodes = _nodes(spec.get("nodes") or [], kubernetes, used, origin)
-    objects = [*base.objects, *nodes, *listed]
+    own = {_identity(item) for item in listed}
+    objects = [*(item for item in base.objects if _identity(item) not in own), *nodes, *listed]
     return Scenario(
         name=str((head.get("metadata") or {}).get("name") or Path(origin).stem),
         description=str(spec.get("description", base.description)).strip(),
@@ -177,6 +192,7 @@ def parse(documents: t.Sequence[t.Any], origin: str = "scenario") -> Scenario:
         kubernetes_version=kubernetes,
         timings=_timings(spec.get("timings") or {}, base.timings, origin),
         objects=tuple(_with_namespaces(objects)),
+        afterwards=(*base.afterwards, *_afterwards(spec.get("afterwards") or [], origin)),
     )
 
 
@@ -313,6 +329,29 @@ def _node(name: str, index: int, template: Object, kubernetes: str) -> Object:
         },
     }
     return _overlay(node, template)
+
+
+def _afterwards(entries: t.Any, origin: str) -> t.Iterator[Afterwards]:
+    for position, entry in enumerate(entries if isinstance(entries, list) else [entries]):
+        where = f"afterwards[{position}]"
+        given = entry if isinstance(entry, dict) else {}
+        patch = given.get("patch")
+        known = set(given) <= _AFTERWARDS and all(given.get(key) for key in ("apiVersion", "kind", "name"))
+        if not known or isinstance(patch, dict) == bool(given.get("delete")):
+            raise InvalidInput(
+                f"{origin}: spec.{where} must have apiVersion, kind, name, for most kinds a namespace, and either "
+                "patch or delete: true.",
+                where,
+                entry,
+            )
+        yield Afterwards(
+            str(given["apiVersion"]), str(given["kind"]), str(given.get("namespace") or ""), str(given["name"]), patch
+        )
+
+
+def _identity(item: Object) -> tuple[str, str, str, str]:
+    metadata = item["metadata"]
+    return (item["apiVersion"], item["kind"], str(metadata.get("namespace") or ""), metadata["name"])
 
 
 def _overlay(base: Object, over: Object) -> Object:

@@ -56,10 +56,12 @@ def _complete(resource: Resource, item: Object) -> bool:
 
 
 def _pod_rests(pod: Object) -> bool:
-    if "deletionTimestamp" in pod["metadata"]:
-        return False
     status = pod.get("status") or {}
-    if status.get("phase") in ("Succeeded", "Failed"):
+    finished = status.get("phase") in ("Succeeded", "Failed")
+    if "deletionTimestamp" in pod["metadata"]:
+        # One that only a finalizer keeps stays for as long as its owner of that name likes.
+        return finished and bool(pod["metadata"].get("finalizers"))
+    if finished:
         return True
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or [])
     return status.get("phase") == "Running" and ready

@@ -12,11 +12,16 @@ import json
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import BadRequest, Forbidden, Invalid
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    BadRequest,
+    Forbidden,
+    Invalid,
+    ServerError,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.owner import owner_reference
 
-# What the server says to a pod that it will not have; anything else is worth another attempt.
-REFUSALS = (BadRequest, Forbidden, Invalid)
+# What the server says to a pod that it will not have, or cannot ask a webhook about.
+REFUSALS = (BadRequest, Forbidden, Invalid, ServerError)
 
 HASH_LABEL = "pod-template-hash"
 REVISION_LABEL = "controller-revision-hash"

@@ -10,7 +10,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import DEPLOYMENTS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    DEPLOYMENTS,
+    IP_POOLS,
+    PODS,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.cluster import Twin
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.control import Control
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.exchange import Request
@@ -109,3 +113,34 @@ def test_settle_gives_up_and_says_what_is_missing(twin: Twin) -> None:
     answer = asyncio.run(impossible())
     assert answer["settled"] is False
     assert "Deployment shop/web" in answer["waiting"]
+
+
+def test_a_static_pod_is_restarted_on_its_host(twin: Twin) -> None:
+    api = LocalApi(twin.server, "admin")
+    body = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "agent", "annotations": {"kubernetes.io/config.mirror": "1"}},
+        "spec": {"nodeName": "node-1", "containers": [{"name": "main", "image": "agent:1"}]},
+    }
+    api.create(PODS, body, "default")
+    twin.settle()
+    first = api.get(PODS, "agent", "default")
+    api.delete(PODS, "agent", "default")
+    twin.settle()
+    mirrored = api.get(PODS, "agent", "default")
+    # Deleting the mirror does nothing to the pod.
+    assert mirrored["metadata"]["uid"] != first["metadata"]["uid"]
+    assert mirrored["status"]["podIP"] == first["status"]["podIP"]
+    api.patch(IP_POOLS, "default-ipv4-ippool", {"spec": {"disabled": True}})
+    pool = {"cidr": "10.50.0.0/16", "blockSize": 26, "nodeSelector": "all()"}
+    kind = {"apiVersion": "crd.projectcalico.org/v1", "kind": "IPPool", "metadata": {"name": "new"}, "spec": pool}
+    api.create(IP_POOLS, kind)
+    assert ask(twin, "POST", "restart-static-pod", namespace="default", name="agent") == {
+        "namespace": "default",
+        "name": "agent",
+    }
+    twin.settle()
+    assert api.get(PODS, "agent", "default")["status"]["podIP"].startswith("10.50.")
+    with pytest.raises(Fault, match="no static pod default/nobody"):
+        ask(twin, "POST", "restart-static-pod", namespace="default", name="nobody")

@@ -62,7 +62,7 @@ def test_budgets_of_the_tutorial_select_their_workloads() -> None:
 
 
 def test_every_scenario_of_the_collection_loads() -> None:
-    assert scenario.names() == ["pools_by_filter", "pools_by_namespace", "small", "tutorial"]
+    assert scenario.names() == ["nasty", "pools_by_filter", "pools_by_namespace", "small", "tutorial"]
     for name in scenario.names():
         loaded = scenario.load(name)
         assert loaded.name == name
@@ -133,8 +133,45 @@ def test_a_scenario_is_found_by_name_or_path(tmp_path: Path) -> None:
     path = tmp_path / "other.yml"
     path.write_text("apiVersion: ipam.calico-ops.io/v1alpha1\nkind: Scenario\nspec: {}\n", encoding="utf-8")
     assert scenario.load(str(path)).name == "other"
-    with pytest.raises(InvalidInput, match=r"one of .*small, tutorial"):
+    with pytest.raises(InvalidInput, match=r"one of nasty, .*small, tutorial"):
         scenario.load("missing")
     path.write_text("a: [", encoding="utf-8")
     with pytest.raises(InvalidInput, match="is not YAML"):
         scenario.load(str(path))
+
+
+def test_an_object_takes_the_place_of_the_bases() -> None:
+    pool = {
+        "apiVersion": "crd.projectcalico.org/v1",
+        "kind": "IPPool",
+        "metadata": {"name": "default-ipv4-ippool"},
+        "spec": {"cidr": "10.9.0.0/16"},
+    }
+    loaded = scenario.parse([head(base="small"), pool])
+    assert by_kind(loaded, "IPPool") == {"default-ipv4-ippool": pool}
+    assert len(loaded.objects) == len(scenario.load("small").objects)
+
+
+def test_what_is_done_afterwards() -> None:
+    entries = [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web", "patch": {"spec": {}}},
+        {"apiVersion": "v1", "kind": "Node", "name": "node-2", "delete": True},
+    ]
+    patched, deleted = scenario.parse([head(base="small", afterwards=entries)]).afterwards
+    assert (patched.kind, patched.namespace, patched.name, patched.patch) == ("Deployment", "shop", "web", {"spec": {}})
+    assert (deleted.kind, deleted.namespace, deleted.patch) == ("Node", "", None)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "web",
+        {"apiVersion": "v1", "kind": "Pod", "name": "x"},
+        {"apiVersion": "v1", "kind": "Pod", "name": "x", "delete": True, "patch": {}},
+        {"apiVersion": "v1", "kind": "Pod", "delete": True},
+        {"apiVersion": "v1", "kind": "Pod", "name": "x", "delete": True, "when": "now"},
+    ],
+)
+def test_wrong_entries_of_afterwards(entry: t.Any) -> None:
+    with pytest.raises(InvalidInput, match=r"spec\.afterwards\[0\] must have"):
+        scenario.parse([head(afterwards=[entry])])
