@@ -115,10 +115,10 @@ class Control:
         return {"node": node}
 
     def _restart_static_pod(self, request: Request) -> t.Any:
-        namespace, name = request.query.get("namespace", ""), request.query.get("name", "")
+        namespace, name = request.query.get("namespace", ""), request.query.get("pod", "")
         if not self._twin.behaviour.kubelets.restart_static(namespace, name):
             raise bad_request(f"there is no static pod {namespace}/{name}")
-        return {"namespace": namespace, "name": name}
+        return {"namespace": namespace, "pod": name}
 
     async def _settle(self, body: t.Mapping[str, t.Any]) -> t.Any:
         seconds = body.get("seconds", 120)

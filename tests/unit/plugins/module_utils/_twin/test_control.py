@@ -136,11 +136,11 @@ def test_a_static_pod_is_restarted_on_its_host(twin: Twin) -> None:
     pool = {"cidr": "10.50.0.0/16", "blockSize": 26, "nodeSelector": "all()"}
     kind = {"apiVersion": "crd.projectcalico.org/v1", "kind": "IPPool", "metadata": {"name": "new"}, "spec": pool}
     api.create(IP_POOLS, kind)
-    assert ask(twin, "POST", "restart-static-pod", namespace="default", name="agent") == {
+    assert ask(twin, "POST", "restart-static-pod", namespace="default", pod="agent") == {
         "namespace": "default",
-        "name": "agent",
+        "pod": "agent",
     }
     twin.settle()
     assert api.get(PODS, "agent", "default")["status"]["podIP"].startswith("10.50.")
     with pytest.raises(Fault, match="no static pod default/nobody"):
-        ask(twin, "POST", "restart-static-pod", namespace="default", name="nobody")
+        ask(twin, "POST", "restart-static-pod", namespace="default", pod="nobody")
