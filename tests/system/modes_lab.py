@@ -6,23 +6,30 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import tempfile
 import typing as t
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from etcd_fixture import EtcdServer, start_etcd
 from procedures import Procedure
 from simulation import SimulatedApi, SimulatedClock, Write, with_calico
 from twin_fixture import local_twin
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import places_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     BLOCK_AFFINITIES,
+    INSTALLATIONS,
     IP_POOLS,
     IPAM_BLOCKS,
     PODS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_entries import edited
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
@@ -31,6 +38,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
     read_pools,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import pool_request
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_operator import entries_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import PoolWrite, ensure_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_stores
 
@@ -51,13 +59,45 @@ class Mode:
         return f"{self.installation}-operator" if self.operator else self.installation
 
 
-class Lab:
-    """The small cluster of one mode. Whatever is done to it by ``admin`` goes past our operations."""
+@functools.cache
+def _etcd() -> EtcdServer:
+    """One for all the labs of a test process: to start one takes longer than most tests."""
+    directory = tempfile.TemporaryDirectory(prefix="modes-etcd-")
+    atexit.register(directory.cleanup)
+    server = start_etcd(Path(directory.name))
+    atexit.register(server.kill)
+    return server
 
-    def __init__(self, mode: Mode, before: t.Callable[[Write], None] | None = None) -> None:
+
+def empty_etcd(mode: Mode) -> tuple[str, ...]:
+    """The endpoints of an etcd for a cluster of that mode, none where it needs none; the last cluster in it is gone."""
+    if mode.installation != "etcd":
+        return ()
+    _etcd().wipe()
+    return (_etcd().url,)
+
+
+class Lab:
+    """The small cluster of one mode. Whatever is done to it by ``admin`` goes past our operations.
+
+    ``before`` and ``after`` are called around each write of ours. Of the labs with an etcd one lives at a time.
+    """
+
+    def __init__(
+        self,
+        mode: Mode,
+        before: t.Callable[[Write], None] | None = None,
+        after: t.Callable[[Write], None] | None = None,
+        scenario: str = "small",
+    ) -> None:
         self.mode = mode
-        self.twin: Twin = local_twin("small", installation=mode.installation, operator=mode.operator)
-        self.simulated = SimulatedApi(self.twin, before=before)
+        self.twin: Twin = local_twin(
+            scenario,
+            installation=mode.installation,
+            operator=mode.operator,
+            etcd_endpoints=empty_etcd(mode),
+        )
+        self.simulated = SimulatedApi(self.twin, before=before, after=after)
         self.api: CalicoApi = with_calico(self.simulated)
         self.admin: CalicoApi = with_calico(SimulatedApi(self.twin))
         self.clock = SimulatedClock(self.simulated)
@@ -118,14 +158,53 @@ class Lab:
         if self.mode.installation == "etcd":
             self.edit(name, **spec)  # Nobody checks anything there.
             return
-        place = places_of(self.mode.installation)[IPAM_BLOCKS]
-        pools = replace(IP_POOLS, group=place.group, version=place.version)
-        thing = self.twin.server.objects.get(pools, None, name)
+        thing = self.twin.server.objects.get(self._below, None, name)
         assert thing is not None, name
-        self.twin.server.objects.update(pools, {**thing, "spec": {**thing["spec"], **spec}})
+        self.twin.server.objects.update(self._below, {**thing, "spec": {**thing["spec"], **spec}})
+
+    def destroy(self, name: str) -> None:
+        """Delete a pool past Calico's API server."""
+        self.admin.raw.delete(self._below, name)
+
+    @property
+    def _below(self) -> Resource:
+        """The kind in which the Kubernetes API stores pools."""
+        place = places_of(self.mode.installation)[IPAM_BLOCKS]
+        return replace(IP_POOLS, group=place.group, version=place.version)
+
+    def seed(self, name: str, **spec: t.Any) -> None:
+        """The same, and in the operator's list of pools, where it would be put right again."""
+        if self.mode.operator:
+            self.declare(name, **spec)
+        self.store(name, **spec)
 
     def edit(self, name: str, **spec: t.Any) -> None:
         self.admin.patch(IP_POOLS, name, {"spec": spec})
+
+    def declare(self, name: str, **spec: t.Any) -> None:
+        """Change a pool where its manager keeps it, past our operations."""
+        if not self.mode.operator:
+            self.edit(name, **spec)
+            return
+        entries = self.entries()
+        for index, entry in enumerate(entries):
+            if entry["name"] == name:
+                entries[index] = edited(entry, name, spec, {**self.stored(name)["spec"], **spec})
+        self.list_pools(*entries)
+
+    def undeclare(self, name: str) -> None:
+        """Delete a pool as its manager does, past our operations."""
+        if self.mode.operator:
+            self.list_pools(*(entry for entry in self.entries() if entry["name"] != name))
+        else:
+            self.admin.delete(IP_POOLS, name)
+
+    def entries(self) -> list[Object]:
+        """The pools that the Installation lists."""
+        return entries_of(self.admin.get(INSTALLATIONS, "default"))
+
+    def list_pools(self, *entries: Object) -> None:
+        self.admin.patch(INSTALLATIONS, "default", {"spec": {"calicoNetwork": {"ipPools": list(entries)}}})
 
     def blocks_in(self, cidr: str) -> list[str]:
         network = parse_network(cidr)

@@ -55,6 +55,12 @@ FIELDS: tuple[tuple[dict[str, t.Any], dict[str, t.Any]], ...] = (
     ({"disabled": True}, {"disabled": True}),
     ({"disabled": False}, {"disabled": False}),
 )
+# An Installation has no word for it.
+NAMESPACES_OF = (
+    ({"namespace_selector": 'team == "red"'}, 'team == "red"'),
+    ({"namespace_selector": "all()"}, "all()"),
+    ({"namespace_selector": ""}, ""),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +126,17 @@ def test_create_change_every_field_and_delete(lab: Lab) -> None:
         count = len(lab.simulated.writes)
         assert not lab.present("life", **given).plan.changed, given
         assert len(lab.simulated.writes) == count
+    for given, stored in NAMESPACES_OF:
+        if lab.mode.operator:
+            if stored:
+                with pytest.raises(Refused, match="its Installation has no such member"):
+                    lab.present("life", **given)
+            continue
+        planned = lab.present("life", check=True, **given)
+        changed = lab.present("life", **given)
+        assert changed.plan == planned.plan and changed.plan.changed, given
+        assert (lab.stored("life")["spec"].get("namespaceSelector") or "") == stored
+        assert not lab.present("life", **given).plan.changed, given
     relabelled = lab.present("life", labels={"team": "blue", "note": "n"})
     assert relabelled.plan.changed
     assert t.cast("t.Any", lab.pool("life")).labels.items() >= {"team": "blue", "note": "n"}.items()
@@ -203,18 +220,22 @@ def test_what_cannot_be_changed_in_place(lab: Lab) -> None:
     assert not lab.simulated.writes
 
 
-def test_blocks_that_were_left_behind(unmanaged: Lab) -> None:
-    """A pool is deleted by hand, and its blocks stay: their ground is for pools of their size only."""
-    unmanaged.present("other", cidr="10.7.0.0/16")
-    if unmanaged.mode.installation == "crd_v3":
-        unmanaged.edit(DEFAULT, disabled=True)  # for its finalizer to go
-        unmanaged.advance(5)
-    unmanaged.admin.delete(IP_POOLS, DEFAULT)
-    unmanaged.advance(5)
-    with pytest.raises(InvalidPool) as caught:
-        unmanaged.present("again", cidr="192.168.0.0/16", block_size=28)
-    assert caught.value.rule == "V25"
-    assert unmanaged.present("again", cidr="192.168.0.0/16", block_size=26).plan.changed
+def test_blocks_that_were_left_behind(lab: Lab) -> None:
+    """A pool is deleted past us, and its blocks stay: their ground is for pools of their size only."""
+    lab.present("other", cidr="10.7.0.0/16")
+    if lab.mode.installation == "crd_v3":
+        lab.declare(DEFAULT, disabled=True)  # for its finalizer to go
+        lab.advance(5)
+    lab.undeclare(DEFAULT)
+    lab.advance(5)
+    assert lab.pool(DEFAULT) is None and lab.blocks_in("192.168.0.0/16")
+    count = len(lab.simulated.writes)
+    for check in (True, False):
+        with pytest.raises(InvalidPool) as caught:
+            lab.present("again", check=check, cidr="192.168.0.0/16", block_size=28)
+        assert caught.value.rule == "V25"
+    assert len(lab.simulated.writes) == count
+    assert lab.present("again", cidr="192.168.0.0/16", block_size=26).plan.changed
 
 
 def test_nothing_is_done_while_the_datastore_is_locked(lab: Lab) -> None:
@@ -239,65 +260,130 @@ def test_nothing_is_done_while_the_datastore_is_locked(lab: Lab) -> None:
 # Others write at the same time
 
 
+LIFE: tuple[tuple[str, t.Callable[[Lab], t.Any]], ...] = (
+    ("create", lambda lab: lab.present("life", cidr="10.7.0.0/16", labels={"made": "here"})),
+    ("change", lambda lab: lab.present("life", nat_outgoing=True, labels={"a": "b"})),
+    ("disable", lambda lab: lab.present("life", disabled=True)),
+    ("enable", lambda lab: lab.present("life", disabled=False)),
+    ("delete", lambda lab: lab.absent("life")),
+)
+
+
 @pytest.mark.parametrize("mode", MODES, ids=str)
 def test_a_conflict_at_each_write(mode: Mode) -> None:
-    """Somebody else changes the pool just before each of our writes; the run that meets it decides again."""
-    runs: list[t.Callable[[Lab], t.Any]] = [
-        lambda lab: lab.present("life", cidr="10.7.0.0/16"),
-        lambda lab: lab.present("life", disabled=True, labels={"a": "b"}),
-        lambda lab: lab.present("life", disabled=False),
-        lambda lab: lab.absent("life"),
-    ]
+    """Somebody else changes what is about to be written, each write in its turn: it is refused, and decided anew."""
     meddler = Meddler()
-    with Lab(mode, before=meddler) as here:
+    with Lab(mode, before=meddler, after=meddler.done) as here:
         meddler.lab = here
-        for number in range(1, 9):
-            meddler.number, meddler.seen = number, 0
-            for run in runs:
-                run(here)
-            assert here.pool("life") is None
-            if meddler.seen < number:
-                return
-    raise AssertionError("more writes than this test allows for")
+        writes = meddler.life(0)
+        assert {run for run, _write in writes} == {run for run, _do in LIFE}
+        if mode.operator:
+            # Labels are written to the pool, everything else to the list.
+            kinds = {"create": ["Installation", "IPPool"], "change": ["Installation", "IPPool"]}
+            kinds.update(disable=["Installation"], enable=["Installation"], delete=["Installation", "Installation"])
+            for run, expected in kinds.items():
+                assert [write.resource.kind for name, write in writes if name == run] == expected
+        for number, (run, write) in enumerate(writes, 1):
+            met = meddler.life(number)
+            assert meddler.refused == [write.verb], f"{run}: {write}"
+            # Nothing but the refused write was sent once more; what somebody has created meanwhile is changed.
+            told = [(name, each.verb, each.resource.kind) for name, each in met]
+            again = [(name, each.verb, each.resource.kind) for name, each in writes]
+            again.insert(number, (run, "patch" if write.verb == "create" else write.verb, write.resource.kind))
+            assert told == again, f"{run}: {write}"
 
 
 class Meddler:
-    """Changes the pool just before the write of that number that somebody sends."""
+    """Changes the object of one write just before that write is sent, and sees what comes of it."""
 
     def __init__(self) -> None:
-        self.number = self.seen = 0
+        self.number = 0
+        self.run = ""
+        self.sent: list[tuple[str, Write]] = []
+        self.refused: list[str] = []
         self.lab: Lab | None = None
+
+    def life(self, number: int) -> list[tuple[str, Write]]:
+        """The writes of a pool's whole life, of which that one is meddled with; each run ends as it should."""
+        lab = t.cast("Lab", self.lab)
+        self.number, self.sent, self.refused = number, [], []
+        for self.run, do in LIFE:
+            do(lab)
+            pool = lab.pool("life")
+            assert (pool is None) == (self.run == "delete")
+            if pool is not None:
+                assert bool(pool.spec.get("natOutgoing")) == (self.run != "create"), self.run
+                assert bool(pool.spec.get("disabled")) == (self.run == "disable"), self.run
+                assert pool.annotations.get("other") in (None, str(number))
+        return self.sent
 
     def __call__(self, write: Write) -> None:
         if self.lab is None or write.resource.kind not in ("IPPool", "Installation"):
             return
-        self.seen += 1
-        if self.seen == self.number and self.lab.pool("life") is not None:
+        self.sent.append((self.run, write))
+        if len(self.sent) != self.number:
+            return
+        self.refused.append(write.verb)
+        if write.verb == "create":
+            self.lab.put(write.name, cidr="10.7.0.0/16", blockSize=26)
+        else:
             annotations = {"other": str(self.number)}
-            self.lab.admin.patch(IP_POOLS, "life", {"metadata": {"annotations": annotations}})
+            self.lab.admin.patch(write.resource, write.name, {"metadata": {"annotations": annotations}})
+
+    def done(self, write: Write) -> None:
+        """Called for writes that were not refused."""
+        if self.sent and self.sent[-1][1] is write and len(self.sent) == self.number:
+            self.refused.remove(write.verb)
 
 
 # Pools that were stored before a rule existed
 
 
-def test_a_cidr_in_another_spelling(direct: Lab) -> None:
-    direct.put("six", cidr="FD77:0:0:0::/64", blockSize=122)
-    direct.advance(2)
-    assert not direct.present("six", cidr="fd77::/64").plan.changed
-    assert direct.present("six", disabled=True).plan.changed
-    assert direct.stored("six")["spec"]["cidr"] == "FD77:0:0:0::/64"
-    assert direct.absent("six").changed
-    assert direct.pool("six") is None
+def test_a_cidr_in_another_spelling(lab: Lab) -> None:
+    """Whoever sends whole pools cannot update this one: what they send is another text."""
+    lab.present("six", cidr="fd77::/64")
+    lab.store("six", cidr="FD77:0:0:0::/64")
+    lab.advance(2)
+    count = len(lab.simulated.writes)
+    assert not lab.present("six", cidr="fd77::/64").plan.changed
+    if lab.mode.operator or lab.mode.installation == "apiserver":
+        group = "crd.projectcalico.org" if lab.mode.installation == "apiserver" else "projectcalico.org"
+        way_out = f"kubectl patch ippools.{group} six" + ".* in its entry" * lab.mode.operator
+        for run in (lambda: lab.present("six", disabled=True), lambda: lab.absent("six")):
+            with pytest.raises(Refused, match=way_out):
+                run()
+        assert len(lab.simulated.writes) == count
+        if lab.mode.operator:
+            lab.declare("six", disabled=True)
+        lab.store("six", disabled=True)
+        lab.advance(2)
+    else:
+        assert lab.present("six", disabled=True).plan.changed
+        assert lab.stored("six")["spec"]["cidr"] == "FD77:0:0:0::/64"
+    assert lab.absent("six").changed
+    assert lab.pool("six") is None
 
 
-def test_a_selector_that_does_not_parse(direct: Lab) -> None:
-    direct.put("broken", cidr="10.7.0.0/16", blockSize=26, nodeSelector='zone = "a"')
+def test_a_selector_that_does_not_parse(lab: Lab) -> None:
+    """Where the server would refuse it today, an older Calico has stored it."""
+    lab.present("broken", cidr="10.7.0.0/16", allowed_uses=["Workload"])
+    lab.seed("broken", nodeSelector='zone = "a"')
     with pytest.raises(InvalidPool, match="put node_selector right in the same call") as caught:
-        direct.present("broken", nat_outgoing=True)
+        lab.present("broken", nat_outgoing=True)
     assert caught.value.rule == "V18"
-    assert direct.present("broken", nat_outgoing=True, node_selector='zone == "a"').plan.changed
-    direct.edit("broken", nodeSelector="has(")
-    assert direct.absent("broken").changed
+    assert lab.present("broken", nat_outgoing=True, node_selector='zone == "a"').plan.changed
+    assert lab.stored("broken")["spec"]["nodeSelector"] == 'zone == "a"'
+    lab.seed("broken", nodeSelector="has(")
+    if lab.mode.installation == "apiserver":
+        # Which disables a pool before it deletes it.
+        count = len(lab.simulated.writes)
+        with pytest.raises(InvalidPool, match="put node_selector right in the same call") as caught:
+            lab.absent("broken")
+        assert caught.value.rule == "V18"
+        assert [write for write in lab.simulated.writes[count:] if write.resource.kind == "Installation"] == []
+        lab.present("broken", node_selector="all()")
+    assert lab.absent("broken").changed
+    assert lab.pool("broken") is None
 
 
 def test_both_encapsulations(unmanaged: Lab) -> None:
@@ -314,19 +400,27 @@ def test_both_encapsulations(unmanaged: Lab) -> None:
     assert unmanaged.absent("old").changed
 
 
-def test_host_bits(unmanaged: Lab) -> None:
+def test_host_bits(lab: Lab) -> None:
     """They cannot be repaired, so nothing of such a pool can change and only an empty one can go."""
-    unmanaged.present("old", cidr="10.7.0.0/16")
-    unmanaged.store("old", cidr="10.7.0.1/16")
+    lab.present("old", cidr="10.7.0.0/16")
+    lab.store("old", cidr="10.7.0.1/16")
     with pytest.raises(InvalidPool, match="this pool can only be emptied and deleted") as caught:
-        unmanaged.present("old", disabled=True)
+        lab.present("old", disabled=True)
     assert caught.value.rule == "V4"
-    if unmanaged.mode.installation == "apiserver":
-        with pytest.raises(Refused, match="kubectl delete ippools.crd.projectcalico.org old"):
-            unmanaged.absent("old")
+    if lab.mode.installation == "apiserver":
+        count = len(lab.simulated.writes)
+        entry = "take its entry out of the Installation and " if lab.mode.operator else ""
+        with pytest.raises(Refused, match=f"{entry}delete it .*kubectl delete ippools.crd.projectcalico.org old"):
+            lab.absent("old")
+        assert len(lab.simulated.writes) == count
+        if lab.mode.operator:
+            lab.undeclare("old")
+        lab.destroy("old")
+        lab.advance(2)
+        assert lab.pool("old") is None
         return
-    assert unmanaged.absent("old").changed
-    assert unmanaged.pool("old") is None
+    assert lab.absent("old").changed
+    assert lab.pool("old") is None
 
 
 def test_a_cidr_that_is_none() -> None:
@@ -343,16 +437,6 @@ def test_a_cidr_that_is_none() -> None:
 
 
 # Calico's API server
-
-
-def test_a_spelling_that_the_api_server_cannot_update(aggregated: Lab) -> None:
-    aggregated.present("six", cidr="fd77::/64")
-    aggregated.store("six", cidr="FD77:0:0:0::/64")
-    for run in (lambda: aggregated.present("six", disabled=True), lambda: aggregated.absent("six")):
-        with pytest.raises(Refused, match="kubectl patch ippools.crd.projectcalico.org six"):
-            run()
-    aggregated.store("six", disabled=True)
-    assert aggregated.absent("six").changed
 
 
 def test_the_api_server_goes_down_before_a_write() -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, Conflict, NotFound
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_supported
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, require_supported
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Installation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     IP_POOLS,
@@ -63,6 +63,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
     is_owner,
     read_pools,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_owner import owner_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import Place, PoolWriter
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_custom_resource import (
     wait_for_end,
@@ -147,7 +148,8 @@ def _delete_pool(
             pool=name,
         )
     ends = clock.monotonic() + timeout
-    refuse_undeletable(live, installation.mode.value)
+    operated = owner_of(live, installation) == OPERATOR
+    refuse_undeletable(live, installation.mode.value, operated=operated)
     deletion = _Deletion(api, installation, name, clock, ends, report)
     if pool is None:
         # No address ever came out of a pool whose CIDR does not parse.
@@ -162,7 +164,7 @@ def _delete_pool(
     plan = _plan(writer, live, pool, held)
     plan = replace(plan, warnings=(*plan.warnings, *pinned(api, installation, pool)))
     if not pool.disabled and _can_be_disabled(live):
-        refuse_other_spelling(live, installation.mode.value)
+        refuse_other_spelling(live, installation.mode.value, operated=operated)
     if not check_mode:
         disabled = _can_be_disabled(live) and deletion.disable(live)
         if not live.terminating:

@@ -66,37 +66,45 @@ def _explained(error: FieldError) -> FieldError:
     return replace(error, message=f"{error.message} {out}")
 
 
-def refuse_other_spelling(live: StoredPool, mode: str) -> None:
-    """Calico's API server cannot update a pool whose CIDR is stored in another spelling than its own.
+def refuse_other_spelling(live: StoredPool, mode: str, *, operated: bool = False) -> None:
+    """Nobody who sends whole pools can update one whose CIDR is stored in another spelling than Calico's own.
 
-    It sends the canonical text, which the CRD takes for a change of the CIDR. Deletion works only
-    when the pool is disabled, since the API server disables it first.
+    Calico's API server and the Tigera operator (``operated``) send the canonical text, which the CRD takes for a
+    change of the CIDR. The API server disables a pool before it deletes it, so that only a disabled one can go.
     """
     text = live.spec.get("cidr")
-    if mode != APISERVER or not is_other_spelling(text):
+    if not (operated or mode == APISERVER) or not is_other_spelling(text):
         return
+    past = "the operator" if operated else "the API server"
+    who = "the Tigera operator" if operated else "Calico's API server"
+    group = "crd.projectcalico.org" if mode == APISERVER else "projectcalico.org"
+    also = " and disableNewAllocations: true in its entry of the Installation" if operated else ""
     raise Refused(
         f"IPPool {live.name!r} has its CIDR stored as {text!r}, which Calico writes "
-        f"{str(parse_network(text))!r}: Calico's API server sends that spelling with every update, and the CRD refuses "
-        "it as a change. Such a pool can only be deleted, and must be disabled for that past the API server: kubectl "
-        f"patch ippools.crd.projectcalico.org {live.name} --type merge -p "
-        """'{"spec":{"disabled":true}}', then state: absent.""",
+        f"{str(parse_network(text))!r}: {who} sends that spelling with every update, and the CRD refuses "
+        f"it as a change. Such a pool can only be deleted, and must be disabled for that past {past}: kubectl "
+        f"patch ippools.{group} {live.name} --type merge -p "
+        f"""'{{"spec":{{"disabled":true}}}}'{also}, then state: absent.""",
         pool=live.name,
         field="cidr",
         value=text,
     )
 
 
-def refuse_undeletable(live: StoredPool, mode: str) -> None:
-    """Calico's API server disables a pool before it deletes it, and one that breaks a rule for good it cannot."""
+def refuse_undeletable(live: StoredPool, mode: str, *, operated: bool = False) -> None:
+    """Calico's API server disables a pool before it deletes it, and one that breaks a rule for good it cannot.
+
+    The Tigera operator deletes through that server, too, and would make an ``operated`` pool again.
+    """
     broken = {rule for rule, _field in broken_before(live)} & FOR_GOOD
     if mode != APISERVER or live.spec.get("disabled") or not broken:
         return
+    first = "take its entry out of the Installation and " if operated else ""
     raise Refused(
         f"IPPool {live.name!r} cannot be deleted through Calico's API server, which disables a pool first and refuses "
         f"to update one whose CIDR or blockSize breaks a rule ({', '.join(sorted(broken))}): when nothing uses it, "
-        f"delete it past the API server (kubectl delete ippools.crd.projectcalico.org {live.name}), then run this "
-        "again with its cidr to clean the range.",
+        f"{first}delete it past the API server (kubectl delete ippools.crd.projectcalico.org {live.name}), then run "
+        "this again with its cidr to clean the range.",
         pool=live.name,
     )
 

@@ -18,6 +18,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import APISERVER
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
     ApiError,
     BadRequest,
@@ -31,6 +32,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metada
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import default_spec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_rules import validate_update
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_entries import (
     MOST_ENTRIES,
@@ -44,6 +46,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operat
     spec_of,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_wait import wait_until_made
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_legacy import FOR_GOOD
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool, find
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import Part, Report, Shown
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_custom_resource import (
@@ -142,6 +145,7 @@ class OperatorWriter:
         changed = patch.get("spec") or {}
         if changed:
             spec = {**live.spec, **changed}
+            self._refuse_what_is_refused_to_the_operator(live, spec)
             self._write(name, self._with(name, changed, spec))
         metadata = {key: value for key, value in patch["metadata"].items() if key != "resourceVersion"}
         if metadata:
@@ -200,6 +204,14 @@ class OperatorWriter:
             "find out who changes it, then run this again.",
             pool=live.name,
         )
+
+    def _refuse_what_is_refused_to_the_operator(self, live: StoredPool, spec: Shown) -> None:
+        """It would be Degraded for it: Calico's API server checks all it sends, and no CRD lets it repair a CIDR."""
+        try:
+            validate_update(live.name, live.spec, spec)
+        except InvalidPool as error:
+            if self._below.mode == APISERVER or {each.rule for each in error.errors} & FOR_GOOD:
+                raise
 
     def _write(self, name: str, entries: t.Sequence[Entry]) -> None:
         version = self._installation["metadata"]["resourceVersion"]

@@ -24,7 +24,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     NotFound,
     Unreachable,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_supported
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, require_supported
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Installation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import BLOCK_AFFINITIES, IP_POOLS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import (
@@ -58,6 +58,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
     find,
     shown_spec,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_owner import owner_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import (
     Edits,
     PoolRequest,
@@ -128,14 +129,15 @@ def ensure_pool(
                 wait_for_end(api, live, clock=clock, timeout=left, report=report)
                 continue
             pools = [pool for pool in pools if pool is not live]
-        elif live is not None:
-            refuse_other_spelling(live, installation.mode.value)
         try:
             write = decide(request, pools, lambda: block_cidrs(api), writer)
         except InvalidPool as error:
             raise writer.reworded(request.name, error) from None
         if going:
             write = replace(write, plan=replace(write.plan, steps=(_wait_step(request.name), *write.plan.steps)))
+        if live is not None and not going and write.plan.changed:
+            operated = owner_of(live, installation) == OPERATOR and "spec" in (write.patch or {})
+            refuse_other_spelling(live, installation.mode.value, operated=operated)
         if write.create is not None:
             _refuse_leftover_affinities(api, request.name, write.create["spec"])
         write = replace(
