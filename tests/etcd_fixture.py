@@ -32,11 +32,20 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import yaml
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils import _twin
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_client import EtcdClient
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_options import EtcdOptions, parse_endpoint
 
 _SERVING = re.compile(rb'"msg":"serving client traffic ')
+
+
+def small_with_etcd() -> list[dict[str, t.Any]]:
+    """The scenario small, whose calico-node is told to use an etcd; the twin has its own Calico all the same."""
+    text = (Path(t.cast("str", _twin.__file__)).parent / "scenarios" / "small.yml").read_text(encoding="utf-8")
+    told = text.replace("DATASTORE_TYPE, value: kubernetes", "DATASTORE_TYPE, value: etcdv3")
+    return [document for document in yaml.safe_load_all(told) if document]
 
 
 def etcd_binary() -> str:

@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit/plugins/modules"))
 
-from etcd_fixture import EtcdServer
+from etcd_fixture import EtcdServer, small_with_etcd
 from module_runner import failure, run_module
 from twin_fixture import TwinHandle, start_twin
 
@@ -34,7 +34,7 @@ SETTINGS = "/calico/ipam/v2/config"
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[TwinHandle]:
     """Where pods and nodes are asked for; its own Calico objects must not be looked at."""
-    with start_twin(tmp_path_factory.mktemp("twin"), "small", speed=50) as handle:
+    with start_twin(tmp_path_factory.mktemp("twin"), small_with_etcd(), speed=50) as handle:
         yield handle
 
 

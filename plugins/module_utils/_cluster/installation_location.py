@@ -54,7 +54,7 @@ def locate(api: KubeApi) -> Location:
     """Find out in which group, or in which datastore, Calico's data is. Raises what the API raises."""
     served = group_versions(api)
     v3 = _V3(api, served)
-    migration = _migration(api, served)
+    migration = migration_of(api, served)
 
     def located(mode: str, source: str) -> Location:
         return Location(Fact(mode, source), v3.down, migration, served, connected=mode != ETCD)
@@ -161,7 +161,8 @@ def _v1(api: KubeApi, served: frozenset[str] | None) -> tuple[bool, str]:
     return True, f"{V1_GROUP} answers for ippools"
 
 
-def _migration(api: KubeApi, served: frozenset[str] | None) -> Fact[str | None]:
+def migration_of(api: KubeApi, served: frozenset[str] | None) -> Fact[str | None]:
+    """The phase of a DatastoreMigration, "" without one, None where it may not be read; for ``served`` see Location."""
     version = next((each.partition("/")[2] for each in sorted(served or ()) if each.startswith(MIGRATION_GROUP)), "")
     if not version:
         return Fact("", f"the API does not list {MIGRATION_GROUP}" if served is not None else _NOTHING_KNOWN)

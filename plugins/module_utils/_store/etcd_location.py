@@ -17,7 +17,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_pl
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.discovery import group_versions, readable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Fact, Location
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_location import calico_node_env
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_location import (
+    calico_node_env,
+    migration_of,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CLUSTER_INFORMATIONS, NODES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_api import EtcdApi
@@ -43,7 +46,14 @@ def locate_in_etcd(api: NodesWithEtcd, etcd: EtcdApi) -> Location:
             "is out of date or belongs to another cluster; leave datastore out."
         )
     require_our_nodes(api, etcd)
-    return Location(Fact(ETCD, f"the option datastore ({where})"), served=group_versions(api), connected=True)
+    served = group_versions(api)
+    # Nothing goes through Calico's API server here, so it may be down.
+    return Location(
+        Fact(ETCD, f"the option datastore ({where})"),
+        migration=migration_of(api, served),
+        served=served,
+        connected=True,
+    )
 
 
 def not_calicos(where: str) -> Refused:

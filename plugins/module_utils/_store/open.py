@@ -22,11 +22,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     NotFound,
     UnknownResource,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import (
-    calico_api,
-    detect,
-    unsupported_reason,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api, require_writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_stop import NO_CALICO
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     CLUSTER_INFORMATIONS,
@@ -47,7 +43,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_config
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_location import (
     locate_in_etcd,
     not_calicos,
-    require_our_nodes,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_nodes import NodesWithEtcd
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_options import EtcdOptions
@@ -71,7 +66,8 @@ class Stores:
     and Calico's own resources look there as in the Kubernetes datastore, wherever they are kept.
     ``watched`` is the resource in which its blocks can be watched, None where they cannot.
     ``require_readable`` raises ``Refused`` when no Calico keeps anything there;
-    ``require_writable`` also when nothing may be changed there now.
+    ``require_writable`` also when nothing may be changed there now. That nobody can change the pools of an
+    installation is no reason for it: records of IPAM are written all the same.
     ``cluster_information`` is the object of that kind, ``{}`` when there is none.
     """
 
@@ -114,6 +110,13 @@ def close_etcd(api: KubeApi) -> None:
         etcd.close()
 
 
+def fence_etcd(api: KubeApi, require: t.Callable[[], None]) -> None:
+    """Call ``require``, which raises when no write may be sent any more, before every write to the etcd of this API."""
+    etcd = _etcd_of(api)
+    if etcd is not None:
+        etcd.client.before_write = require
+
+
 def open_stores(api: KubeApi, etcd: t.Optional[EtcdOptions] = None, *, on_corrupt: OnCorrupt = None) -> Stores:
     """The stores in etcd, or without options for it those behind the Kubernetes API.
 
@@ -153,12 +156,6 @@ def _in_kubernetes(api: KubeApi, on_corrupt: OnCorrupt) -> Stores:
         except UnknownResource:
             raise Refused(NO_CALICO) from None
 
-    def require_writable() -> None:
-        found = detect(calico)
-        reason = unsupported_reason(found)
-        if reason is not None:
-            raise Refused(reason, installation=found.mode.value)
-
     def cluster_information() -> Object:
         try:
             return calico.get(CLUSTER_INFORMATIONS, "default")
@@ -173,7 +170,7 @@ def _in_kubernetes(api: KubeApi, on_corrupt: OnCorrupt) -> Stores:
         KubernetesConfiguration(raw, group, calico.place(IP_RESERVATIONS)),
         IPAM_BLOCKS,
         require_readable,
-        require_writable,
+        lambda: require_writable(calico),
         cluster_information,
         lambda: None,
     )
@@ -195,14 +192,9 @@ def _in_etcd(api: CalicoApi, on_corrupt: OnCorrupt, *, own: bool) -> Stores:
         if not cluster_information():
             raise not_calicos(client.where)
 
-    def require_writable() -> None:
+    def writable() -> None:
         require_readable()
-        if (cluster_information().get("spec") or {}).get("datastoreReady") is False:
-            raise Refused(
-                f"ClusterInformation default in {client.where} says datastoreReady: false, so Calico's datastore is "
-                "locked for a migration; nothing may be changed until it is true again."
-            )
-        require_our_nodes(t.cast(NodesWithEtcd, api.raw), kinds)
+        require_writable(api)
 
     return Stores(
         ETCD,
@@ -212,7 +204,7 @@ def _in_etcd(api: CalicoApi, on_corrupt: OnCorrupt, *, own: bool) -> Stores:
         EtcdConfiguration(client),
         IPAM_BLOCKS,
         require_readable,
-        require_writable,
+        writable,
         cluster_information,
         (lambda: close_etcd(api)) if own else (lambda: None),
     )

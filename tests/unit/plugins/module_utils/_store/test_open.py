@@ -11,10 +11,11 @@ import typing as t
 from contextlib import closing
 
 import pytest
+from cluster_tables import ENTRIES, INSTALLATIONS, MANIFEST, OWNED, V1, api_of, default, pool
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import MissingLibrary, UnknownResource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api, require_supported
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, IPAM_BLOCKS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd import EtcdStore
@@ -58,6 +59,14 @@ def test_stores_behind_the_kubernetes_api() -> None:
         assert stores.cluster_information() == {}
         stores.require_readable()
         stores.require_writable()
+
+
+def test_ipam_is_written_where_nobody_can_change_pools() -> None:
+    """The operator changes pools through projectcalico.org/v3 alone; it has no part in addresses and reservations."""
+    api = api_of({**MANIFEST, V1: pool(labels=OWNED), INSTALLATIONS: default(**ENTRIES)})
+    open_stores(api).require_writable()
+    with pytest.raises(Refused, match="create an APIServer resource"):
+        require_supported(api)
 
 
 def test_a_cluster_without_calico_is_told_of_etcd() -> None:
