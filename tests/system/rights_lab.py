@@ -422,7 +422,10 @@ SOME_CLUSTERS = (
     *(
         definition_of(kind, group, version, kind in ("NetworkPolicy", "NetworkSet"))
         for group, version in (("crd.projectcalico.org", "v1"), ("projectcalico.org", "v3"))
-        for kind in ("NetworkPolicy", "GlobalNetworkPolicy", "NetworkSet", "GlobalNetworkSet", "BGPPeer", "BGPFilter")
+        for kind in (
+            *("NetworkPolicy", "GlobalNetworkPolicy", "NetworkSet", "GlobalNetworkSet"),
+            *("BGPPeer", "BGPFilter", "BGPConfiguration"),
+        )
     ),
     definition_of("AdminNetworkPolicy", "policy.networking.k8s.io", "v1alpha1", False),
     definition_of("BaselineAdminNetworkPolicy", "policy.networking.k8s.io", "v1alpha1", False),

@@ -51,11 +51,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metada
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 
 __all__ = [
+    "Examined",
     "Fact",
     "Installation",
     "Location",
     "calico_api",
     "detect",
+    "examine",
     "require_supported",
     "require_writable",
     "unsupported_reason",
@@ -77,8 +79,24 @@ def calico_api(api: KubeApi) -> CalicoApi:
     return api if isinstance(api, CalicoApi) else CalicoApi(api, locate)
 
 
+class Examined(t.NamedTuple):
+    """What ``detect`` found and what it has read on its way, so that nobody lists it a second time.
+
+    ``pools`` are None without the right to list them, ``operator`` is Installation default.
+    """
+
+    installation: Installation
+    pools: list[Object] | None
+    operator: Fact[Object | None]
+
+
 def detect(api: KubeApi) -> Installation:
     """Ask the cluster how Calico is installed. Where its kinds are is asked once for a ``CalicoApi``."""
+    return examine(api).installation
+
+
+def examine(api: KubeApi) -> Examined:
+    """``detect``, with the pools and the operator's Installation."""
     calico = calico_api(api)
     location = calico.location
     informations = _cluster_informations(calico)
@@ -92,7 +110,7 @@ def detect(api: KubeApi) -> Installation:
         if in_etcd:
             mode, connected = Fact(ETCD, source), False
     owned = _operator_pools(pools, entries)
-    return Installation(
+    found = Installation(
         mode=mode,
         connected=connected,
         api_server_down=location.api_server_down,
@@ -105,6 +123,7 @@ def detect(api: KubeApi) -> Installation:
         openshift=_openshift(calico),
         locked=_locked(informations),
     )
+    return Examined(found, pools, operator)
 
 
 def unsupported_reason(found: Installation) -> str | None:

@@ -72,6 +72,7 @@ def pod_ranges(view: Sources) -> t.Iterator[Ranges]:
         _yaml(view, ("kube-system", "kube-proxy"), "config.conf").get("clusterCIDR"),
         "clusterCIDR of ConfigMap kube-system/kube-proxy",
     )
+    yield from _from_text(_flag(view, "kube-proxy", "--cluster-cidr"), "--cluster-cidr of kube-proxy")
     yield from _from_text(
         _flag(view, "kube-controller-manager", "--cluster-cidr"), "--cluster-cidr of kube-controller-manager"
     )
@@ -87,6 +88,29 @@ def service_ranges(view: Sources) -> t.Iterator[Ranges]:
     yield from _from_text(
         _flag(view, "kube-apiserver", "--service-cluster-ip-range"), "--service-cluster-ip-range of kube-apiserver"
     )
+
+
+#: How kube-proxy tells traffic of pods from other traffic when nothing is configured.
+BY_CLUSTER_CIDR = "ClusterCIDR"
+
+
+def local_traffic_mode(view: Sources) -> str:
+    """kube-proxy's ``detectLocalMode``: only with ``ClusterCIDR`` does its range matter (hazard B23)."""
+    configured = _yaml(view, ("kube-system", "kube-proxy"), "config.conf").get("detectLocalMode")
+    return str(configured or _flag(view, "kube-proxy", "--detect-local-mode") or BY_CLUSTER_CIDR)
+
+
+def calico_backend(view: Sources) -> tuple[str, str]:
+    """``bird``, ``vxlan`` or ``none``, and where that is said; "" when nothing says it (hazard B13)."""
+    bgp = (view.operator_spec.get("calicoNetwork") or {}).get("bgp")
+    if bgp in ("Enabled", "Disabled"):
+        return ("bird" if bgp == "Enabled" else "vxlan"), f"spec.calicoNetwork.bgp {bgp} of Installation default"
+    for namespace, name in (("kube-system", "calico-config"), ("kube-system", "canal-config")):
+        backend = view.config_maps.get((namespace, name), {}).get("calico_backend")
+        if backend:
+            return str(backend), f"calico_backend {backend} of ConfigMap {namespace}/{name}"
+    backend = view.calico_node_env.get("CALICO_NETWORKING_BACKEND") or ""
+    return backend, f"CALICO_NETWORKING_BACKEND {backend} of DaemonSet calico-node" if backend else ""
 
 
 @dataclass(frozen=True)
@@ -198,7 +222,8 @@ def _yaml(view: Sources, config_map: tuple[str, str], key: str) -> dict[str, t.A
 def _flag(view: Sources, component: str, flag: str) -> str:
     """The value of a command line flag of a control plane component that runs as a pod."""
     for pod in view.pods:
-        if (pod["metadata"].get("labels") or {}).get("component") != component:
+        labels = pod["metadata"].get("labels") or {}
+        if component not in (labels.get("component"), labels.get("k8s-app")):
             continue
         for container in pod["spec"].get("containers") or []:
             words = [*(container.get("command") or []), *(container.get("args") or [])]

@@ -58,6 +58,7 @@ def demand_of(pool: Pool, now: Situation) -> Demand:
         surge=surge_of(pods, now.view),
         tunnels=1 if _has_tunnel(pool) else 0,
         busiest_node_pods=max(per_node.values(), default=0),
+        more_nodes=now.request.more_nodes,
     )
 
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import APISERVER, CRD_V3, NONE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.discovery import readable_object
@@ -21,11 +21,16 @@ V3_FELIX_CONFIGURATIONS = Resource(CALICO_V3, "v3", "felixconfigurations", "Feli
 
 def ebpf(calico: CalicoApi, found: Installation) -> Fact[bool | None]:
     """By FelixConfiguration default. None when it cannot be read, and when there is none."""
-    if found.mode.value == NONE or not found.connected:
-        return Fact(None, found.mode.source)
-    through_v3 = found.mode.value in (CRD_V3, APISERVER) and not found.api_server_down.value
-    api: KubeApi = calico.raw if calico.elsewhere is None else calico.elsewhere
-    thing, source = readable_object(api, V3_FELIX_CONFIGURATIONS if through_v3 else FELIX_CONFIGURATIONS, "default")
+    thing, source = felix_configuration(calico, found)
     if thing is None:
         return Fact(None, source)
     return Fact((thing.get("spec") or {}).get("bpfEnabled") is True, f"bpfEnabled of {source}")
+
+
+def felix_configuration(calico: CalicoApi, found: Installation) -> tuple[Object | None, str]:
+    """FelixConfiguration default and where it was read; None with the reason when there is none or no right to it."""
+    if found.mode.value == NONE or not found.connected:
+        return None, found.mode.source
+    through_v3 = found.mode.value in (CRD_V3, APISERVER) and not found.api_server_down.value
+    api: KubeApi = calico.raw if calico.elsewhere is None else calico.elsewhere
+    return readable_object(api, V3_FELIX_CONFIGURATIONS if through_v3 else FELIX_CONFIGURATIONS, "default")

@@ -29,6 +29,7 @@ class Problem:
     """One thing a check found: how bad, one sentence, the objects concerned, what to do.
 
     ``waivable`` is false for a blocker that cannot be waived although others of its check can.
+    ``confirm``: the cluster cannot show it, so the operator has to look and say so by the check's id.
     """
 
     severity: str
@@ -36,6 +37,7 @@ class Problem:
     remedy: str = ""
     objects: tuple[str, ...] = ()
     waivable: bool = True
+    confirm: bool = False
 
 
 Examine = t.Callable[[Situation], t.Iterable[Problem]]
@@ -48,6 +50,7 @@ class Check:
     ``waivable``: whether a user may let a blocker pass. ``when_resumed``: whether the check
     still means what it says once the procedure has begun; if not, what it finds then is
     a note. ``decisive``: when it blocks, the checks after it have nothing to go by and are left out.
+    ``worst`` is how bad its findings can be, for the guide; tests hold it against what is found.
     """
 
     id: str
@@ -57,6 +60,7 @@ class Check:
     waivable: bool = True
     when_resumed: bool = False
     decisive: bool = False
+    worst: str = BLOCKER
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Finding:
             "remedy": self.problem.remedy,
             "waivable": self.check.waivable and self.problem.waivable,
             "waived": self.waived,
+            "confirm": self.problem.confirm,
             "hazards": list(self.check.hazards),
         }
 
@@ -93,7 +98,7 @@ def run_checks(
         for problem in check.examine(situation):
             if situation.resumed and not check.when_resumed:
                 problem = replace(problem, severity=NOTE)
-            waived = problem.severity == BLOCKER and problem.waivable and check.id in waivers
+            waived = check.id in waivers and problem.waivable and (problem.severity == BLOCKER or problem.confirm)
             findings.append(Finding(check, problem, waived))
     return findings
 

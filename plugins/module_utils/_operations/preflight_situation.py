@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool, default_spec, pool_from_spec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
@@ -36,7 +37,11 @@ PROCEDURES = (MIGRATE, RESIZE, DECLARE)
 
 @dataclass(frozen=True)
 class PreflightRequest:
-    """What the user is going to do; options as in the module ``ippool_preflight_info``."""
+    """What the user is going to do; options as in the module ``ippool_preflight_info``.
+
+    ``external_ranges`` are networks outside the cluster that no pool may overlap; ``more_nodes``
+    are expected beyond those that are there.
+    """
 
     procedure: str
     pool: str | None = None
@@ -44,6 +49,8 @@ class PreflightRequest:
     block_size: int | None = None
     pools: t.Sequence[t.Mapping[str, t.Any]] = ()
     waivers: t.Sequence[str] = ()
+    external_ranges: t.Sequence[Network] = ()
+    more_nodes: int = 0
 
     def journal_request(self) -> JournalRequest:
         return JournalRequest(self.procedure, self.pool or "", self.target, self.block_size)

@@ -26,7 +26,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import (
     Installation,
     calico_api,
-    detect,
+    examine,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     BLOCK_AFFINITIES,
@@ -49,9 +49,14 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     SERVICES,
     STATEFUL_SETS,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network, parse_range
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import (
+    Address,
+    Network,
+    parse_network,
+    parse_range,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ebpf import ebpf
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import UNKNOWN, Holder, classify
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
     NAMESPACE,
     Journal,
@@ -59,6 +64,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_calico import (
+    CalicoFacts,
+    fetch_calico_facts,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_surroundings import (
     Surroundings,
     fetch_surroundings,
@@ -89,13 +98,21 @@ CONFIGURATION = (
 CALICO_NODE = (("kube-system", "calico-node"), ("calico-system", "calico-node"))
 
 
+class Allocation(t.NamedTuple):
+    """One address of a block that is in use, with its holder."""
+
+    address: Address
+    holder: Holder
+
+
 @dataclass(frozen=True)
 class BlockFact:
-    """One block: its range and who owns it (``host:<node>``, or "" without an owner)."""
+    """One block: its range, who owns it (``host:<node>``, or "" without an owner), who holds its addresses."""
 
     cidr: Network
     owner: str
     in_use: int
+    allocations: tuple[Allocation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +156,8 @@ class ClusterView:
     blocks: t.Sequence[BlockFact] = ()
     affinities: t.Sequence[AffinityFact] = ()
     reservations: t.Sequence[Network] = ()
+    # The same, each with the name of its IPReservation.
+    reserved: t.Sequence[tuple[str, Network]] = ()
     settings: t.Mapping[str, t.Any] = field(default_factory=dict)
     nodes: t.Sequence[Object] = ()
     namespaces: t.Sequence[Object] = ()
@@ -152,6 +171,9 @@ class ClusterView:
     operator_spec: t.Mapping[str, t.Any] = field(default_factory=dict)
     openshift_cidrs: t.Sequence[str] = ()
     ebpf: bool = False
+    # The whole object that operator_spec is the spec of.
+    operator: Object | None = None
+    calico: CalicoFacts = field(default_factory=CalicoFacts)
     surroundings: Surroundings = field(default_factory=Surroundings)
     journal: Journal | None = None
     unreadable: t.Sequence[str] = ()
@@ -174,21 +196,26 @@ def fetch_view(
     Raises what the API raises, but for rights that are missing: those become ``unreadable``.
     """
     reader = _Reader(api)
-    installation = detect(api)
+    installation, pools, operator = examine(api)
+    if pools is None:
+        reader.may_not(IP_POOLS)
+    if operator.source.startswith("no right"):
+        reader.may_not(INSTALLATIONS)
     workloads = tuple(reader.workloads())
     surroundings = fetch_surroundings(api, installation.mode.value, config_map_namespaces)
     settings = [thing for thing in reader.all(IPAM_CONFIGS) if thing["metadata"]["name"] == "default"]
-    operator = [thing for thing in reader.all(INSTALLATIONS) if thing["metadata"]["name"] == "default"]
+    reserved = tuple(_reservations(reader.all(IP_RESERVATIONS)))
+    # Pods are read after blocks and handles: one that is seen later cannot have lost its address before.
+    calico = fetch_calico_facts(calico_api(api), installation)
     return ClusterView(
         installation=installation,
         pools=tuple(
-            sorted(
-                (StoredPool(thing["metadata"]["name"], thing) for thing in reader.all(IP_POOLS)), key=lambda p: p.name
-            )
+            sorted((StoredPool(thing["metadata"]["name"], thing) for thing in pools or ()), key=lambda pool: pool.name)
         ),
         blocks=tuple(reader.blocks()),
         affinities=tuple(reader.affinities()),
-        reservations=tuple(_reservations(reader.all(IP_RESERVATIONS))),
+        reservations=tuple(network for _name, network in reserved),
+        reserved=reserved,
         settings=(settings[0].get("spec") or {}) if settings else {},
         nodes=tuple(reader.all(NODES)),
         namespaces=tuple(reader.all(NAMESPACES)),
@@ -201,12 +228,14 @@ def fetch_view(
         ),
         config_maps=reader.config_maps(),
         calico_node_env=_calico_node_env(workloads),
-        operator_spec=(operator[0].get("spec") or {}) if operator else {},
+        operator_spec=(operator.value or {}).get("spec") or {},
+        operator=operator.value,
         openshift_cidrs=tuple(openshift_cidrs(reader.all(OPENSHIFT_NETWORKS))) if installation.openshift.value else (),
-        ebpf=ebpf(calico_api(api), installation).value is True,
+        ebpf=calico.felix.get("bpfEnabled") is True,
+        calico=calico,
         surroundings=surroundings,
         journal=read_journal(api, pool, namespace) if pool else None,
-        unreadable=(*reader.unreadable, *surroundings.unreadable),
+        unreadable=(*reader.unreadable, *calico.unreadable, *surroundings.unreadable),
         damaged=tuple(reader.damaged),
     )
 
@@ -245,7 +274,7 @@ class _Reader:
         except UnknownResource:
             return []
         except Forbidden:
-            self.unreadable.append(self._named(resource))
+            self.may_not(resource)
             return []
 
     def blocks(self) -> t.Iterator[BlockFact]:
@@ -256,15 +285,16 @@ class _Reader:
                     if cidr is not None:
                         spec = thing["spec"]
                         in_use = cidr.size - len(spec.get("unallocated") or [])
-                        yield BlockFact(cidr, spec.get("affinity") or "", in_use)
+                        yield BlockFact(cidr, spec.get("affinity") or "", in_use, tuple(_allocations(cidr, spec)))
         except UnknownResource:
             return
         except Forbidden:
-            self.unreadable.append(self._named(IPAM_BLOCKS))
+            self.may_not(IPAM_BLOCKS)
 
-    def _named(self, resource: Resource) -> str:
-        """What this cluster calls a resource, so that the right to read it can be asked for."""
-        return (self._api.place(resource) if isinstance(self._api, CalicoApi) else resource).plural
+    def may_not(self, resource: Resource) -> None:
+        """Note what this cluster calls a resource, so that the right to read it can be asked for."""
+        place = self._api.place(resource) if isinstance(self._api, CalicoApi) else resource
+        self.unreadable.append(place.plural)
 
     def affinities(self) -> t.Iterator[AffinityFact]:
         for thing in self.all(BLOCK_AFFINITIES):
@@ -302,6 +332,15 @@ class _Reader:
             self.unreadable.append(f"ConfigMap {namespace}/{name}")
 
 
+def _allocations(cidr: Network, spec: t.Mapping[str, t.Any]) -> t.Iterator[Allocation]:
+    known = [classify(attribute) for attribute in spec.get("attributes") or ()]
+    for ordinal, index in enumerate(spec.get("allocations") or ()):
+        if index is None or ordinal >= cidr.size:
+            continue
+        inside = isinstance(index, int) and 0 <= index < len(known)
+        yield Allocation(cidr.address(ordinal), known[index] if inside else Holder(UNKNOWN))
+
+
 def openshift_cidrs(networks: t.Iterable[Object]) -> t.Iterator[str]:
     """The pod range that is in effect on OpenShift, else the one that is asked for (spec ippool.md §7.4)."""
     for thing in networks:
@@ -322,11 +361,11 @@ def _deleted(thing: Object) -> bool:
     return str((thing.get("spec") or {}).get("deleted")).lower() == "true"
 
 
-def _reservations(things: t.Iterable[Object]) -> t.Iterator[Network]:
+def _reservations(things: t.Iterable[Object]) -> t.Iterator[tuple[str, Network]]:
     for thing in things:
         for text in (thing.get("spec") or {}).get("reservedCIDRs") or []:
             try:
-                yield parse_range(text)
+                yield thing["metadata"]["name"], parse_range(text)
             except InvalidInput:
                 continue  # Calico ignores it too.
 
