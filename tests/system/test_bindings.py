@@ -15,14 +15,21 @@ import sys
 import typing as t
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from modes_lab import Lab as ModesLab
+from modes_lab import Mode
+from simulation import SimulatedApi
 from twin_fixture import TwinHandle, start_twin
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit/plugins/modules"))
 
 from module_runner import ModuleFailed, run_module
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils import _module
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import WatchEvent
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
@@ -40,15 +47,18 @@ POOLS_KEY = "cni.projectcalico.org/ipv4pools"
 
 
 class Lab:
-    """A twin with its API, the two modules, and a look at the pools of pods."""
+    """A twin with its API, the two modules, and a look at the pools of pods.
 
-    def __init__(self, twin: TwinHandle) -> None:
+    ``connection`` are the options that lead a module there.
+    """
+
+    def __init__(self, twin: TwinHandle | InThisProcess, api: CalicoApi, connection: dict[str, t.Any]) -> None:
         self.twin = twin
-        self.client = connect(ConnectionOptions(kubeconfig=twin.kubeconfig))
-        self.api = calico_api(self.client)
+        self.api = api
+        self.connection = connection
 
     def bind(self, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
-        return run_module(ippool_binding.main, check=check, kubeconfig=self.twin.kubeconfig, **options)
+        return self._run(ippool_binding.main, check=check, **options)
 
     def refused(self, **options: t.Any) -> str:
         with pytest.raises(ModuleFailed) as failed:
@@ -56,7 +66,13 @@ class Lab:
         return str(failed.value)
 
     def info(self, **options: t.Any) -> dict[str, t.Any]:
-        return run_module(ippool_binding_info.main, kubeconfig=self.twin.kubeconfig, **options)
+        return self._run(ippool_binding_info.main, **options)
+
+    def _run(self, main: t.Callable[[], None], **options: t.Any) -> dict[str, t.Any]:
+        if isinstance(self.twin, InThisProcess):
+            with mock.patch.object(_module, "connect", self.twin.connect):
+                return run_module(main, **self.connection, **options)
+        return run_module(main, **self.connection, **options)
 
     def pools(self, namespace: str, app: str | None = None) -> Counter[str]:
         """How many pods of the namespace have an address of which pool; ``none`` for those without."""
@@ -94,27 +110,73 @@ class Lab:
     def why_pending(self, namespace: str) -> str:
         """What the first event of a pod that gets no address says."""
         listing = self.api.list(EVENTS, namespace)
-        later = self.api.watch(EVENTS, namespace, resource_version=listing.resource_version, timeout_seconds=10)
+        later: t.Iterable[WatchEvent] = ()
+        if isinstance(self.twin, InThisProcess):
+            self.twin.settle()
+            listing = self.api.list(EVENTS, namespace)
+        else:
+            later = self.api.watch(EVENTS, namespace, resource_version=listing.resource_version, timeout_seconds=10)
         events = itertools.chain(listing.items, (event.object for event in later))
         return next(str(event["message"]) for event in events if event.get("reason") == "FailedCreatePodSandBox")
 
 
-def labs(tmp_path_factory: pytest.TempPathFactory, scenario: str, installation: str) -> t.Iterator[Lab]:
-    with start_twin(tmp_path_factory.mktemp("twin"), scenario, speed=50, installation=installation) as twin:
+class InThisProcess:
+    """A twin without a process of its own: modules get its API where they would connect."""
+
+    def __init__(self, scenario: str, mode: Mode) -> None:
+        self.modes = ModesLab(mode, scenario=scenario)
+        self.twin = self.modes.twin
+        self.settle()
+
+    def settle(self) -> None:
+        self.twin.clock.advance(20)
+
+    def connect(self, options: t.Any) -> Closable:
+        return Closable(self.twin)
+
+
+class Closable(SimulatedApi):
+    """As a client of a module."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def on_the_wire(directory: Path, scenario: str, installation: str) -> t.Iterator[Lab]:
+    with start_twin(directory, scenario, speed=50, installation=installation) as twin:
         twin.settle()
-        lab = Lab(twin)
-        yield lab
-        lab.client.close()
+        client = connect(ConnectionOptions(kubeconfig=twin.kubeconfig))
+        yield Lab(twin, calico_api(client), {"kubeconfig": twin.kubeconfig})
+        client.close()
 
 
-@pytest.fixture(scope="module", params=["crd_v1", "apiserver"])
+def in_this_process(scenario: str, mode: Mode) -> t.Iterator[Lab]:
+    twin = InThisProcess(scenario, mode)
+    etcd = twin.twin.datastore
+    connection = {"datastore": "etcd", "etcd_endpoints": list(etcd.endpoints)} if etcd else {}
+    yield Lab(twin, twin.modes.admin, connection)
+    twin.twin.close()
+
+
+# One of each kind over HTTPS, the others without.
+BY_NAMESPACE = ("crd_v1", Mode("apiserver"), Mode("etcd"), Mode("crd_v3", operator=True))
+BY_FILTER = ("crd_v3", Mode("crd_v1"), Mode("etcd"), Mode("apiserver", operator=True))
+
+
+@pytest.fixture(scope="module", params=BY_NAMESPACE, ids=str)
 def by_namespace(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
     yield from labs(tmp_path_factory, "pools_by_namespace", request.param)
 
 
-@pytest.fixture(scope="module", params=["crd_v1", "crd_v3"])
+@pytest.fixture(scope="module", params=BY_FILTER, ids=str)
 def by_filter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
     yield from labs(tmp_path_factory, "pools_by_filter", request.param)
+
+
+def labs(tmp_path_factory: pytest.TempPathFactory, scenario: str, mode: str | Mode) -> t.Iterator[Lab]:
+    if isinstance(mode, Mode):
+        return in_this_process(scenario, mode)
+    return on_the_wire(tmp_path_factory.mktemp("twin"), scenario, mode)
 
 
 class TestByNamespace:
