@@ -16,6 +16,8 @@ description:
   - The pool is written where this cluster's Calico has it - in the custom resources of C(crd.projectcalico.org) or of
     C(projectcalico.org), through Calico's API server, in Calico's own etcd, or, when the Tigera operator manages the
     pool, in the list of pools of its Installation. Nothing is written to a cluster between two of these.
+  - Nothing is written either where pods get their addresses from another IPAM, such as host-local or that of a cloud,
+    as far as the cluster's configuration may be read. Pools for C(LoadBalancer) alone are written there, too.
   - Only what differs is written. Options that are not given keep their present value, or get Calico's default when the
     pool is new.
   - A pool is deleted only when nothing holds an address in it. Its blocks and block affinities are given back first,
@@ -28,6 +30,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._connection
   - calico_ops.ipam._datastore
   - calico_ops.ipam._pool_fields
+  - calico_ops.ipam._run
 attributes:
   check_mode:
     support: full
@@ -161,6 +164,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
     datastore_argspec,
     metadata_argspec,
     pool_fields_argspec,
+    run_argspec,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
@@ -210,7 +214,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 120},
         }
     )
-    run(own.merge(pool_fields_argspec(), metadata_argspec(), datastore_argspec()), operate)
+    run(own.merge(pool_fields_argspec(), metadata_argspec(), run_argspec(), datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

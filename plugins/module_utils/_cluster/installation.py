@@ -118,6 +118,7 @@ def examine(api: KubeApi) -> Examined:
         operator=Fact(bool(owned.value), owned.source),
         operator_pools=owned,
         operator_entries=entries,
+        operator_cni=_operator_cni(operator),
         version=_version(informations, operator),
         cluster_type=_cluster_type(informations),
         openshift=_openshift(calico),
@@ -216,6 +217,14 @@ def _operator_entries(operator: Fact[Object | None]) -> Fact[tuple[Object, ...] 
     if listed is None:
         return Fact(None, operator.source if operator.value is None else f"{operator.source} has no list of pools")
     return Fact(tuple(dict(entry) for entry in listed), f"spec.calicoNetwork.ipPools of {operator.source}")
+
+
+def _operator_cni(operator: Fact[Object | None]) -> Fact[Object | None]:
+    """What is asked for, else what the operator worked out."""
+    if operator.value is None:
+        return operator
+    computed = (operator.value.get("status") or {}).get("computed") or {}
+    return Fact((operator.value.get("spec") or {}).get("cni") or computed.get("cni") or {}, operator.source)
 
 
 def _operator_pools(pools: list[Object] | None, entries: Fact[tuple[Object, ...] | None]) -> Fact[tuple[str, ...]]:

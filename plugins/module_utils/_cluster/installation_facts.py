@@ -70,6 +70,8 @@ class Installation:
     operator_pools: Fact[tuple[str, ...]] = Fact((), NOT_ASKED)
     # The entries of spec.calicoNetwork.ipPools of Installation default; None when there is no such list.
     operator_entries: Fact[tuple[Object, ...] | None] = _NOTHING
+    # What Installation default says of the CNI plugin, {} when that is left open; None without such an object.
+    operator_cni: Fact[Object | None] = _NOTHING
     version: Fact[str | None] = _NOTHING
     # The words of clusterType, such as k8s, operator, kubespray, typha, kdd.
     cluster_type: Fact[tuple[str, ...] | None] = _NOTHING

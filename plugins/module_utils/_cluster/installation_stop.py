@@ -56,6 +56,11 @@ def without_writer(found: Installation) -> str | None:
     return None
 
 
+def without_calico_ipam(found: Installation) -> str | None:
+    """Why a change of pools would be none for pods: they get their addresses elsewhere, as far as ``ipam`` is known."""
+    return next(_foreign_ipam(found), None)
+
+
 def _absent(found: Installation) -> t.Iterator[str]:
     if found.mode.value == NONE:
         yield NO_CALICO
@@ -132,7 +137,7 @@ def _foreign_ipam(found: Installation) -> t.Iterator[str]:
     if found.ipam.value not in (None, CALICO_IPAM):
         yield (
             f"Pods get their addresses from {found.ipam.value}, not from Calico's IP pools ({found.ipam.source}): a "
-            "change of pools would move nothing."
+            "change of pools would move nothing; let Calico IPAM give the addresses first."
         )
 
 

@@ -44,6 +44,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdin
     Holding,
     name_them,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ipam_in_use import require_calico_ipam
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import definition_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan, Step
@@ -158,6 +159,8 @@ def _delete_pool(
             deletion.delete(live, disabled=False)
         return plan
     if not live.terminating:
+        if "LoadBalancer" not in pool.allowed_uses:
+            require_calico_ipam(api, installation)
         _refuse_last(api, pool, pools)
     held = held_now(api, store, pool.cidr, clock)
     _refuse_holders(name, held, "it cannot be deleted")

@@ -44,6 +44,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_rules
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_warnings import change_warnings
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock, SystemClock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ipam_in_use import require_calico_ipam
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi, block_cidrs
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan, Step
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_legacy import (
@@ -135,6 +136,8 @@ def ensure_pool(
             raise writer.reworded(request.name, error) from None
         if going:
             write = replace(write, plan=replace(write.plan, steps=(_wait_step(request.name), *write.plan.steps)))
+        if write.plan.changed and "LoadBalancer" not in write.pool["spec"]["allowedUses"]:
+            require_calico_ipam(api, installation)
         if live is not None and not going and write.plan.changed:
             operated = owner_of(live, installation) == OPERATOR and "spec" in (write.patch or {})
             refuse_other_spelling(live, installation.mode.value, operated=operated)
