@@ -175,6 +175,7 @@ class _Followed:
     selectors: dict[str, t.Any]
     version: str
     lag: float
+    seen: int = -1
     waiting: deque[tuple[float, Notice]] = field(default_factory=deque)
     known: dict[str, Object] = field(default_factory=dict)
 
@@ -250,17 +251,26 @@ class SimulatedWatches:
         if self._absent:
             return self._absent.popleft()
         now = self._simulated.twin.clock.monotonic()
+        revision = self._simulated.twin.objects.revision
         for followed in self._followed:
+            if followed.seen == revision:
+                continue
             for event in self._events(followed):
                 followed.version = str(event.object["metadata"]["resourceVersion"])
                 followed.waiting.append((now + followed.lag, Notice(followed.source, Change(event.type, event.object))))
+            if not self._is_elsewhere(followed):
+                # As a bookmark does: nothing older will be asked for.
+                followed.version, followed.seen = str(revision), revision
         for followed in self._followed:
             if followed.waiting and followed.waiting[0][0] <= now + 1e-9:
                 return followed.waiting.popleft()[1]
         return None
 
+    def _is_elsewhere(self, followed: _Followed) -> bool:
+        return isinstance(self._api, CalicoApi) and self._api.elsewhere is not None and followed.resource in KINDS
+
     def _events(self, followed: _Followed) -> t.Iterable[WatchEvent]:
-        if isinstance(self._api, CalicoApi) and self._api.elsewhere is not None and followed.resource in KINDS:
+        if self._is_elsewhere(followed):
             return followed.differences(self._api.list(followed.resource))
         return self._api.watch(
             followed.resource, followed.namespace, resource_version=followed.version, **followed.selectors
@@ -321,7 +331,14 @@ def with_calico(api: SimulatedApi) -> CalicoApi:
 
 def simulate(monkeypatch: t.Any) -> None:
     """Let the operations that wait do so in virtual time."""
-    from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import drain, pool_wait, probe, range_wait
+    from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import (
+        drain,
+        gate_after_disable,
+        gate_before_delete,
+        pool_wait,
+        probe,
+        range_wait,
+    )
 
-    for module in (drain, pool_wait, probe, range_wait):
+    for module in (drain, gate_after_disable, gate_before_delete, pool_wait, probe, range_wait):
         monkeypatch.setattr(module, "Watches", SimulatedWatches)

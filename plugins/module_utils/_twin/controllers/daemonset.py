@@ -32,7 +32,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.
     is_ready,
     is_terminating,
     node_of,
-    phase,
     seconds_to_available,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.queue import TryAgain, WorkQueue
@@ -291,7 +290,9 @@ class DaemonSetController:
         waits: list[float] = []
         for node in ctx.objects.list(NODES):
             run, _stay = self._wanted(obj, node)
-            here = [pod for pod in pods.get(node["metadata"]["name"], []) if not is_terminating(pod)]
+            here = [
+                pod for pod in pods.get(node["metadata"]["name"], []) if not (is_terminating(pod) and is_finished(pod))
+            ]
             if not run:
                 misscheduled += 1 if here else 0
                 continue
@@ -299,11 +300,13 @@ class DaemonSetController:
             if not here:
                 continue
             scheduled += 1
-            ready += 1 if any(is_ready(pod) and phase(pod) == "Running" for pod in here) else 0
-            left = [seconds_to_available(pod, min_ready, now) for pod in here]
-            available += 1 if 0.0 in left else 0
-            waits += [each for each in left if each]
-            updated += 1 if any(_hash(pod) == update for pod in here) else 0
+            # The oldest speaks for its node: with a surge, the new one counts once the old one is gone.
+            oldest = by_age(here)[0]
+            left = seconds_to_available(oldest, min_ready, now)
+            ready += 1 if is_ready(oldest) else 0
+            available += 1 if left == 0.0 else 0
+            waits += [left] if left else []
+            updated += 1 if _hash(oldest) == update else 0
         status: Object = {
             "currentNumberScheduled": scheduled,
             "numberMisscheduled": misscheduled,

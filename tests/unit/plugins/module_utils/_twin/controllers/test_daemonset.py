@@ -101,6 +101,28 @@ def test_update_by_max_surge(new_cluster):
     assert min(ready for _living, ready in counts) == 3
 
 
+def test_the_oldest_pod_speaks_for_its_node(new_cluster):
+    """A rollout with a surge is not over before the last old pod is gone, and the status must not say so."""
+    cluster = new_cluster(nodes=2)
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    cluster.workload(DAEMON_SETS, "agent", updateStrategy=strategy)
+    cluster.until_ready(2, "agent")
+    cluster.clock.advance(1)
+    old = {pod["metadata"]["uid"] for pod in cluster.pods("agent")}
+    told = []
+
+    def look(event):
+        left = {pod["metadata"]["uid"] for pod in cluster.pods("agent") if not is_terminating(pod)} & old
+        if event.object["status"].get("observedGeneration") == event.object["metadata"]["generation"]:
+            told.append((event.object["status"].get("updatedNumberScheduled", 0), len(left)))
+
+    cluster.restart(DAEMON_SETS, "agent")
+    cluster.objects.subscribe(look, DAEMON_SETS)
+    cluster.until(lambda: rolled_out(cluster) and len(cluster.pods("agent")) == 2)
+    assert told
+    assert all(updated + left <= 2 for updated, left in told)
+
+
 def test_on_delete(cluster):
     cluster.workload(DAEMON_SETS, "agent", updateStrategy={"type": "OnDelete"})
     cluster.until_ready(3, "agent")
