@@ -123,6 +123,11 @@ def datastore_fallback(*variables: str) -> str:
     raise AnsibleFallbackNotFound
 
 
+def run_argspec() -> ArgumentSpec:
+    """The option ``run``: the run of a procedure for which a module writes."""
+    return ArgumentSpec(options={"run": {"type": "str"}})
+
+
 def pool_fields_argspec() -> ArgumentSpec:
     """Every field of an IP pool's spec: snake_case, with Calico's own spelling as the alias."""
     modes = ["Never", "Always", "CrossSubnet"]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import typing as t
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -28,6 +28,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, IpamError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.fencing import FencedApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock import attach
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_process import this_process
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_fence import fence_etcd
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import (
     OnCorrupt,
     Stores,
@@ -41,6 +46,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import
 SECRET_KEYS = frozenset({"token", "password", "client-key-data"})
 
 Report = t.Callable[[object], object]
+Require = t.Callable[[], None]
+
+
+def _always() -> None:
+    """Nothing has to be made sure of before a write."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,8 @@ class Context:
     ``params`` are the parsed options, ``api`` finds Calico's kinds wherever they are kept,
     ``report`` takes progress events (each is written as one line of text to the file named by the
     option ``progress_file``, where the module has it), ``warn`` shows a warning to the user.
+    Where the module writes for a run (option ``run``), ``api`` writes only while that run has the lock of the cluster,
+    which ``require`` makes sure of; ``unfenced`` is the API without that, for the lock itself.
     """
 
     params: dict[str, t.Any]
@@ -57,10 +69,14 @@ class Context:
     api: KubeApi
     report: Report
     warn: t.Callable[[str], None]
+    unfenced: KubeApi
+    require: Require = field(default=_always)
 
     def stores(self, *, on_corrupt: OnCorrupt = None) -> Stores:
         """Where Calico keeps its data: the options of ``datastore_argspec``, else the Kubernetes API."""
-        return open_stores(self.api, etcd_options(self.params), on_corrupt=on_corrupt)
+        stores = open_stores(self.api, etcd_options(self.params), on_corrupt=on_corrupt)
+        fence_etcd(stores.api, self.require)
+        return stores
 
 
 Operation = t.Callable[[Context], t.Dict[str, t.Any]]
@@ -79,12 +95,15 @@ def run(spec: ArgumentSpec, operation: Operation) -> None:
         etcd = etcd_options(params)
         api = connect(ConnectionOptions.from_params(params))
         try:
-            calico = calico_api(api) if etcd is None else api_with_etcd(api, etcd)
-            try:
-                with progress_sink(params.get("progress_file")) as report:
-                    result = operation(Context(params, bool(module.check_mode), calico, report, module.warn))
-            finally:
-                close_etcd(calico)
+            with _of_run(api, None if module.check_mode else params.get("run")) as (fenced, require):
+                calico = calico_api(fenced) if etcd is None else api_with_etcd(fenced, etcd)
+                fence_etcd(calico, require)
+                try:
+                    with progress_sink(params.get("progress_file")) as report:
+                        context = Context(params, bool(module.check_mode), calico, report, module.warn, api, require)
+                        result = operation(context)
+                finally:
+                    close_etcd(calico)
         finally:
             api.close()
     except MissingLibrary as error:
@@ -93,6 +112,17 @@ def run(spec: ArgumentSpec, operation: Operation) -> None:
     except IpamError as error:
         module.fail_json(msg=error.message, details=plain(error.details))
     module.exit_json(**result)
+
+
+@contextmanager
+def _of_run(api: KubeApi, run_id: str | None) -> t.Iterator[tuple[KubeApi, Require]]:
+    """The API for a module that writes for this run, whose lock is renewed meanwhile; LockLost when it has none."""
+    if not run_id:
+        yield api, _always
+        return
+    lock = attach(api, run_id, SystemClock(), this_process())
+    with lock.renewing():
+        yield FencedApi(api, lock.require), lock.require
 
 
 def secrets_in(kubeconfig: t.Any) -> set[str]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ippool_journal
-short_description: Keep what a procedure must know to be resumed in the cluster
+short_description: Keep what a procedure must know to be resumed or undone in the cluster, and lock the cluster for it
 version_added: 0.1.0
 description:
   - Writes the original definition of a pool and the request of a procedure into a ConfigMap named
     C(calico-ops-ipam-<pool>), before the procedure changes anything, and removes it at the end.
-  - With it a procedure that was interrupted anywhere can be finished from anywhere.
+  - With it a procedure that was interrupted anywhere can be finished, or undone, from anywhere.
+  - It also takes the lock of the cluster, the Lease C(kube-system/calico-ops-ipam), which lets one run of one procedure
+    work at a time, and gives it back at the end.
   - Used by the P(calico_ops.ipam.change_block_size#role) and P(calico_ops.ipam.migrate_pool#role) roles.
 author:
   - calico_ops contributors (@calico-ops)
@@ -22,9 +24,12 @@ extends_documentation_fragment:
   - calico_ops.ipam._connection
   - calico_ops.ipam._datastore
   - calico_ops.ipam._pool_fields.target
+  - calico_ops.ipam._run
 attributes:
   check_mode:
     support: full
+    details:
+      - The lock is not taken in check mode. When another run has it, a warning says so.
   diff_mode:
     support: full
   idempotent:
@@ -32,11 +37,14 @@ attributes:
 options:
   state:
     description:
-      - With V(present) the journal is written, unless it exists for the same request, and RV(journal) returned. The
-        module fails when an unfinished procedure with another request holds the pool.
-      - With V(absent) the journal is removed. The module fails while it holds the only definition of a deleted pool.
+      - With V(present) the journal is written, unless it exists for the same request, and RV(journal) returned. What
+        the other options say is noted in it. The module fails when an unfinished procedure with another request holds
+        the pool.
+      - With V(paused) the lock is given back and the journal stays, so that any machine can go on. RV(advice) says how.
+      - With V(absent) the journal is removed and the lock given back. The module fails while the journal holds the only
+        definition of a deleted pool.
     type: str
-    choices: [present, absent]
+    choices: [present, paused, absent]
     default: present
   procedure:
     description: The procedure.
@@ -55,6 +63,57 @@ options:
     description: Namespace of the ConfigMap.
     type: str
     default: kube-system
+  direction:
+    description:
+      - With V(rollback) the journal notes that the procedure is being undone, and from then on only undoing it can go
+        on. O(target) and O(block_size) are not needed then. The module fails when it is too late, and says which
+        commands lead back.
+    type: str
+    choices: [forward, rollback]
+    default: forward
+    version_added: 0.2.0
+  waivers:
+    description: Preflight checks that were waived, to be noted.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  keep_pool:
+    description: Whether the old pool is to be kept at the end, to be noted.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  stop_way:
+    description: How the pool is kept from giving out addresses, to be noted before it is.
+    type: str
+    choices: [disabled, node_selector]
+    version_added: 0.2.0
+  moved:
+    description: Workloads that have moved, as RV(calico_ops.ipam.ippool_drain#module:workloads), to be noted.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
+  take_over:
+    description:
+      - Take the lock over from a run that is dead. It is only taken when nobody renewed it for a whole minute while
+        this module watched.
+      - Not needed when the dead run's process was on this machine, where the module sees that it is gone.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  run_by:
+    description:
+      - The process that runs the procedure, on the control node. Filled in by the action plugin of this module.
+      - Without it and without O(run) no lock is taken.
+    type: dict
+    version_added: 0.2.0
+  progress_file:
+    description:
+      - File to append a line to for each event.
+      - Not needed on the control node, where the lines appear on the terminal as they come.
+    type: path
+    version_added: 0.2.0
 seealso:
   - module: calico_ops.ipam.ippool_journal_info
 """
@@ -68,12 +127,20 @@ EXAMPLES = r"""
     target:
       name: default-ipv4-ippool-temporary
       cidr: 198.51.100.0/24
+  register: kept
+
+- name: Write for this run only as long as it has the lock
+  calico_ops.ipam.ippool:
+    name: default-ipv4-ippool
+    nat_outgoing: true
+    run: "{{ kept.run }}"
 
 - name: Remove the journal at the end
   calico_ops.ipam.ippool_journal:
     state: absent
     procedure: change_block_size
     pool: default-ipv4-ippool
+    run: "{{ kept.run }}"
 """
 
 RETURN = r"""
@@ -111,6 +178,51 @@ journal:
       description: The version of this collection that wrote it.
       returned: success
       type: str
+    format:
+      description: The format in which the journal is stored.
+      returned: success
+      type: int
+      sample: 2
+    target_definition:
+      description: The target as it was before, or null when the procedure made it.
+      returned: success
+      type: dict
+    direction:
+      description: V(forward), or V(rollback) when the procedure is being undone.
+      returned: success
+      type: str
+    stop_way:
+      description: How the pool is kept from giving out addresses, V(disabled) or V(node_selector).
+      returned: success
+      type: str
+    keep_pool:
+      description: Whether the old pool is to be kept at the end.
+      returned: success
+      type: bool
+    waivers:
+      description: Preflight checks that were waived.
+      returned: success
+      type: list
+      elements: str
+    phases:
+      description: When each phase was first noted, in UTC.
+      returned: success
+      type: dict
+      sample: {moving_out: "2026-08-22T09:30:00Z"}
+    runs:
+      description: The runs that have worked on it, with their time and direction.
+      returned: success
+      type: list
+      elements: dict
+    moved:
+      description: The workloads that were moved, as far as they were noted.
+      returned: success
+      type: list
+      elements: dict
+    moved_pods:
+      description: The number of their pods.
+      returned: success
+      type: int
     phase:
       description: The same as RV(phase).
       returned: success
@@ -122,10 +234,32 @@ phase:
     - V(moving_out) means that the pool is still there as recorded.
     - V(recreate) means that the pool is gone.
     - V(moving_back) means that the pool is there with its new block size.
+    - V(undoing) means that the pool is there as recorded and that the procedure is being undone.
     - V(done) means that the cluster is as wanted and that there is no journal.
   returned: success
   type: str
   sample: moving_out
+resume:
+  description: The command that goes on where the procedure stopped; empty without a journal.
+  returned: success
+  type: str
+  sample: ansible-playbook calico_ops.ipam.migrate_pool_rollback -e migrate_pool_from=default-ipv4-ippool
+undo:
+  description: The command that undoes it; empty without a journal, and when it is too late.
+  returned: success
+  type: str
+  sample: ansible-playbook calico_ops.ipam.migrate_pool_rollback -e migrate_pool_from=default-ipv4-ippool
+advice:
+  description: How to go on, in one sentence with both commands; empty without a journal.
+  returned: success
+  type: str
+run:
+  description:
+    - The run, for the option O(calico_ops.ipam.ippool#module:run) of the tasks that follow.
+    - Null when no lock was taken, as in check mode and when there is nothing to do.
+  returned: success
+  type: str
+  sample: alice@laptop/3f9c2a1b
 steps:
   description: What was changed, or would be in check mode.
   returned: success
@@ -138,41 +272,51 @@ import typing as t
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
     ArgumentSpec,
     datastore_argspec,
+    run_argspec,
     target_argspec,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
-    PROCEDURES,
-    close_journal,
-    journal_request,
-    open_journal,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import PROCEDURES
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import DIRECTIONS, STOP_WAYS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_run import JournalRun
 
 
 def operate(context: Context) -> dict[str, t.Any]:
-    request = journal_request(context.params)
-    require_writable(context.api)
-    if context.params["state"] == "absent":
-        outcome = close_journal(context.api, request, check_mode=context.check_mode)
-    else:
-        outcome = open_journal(context.api, request, SystemClock(), check_mode=context.check_mode)
-    return {**outcome.as_result(), **outcome.plan.as_result()}
+    if context.params["state"] == "present":
+        require_writable(context.api)  # A run ends where it must not begin: its journal and its lock may always go.
+    keep = JournalRun(
+        context.api,
+        context.unfenced,
+        SystemClock(),
+        context.params,
+        warn=context.warn,
+        report=context.report,
+        check_mode=context.check_mode,
+    )
+    return {"present": keep.present, "paused": keep.paused, "absent": keep.absent}[context.params["state"]]()
 
 
 def main() -> None:
     own = ArgumentSpec(
         options={
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "paused", "absent"], "default": "present"},
             "procedure": {"type": "str", "choices": list(PROCEDURES), "required": True},
             "pool": {"type": "str", "required": True},
             "block_size": {"type": "int", "aliases": ["blockSize"]},
             "namespace": {"type": "str", "default": "kube-system"},
+            "direction": {"type": "str", "choices": list(DIRECTIONS), "default": "forward"},
+            "waivers": {"type": "list", "elements": "str", "default": []},
+            "keep_pool": {"type": "bool", "default": False},
+            "stop_way": {"type": "str", "choices": list(STOP_WAYS)},
+            "moved": {"type": "list", "elements": "dict", "default": []},
+            "take_over": {"type": "bool", "default": False},
+            "run_by": {"type": "dict"},
+            "progress_file": {"type": "path"},
         },
-        required_if=(("state", "present", ("target",)),),
     )
-    run(own.merge(target_argspec(), datastore_argspec()), operate)
+    run(own.merge(target_argspec(), run_argspec(), datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - Reads the journal that M(calico_ops.ipam.ippool_journal) keeps in the cluster, compares it with the pools as they
     are, and tells where an interrupted procedure has to go on.
+  - Without O(target) and O(block_size) it tells about whatever was begun on the pool.
 author:
   - calico_ops contributors (@calico-ops)
 extends_documentation_fragment:
@@ -94,6 +95,51 @@ journal:
       description: The version of this collection that wrote it.
       returned: success
       type: str
+    format:
+      description: The format in which the journal is stored.
+      returned: success
+      type: int
+      sample: 2
+    target_definition:
+      description: The target as it was before, or null when the procedure made it.
+      returned: success
+      type: dict
+    direction:
+      description: V(forward), or V(rollback) when the procedure is being undone.
+      returned: success
+      type: str
+    stop_way:
+      description: How the pool is kept from giving out addresses, V(disabled) or V(node_selector).
+      returned: success
+      type: str
+    keep_pool:
+      description: Whether the old pool is to be kept at the end.
+      returned: success
+      type: bool
+    waivers:
+      description: Preflight checks that were waived.
+      returned: success
+      type: list
+      elements: str
+    phases:
+      description: When each phase was first noted, in UTC.
+      returned: success
+      type: dict
+      sample: {moving_out: "2026-08-22T09:30:00Z"}
+    runs:
+      description: The runs that have worked on it, with their time and direction.
+      returned: success
+      type: list
+      elements: dict
+    moved:
+      description: The workloads that were moved, as far as they were noted.
+      returned: success
+      type: list
+      elements: dict
+    moved_pods:
+      description: The number of their pods.
+      returned: success
+      type: int
     phase:
       description: The same as RV(phase).
       returned: success
@@ -105,10 +151,25 @@ phase:
     - V(moving_out) means that the pool is still there as recorded.
     - V(recreate) means that the pool is gone.
     - V(moving_back) means that the pool is there with its new block size.
+    - V(undoing) means that the pool is there as recorded and that the procedure is being undone.
     - V(done) means that the cluster is as wanted and that there is no journal.
   returned: success
   type: str
   sample: moving_out
+resume:
+  description: The command that goes on where the procedure stopped; empty without a journal.
+  returned: success
+  type: str
+  sample: ansible-playbook calico_ops.ipam.migrate_pool_rollback -e migrate_pool_from=default-ipv4-ippool
+undo:
+  description: The command that undoes it; empty without a journal, and when it is too late.
+  returned: success
+  type: str
+  sample: ansible-playbook calico_ops.ipam.migrate_pool_rollback -e migrate_pool_from=default-ipv4-ippool
+lock:
+  description: Who has the lock of the cluster, in one sentence; empty when nobody has it.
+  returned: success
+  type: str
 """
 
 import typing as t
@@ -124,10 +185,15 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     journal_request,
     look,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_run import (
+    connection_of,
+    lock_sentence,
+)
 
 
 def operate(context: Context) -> dict[str, t.Any]:
-    return {"changed": False, **look(context.api, journal_request(context.params)).as_result()}
+    outcome = look(context.api, journal_request(context.params), connection_of(context.params))
+    return {"changed": False, **outcome.as_result(), "lock": lock_sentence(context.unfenced)}
 
 
 def main() -> None:

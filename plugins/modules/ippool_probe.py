@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
   - calico_ops.ipam._datastore
+  - calico_ops.ipam._run
 attributes:
   check_mode:
     support: full
@@ -106,7 +107,11 @@ details:
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
+    ArgumentSpec,
+    datastore_argspec,
+    run_argspec,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
@@ -139,7 +144,7 @@ def main() -> None:
             "namespace_prefix": {"type": "str", "default": "calico-ops-probe"},
         }
     )
-    run(own.merge(datastore_argspec()), operate)
+    run(own.merge(run_argspec(), datastore_argspec()), operate)
 
 
 if __name__ == "__main__":

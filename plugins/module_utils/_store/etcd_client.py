@@ -65,6 +65,8 @@ class EtcdClient:
         self._files: t.Optional[tempfile.TemporaryDirectory[str]] = None
         self._members = [_Member(endpoint, self._open(endpoint)) for endpoint in options.endpoints]
         self._token: t.Optional[str] = None
+        #: Called before each write; whatever it raises keeps that write from being sent.
+        self.before_write: t.Callable[[], None] = lambda: None
         self.where = f"etcd at {', '.join(str(endpoint) for endpoint in options.endpoints)}"
 
     def close(self) -> None:
@@ -143,7 +145,9 @@ class EtcdClient:
 
     def another(self) -> EtcdClient:
         """A second client with the same options, for another thread."""
-        return EtcdClient(self._options, self._page)
+        client = EtcdClient(self._options, self._page)
+        client.before_write = self.before_write
+        return client
 
     # Requests
 
@@ -152,6 +156,7 @@ class EtcdClient:
         return [row_of(entry) for entry in answer.get("kvs") or ()], answer
 
     def _swap(self, key: str, condition: Payload, operation: Payload) -> Outcome:
+        self.before_write()
         payload = {
             "compare": [{"key": _text(key), "result": "EQUAL", **condition}],
             "success": [operation],

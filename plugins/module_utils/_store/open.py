@@ -110,13 +110,6 @@ def close_etcd(api: KubeApi) -> None:
         etcd.close()
 
 
-def fence_etcd(api: KubeApi, require: t.Callable[[], None]) -> None:
-    """Call ``require``, which raises when no write may be sent any more, before every write to the etcd of this API."""
-    etcd = _etcd_of(api)
-    if etcd is not None:
-        etcd.client.before_write = require
-
-
 def open_stores(api: KubeApi, etcd: t.Optional[EtcdOptions] = None, *, on_corrupt: OnCorrupt = None) -> Stores:
     """The stores in etcd, or without options for it those behind the Kubernetes API.
 

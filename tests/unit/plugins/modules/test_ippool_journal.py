@@ -78,6 +78,7 @@ def test_the_life_of_a_journal(twin: TwinHandle, api: HttpApi) -> None:
     assert again["journal"]["definition"]["spec"]["disabled"] is False
     run_module(ippool.main, kubeconfig=twin.kubeconfig, name="spare", state="absent")
     assert phase(twin) == "recreate"
+    assert list(journal(twin)["journal"]["phases"]) == ["moving_out", "recreate"]
     assert not journal(twin)["changed"]
 
     definition = again["journal"]["definition"]

@@ -44,6 +44,7 @@ def test_without_a_journal(twin: TwinHandle, options: dict[str, t.Any], phase: s
     assert (result["journal"], result["phase"], result["changed"]) == (None, phase, False)
 
 
-def test_the_new_size_is_needed(twin: TwinHandle) -> None:
+def test_without_a_request_it_tells_about_whatever_was_begun(twin: TwinHandle) -> None:
     options = {"procedure": "change_block_size", "pool": DEFAULT}
-    assert "block_size" in failure(ippool_journal_info.main, kubeconfig=twin.kubeconfig, **options)
+    found = run_module(ippool_journal_info.main, kubeconfig=twin.kubeconfig, **options)
+    assert (found["phase"], found["resume"], found["undo"], found["lock"]) == ("not_started", "", "", "")

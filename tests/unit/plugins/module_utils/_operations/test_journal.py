@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
     DONE,
     MIGRATE,
@@ -130,8 +130,8 @@ def test_names_fit_into_a_config_map_name() -> None:
     assert first != second
 
 
-def test_a_request_without_the_new_size_is_refused() -> None:
+def test_a_request_without_a_target_is_about_whatever_was_begun() -> None:
     params = {"procedure": RESIZE, "pool": "old", "target": None, "block_size": None, "namespace": "kube-system"}
-    with pytest.raises(InvalidInput, match="block_size"):
-        journal_request(params)
-    assert journal_request({**params, "state": "absent"}).block_size is None
+    wanted = journal_request(params)
+    assert wanted.any and wanted.same_as(journal())
+    assert not wanted.same_as(journal(MIGRATE))

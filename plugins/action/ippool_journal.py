@@ -1,0 +1,41 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the module of the same name and tells it which process runs the procedure; documented in the module."""
+
+from __future__ import annotations
+
+import getpass
+import multiprocessing
+import os
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_process import this_process
+from ansible_collections.calico_ops.ipam.plugins.plugin_utils._progress import run_with_progress
+
+
+class ActionModule(ActionBase):
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        if self._task.args.get("run_by") is None:
+            host = str(task_vars.get("inventory_hostname", ""))
+            process = this_process(_playbook(), user=_user(), inventory_host=host)
+            self._task.args = {**self._task.args, "run_by": process.as_dict()}
+        return run_with_progress(self, task_vars)
+
+
+def _playbook() -> int:
+    """The process that lives as long as the play: a task runs in a worker, which is a child of it."""
+    parent = multiprocessing.parent_process()
+    return os.getpid() if parent is None or parent.pid is None else parent.pid
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -1,0 +1,215 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""A journal as a value, and as the ConfigMap that keeps it.
+
+Format 2; format 1, which had the request and the pool's definition only, is read. The key
+``journal.json`` is the journal, the key ``summary`` says the same to people who look with kubectl.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CONFIG_MAPS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
+    BOOKKEEPING,
+    StoredPool,
+    shown_spec,
+)
+
+MIGRATE = "migrate_pool"
+RESIZE = "change_block_size"
+PROCEDURES = (MIGRATE, RESIZE)
+
+FORWARD = "forward"
+ROLLBACK = "rollback"
+DIRECTIONS = (FORWARD, ROLLBACK)
+
+# How a pool is kept from giving out addresses.
+DISABLED = "disabled"
+NODE_SELECTOR = "node_selector"
+STOP_WAYS = (DISABLED, NODE_SELECTOR)
+NOWHERE = "!all()"
+
+FORMAT = 2
+NAMESPACE = "kube-system"
+NAME_PREFIX = "calico-ops-ipam-"
+LABEL = "ipam.calico-ops.io/journal"
+KEY = "journal.json"
+SUMMARY = "summary"
+MAX_NAME = 253
+# An object may have 1 MiB; what is listed without a bound of its own is cut here.
+MOST_MOVED = 500
+MOST_RUNS = 20
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What was written down.
+
+    ``definition`` has the pool's original spec, labels and annotations, ``target_definition`` those of
+    a target that existed before. ``phases`` are the moments at which a phase was first noted, ``runs``
+    who worked on it, ``moved`` the workloads whose pods have moved (``moved_pods`` counts all).
+    """
+
+    procedure: str
+    pool: str
+    target: t.Mapping[str, t.Any]
+    block_size: int | None
+    definition: t.Mapping[str, t.Any]
+    started: str
+    version: str
+    direction: str = FORWARD
+    stop_way: str = DISABLED
+    target_definition: t.Mapping[str, t.Any] | None = None
+    keep_pool: bool = False
+    waivers: tuple[str, ...] = ()
+    phases: t.Mapping[str, str] = field(default_factory=dict)
+    runs: tuple[t.Mapping[str, t.Any], ...] = ()
+    moved: tuple[t.Mapping[str, t.Any], ...] = ()
+    moved_pods: int = 0
+
+    def as_dict(self) -> dict[str, t.Any]:
+        return {
+            "format": FORMAT,
+            "procedure": self.procedure,
+            "pool": self.pool,
+            "target": dict(self.target),
+            "block_size": self.block_size,
+            "definition": dict(self.definition),
+            "target_definition": None if self.target_definition is None else dict(self.target_definition),
+            "direction": self.direction,
+            "stop_way": self.stop_way,
+            "keep_pool": self.keep_pool,
+            "waivers": list(self.waivers),
+            "phases": dict(self.phases),
+            "runs": [dict(run) for run in self.runs],
+            "moved": [dict(each) for each in self.moved],
+            "moved_pods": self.moved_pods,
+            "started": self.started,
+            "version": self.version,
+        }
+
+    def sentence(self) -> str:
+        """What the journal is about, for messages that name it."""
+        return sentence_of(self.procedure, self.pool, self.target, self.block_size)
+
+
+def sentence_of(procedure: str, pool: str, target: t.Mapping[str, t.Any], block_size: int | None) -> str:
+    """What a procedure does, in words."""
+    place = f"pool {target.get('name')!r} ({target.get('cidr')})" if target else "another pool"
+    if procedure == RESIZE:
+        size = "another blockSize" if block_size is None else f"blockSize {block_size}"
+        return f"the change of IPPool {pool!r} to {size} by way of {place}"
+    return f"the move of IPPool {pool!r} to {place}"
+
+
+def definition_of(pool: StoredPool) -> dict[str, t.Any]:
+    """Everything needed to create the pool again: spec after read defaults, labels, annotations."""
+    return {
+        "spec": shown_spec(pool.spec),
+        "labels": pool.labels,
+        "annotations": {key: value for key, value in pool.annotations.items() if key not in BOOKKEEPING},
+    }
+
+
+def config_map_name(pool: str) -> str:
+    """``calico-ops-ipam-<pool>``; the end of a pool name that would make it too long becomes a hash."""
+    name = NAME_PREFIX + pool
+    if len(name) <= MAX_NAME:
+        return name
+    digest = hashlib.sha256(pool.encode()).hexdigest()[:11]
+    return f"{name[: MAX_NAME - len(digest) - 1].rstrip('.-')}-{digest}"
+
+
+def config_map(namespace: str, journal: Journal, data: t.Mapping[str, str]) -> Object:
+    return {
+        "apiVersion": CONFIG_MAPS.api_version,
+        "kind": CONFIG_MAPS.kind,
+        "metadata": {
+            "name": config_map_name(journal.pool),
+            "namespace": namespace,
+            "labels": {LABEL: journal.procedure.replace("_", "-")},
+        },
+        "data": dict(data),
+    }
+
+
+def data_of(journal: Journal, resume: str, undo: str) -> dict[str, str]:
+    """The data of the ConfigMap. ``resume`` and ``undo`` are commands; undo is a sentence where there is none."""
+    return {KEY: json.dumps(journal.as_dict(), indent=2) + "\n", SUMMARY: _summary(journal, resume, undo)}
+
+
+def decode(thing: Object) -> Journal:
+    """The journal in a ConfigMap; Refused when this release cannot read it."""
+    name = f"{thing['metadata'].get('namespace')}/{thing['metadata']['name']}"
+    try:
+        data = json.loads((thing.get("data") or {})[KEY])
+        form = data.get("format", 1)
+        if isinstance(form, int) and form > FORMAT:
+            raise Refused(
+                f"ConfigMap {name} is a journal in format {form} of release {data.get('version')}, and this release "
+                f"reads up to {FORMAT}: go on with a release that is at least as new."
+            )
+        journal = Journal(
+            procedure=data["procedure"],
+            pool=data["pool"],
+            target=dict(data["target"]),
+            block_size=data["block_size"],
+            definition=data["definition"],
+            started=data["started"],
+            version=data["version"],
+            direction=_one_of(data.get("direction", FORWARD), DIRECTIONS),
+            stop_way=_one_of(data.get("stop_way", DISABLED), STOP_WAYS),
+            target_definition=data.get("target_definition"),
+            keep_pool=bool(data.get("keep_pool", False)),
+            waivers=tuple(data.get("waivers") or ()),
+            phases=dict(data.get("phases") or {}),
+            runs=tuple(dict(run) for run in data.get("runs") or ()),
+            moved=tuple(dict(each) for each in data.get("moved") or ()),
+            moved_pods=int(data.get("moved_pods") or 0),
+        )
+        readable = isinstance(journal.definition["spec"], dict) and (
+            journal.target_definition is None or isinstance(journal.target_definition["spec"], dict)
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        readable = False
+    if not readable:
+        raise Refused(
+            f"ConfigMap {name} is not a journal this release can read (key {KEY}); restore it, or remove it when "
+            "the pool it was written for is as it should be."
+        )
+    return journal
+
+
+def _one_of(value: t.Any, allowed: t.Sequence[str]) -> str:
+    if value not in allowed:
+        raise ValueError(value)
+    return str(value)
+
+
+def _summary(journal: Journal, resume: str, undo: str) -> str:
+    """Aligned lines: the first word says what, the rest is for people."""
+    phase, since = max(journal.phases.items(), key=lambda item: item[1], default=("begun", journal.started))
+    last = journal.runs[-1] if journal.runs else {}
+    rows = [
+        ("what", journal.sentence()),
+        ("direction", "being undone" if journal.direction == ROLLBACK else "forward"),
+        ("phase", f"{phase} since {since}"),
+        ("started", f"{journal.started} by release {journal.version}"),
+        ("last run", f"{last.get('run', 'not known')} at {last.get('at', 'an unknown time')}"),
+        ("moved", f"{journal.moved_pods} pods of {len(journal.moved)} workloads, as far as noted"),
+        ("waived", ", ".join(journal.waivers) or "nothing"),
+        ("resume", resume),
+        ("undo", undo),
+    ]
+    return "".join(f"{name:<10} {text}\n" for name, text in rows)

@@ -1,0 +1,207 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""The journal together with the lock: how a run begins, goes on, pauses and ends."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ClusterError, Forbidden
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
+    DONE,
+    NOT_STARTED,
+    JournalNotes,
+    JournalOutcome,
+    JournalRequest,
+    begin_rollback,
+    close_journal,
+    journal_request,
+    look,
+    open_journal,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import ROLLBACK
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock import (
+    Claim,
+    Lock,
+    LockLost,
+    acquire,
+    attach,
+    new_run,
+    release_dead,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock import look as look_at_lock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_process import Process, this_process
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan
+
+_CONNECTION = {"kubeconfig": "calico_ops_kubeconfig", "context": "calico_ops_context"}
+
+
+def connection_of(params: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """The variables of our playbooks that lead to the same cluster, without what the environment says anyway."""
+    return {
+        variable: params[option]
+        for option, variable in _CONNECTION.items()
+        if isinstance(params.get(option), str) and params[option] != os.environ.get(f"K8S_AUTH_{option.upper()}")
+    }
+
+
+def lock_sentence(api: KubeApi) -> str:
+    """Who has the lock; empty when nobody does, or when that may not be read."""
+    try:
+        found = look_at_lock(api)
+    except Forbidden:
+        return ""
+    return "" if found is None else found.sentence()
+
+
+class JournalRun:
+    """One call of the module. ``api`` has Calico's kinds, ``raw`` is the API without a fence, for the lock."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        raw: KubeApi,
+        clock: Clock,
+        params: t.Mapping[str, t.Any],
+        *,
+        warn: t.Callable[[str], None],
+        report: t.Callable[[object], object],
+        check_mode: bool,
+    ) -> None:
+        self._api = api
+        self._raw = raw
+        self._clock = clock
+        self._params = params
+        self._warn = warn
+        self._report = report
+        self._check_mode = check_mode
+        self._request: JournalRequest = journal_request(params)
+        self._connection = connection_of(params)
+
+    def present(self) -> dict[str, t.Any]:
+        """Write or update the journal, under the lock: the run's own, or else one that is taken now."""
+        rollback = self._params["direction"] == ROLLBACK
+        # What is refused, and what is done already, needs no lock.
+        before = look(self._api, self._request, self._connection)
+        if before.journal is None and (rollback or before.phase == DONE):
+            return self._result(before, self._params["run"])
+        lock, run = self._lock(), self._params["run"]
+        try:
+            outcome = self._write(rollback, lock.run if lock is not None else run or "")
+        except IpamError:
+            if lock is not None:
+                self._let_go(lock)
+            raise
+        return self._result(outcome, lock.run if lock is not None else run)
+
+    def paused(self) -> dict[str, t.Any]:
+        """Give the lock back and say how to go on. That a cluster does not answer is a warning and no failure."""
+        outcome = JournalOutcome(Plan(), None, NOT_STARTED)
+        run = self._params["run"]
+        try:
+            any_request = replace(self._request, target={}, block_size=None)
+            outcome = look(self._api, any_request, self._connection)
+        except IpamError as error:
+            self._warn(f"The journal could not be read: {error.message}")
+        if run and not self._check_mode:
+            try:
+                self._let_go(attach(self._raw, run, self._clock, this_process()))
+            except LockLost:
+                pass  # Whoever has it now goes on.
+            except ClusterError as error:
+                self._warn(f"The lock could not be given back, so the next run has to take it over: {error.message}")
+        return self._result(outcome, None)
+
+    def absent(self) -> dict[str, t.Any]:
+        """Remove the journal, and give the lock back as the last thing."""
+        run, owner = self._params["run"], self._owner()
+        if self._check_mode or (not run and owner is None):
+            outcome = close_journal(self._api, self._request, check_mode=self._check_mode)
+            return self._result(outcome, None)
+        if run:
+            lock = attach(self._raw, run, self._clock, this_process())
+        elif look(self._api, replace(self._request, target={}, block_size=None)).journal is None:
+            # A run that was killed between the last two requests leaves nothing but the lock.
+            gone = owner is not None and release_dead(self._raw, owner, self._claim("", owner).about)
+            outcome = close_journal(self._api, self._request, check_mode=False)
+            return {**self._result(outcome, None), "changed": gone}
+        else:
+            taken = self._lock()
+            if taken is None:
+                raise ValueError("an owner without a lock")
+            lock = taken
+        try:
+            outcome = close_journal(self._api, self._request, check_mode=False)
+        finally:
+            self._let_go(lock)
+        return self._result(outcome, None)
+
+    def _write(self, rollback: bool, run: str) -> JournalOutcome:
+        params = self._params
+        notes = JournalNotes(
+            run=run,
+            waivers=tuple(params["waivers"]),
+            keep_pool=params["keep_pool"],
+            stop_way=params["stop_way"],
+            moved=tuple(params["moved"]),
+        )
+        work = begin_rollback if rollback else open_journal
+        return work(
+            self._api,
+            self._request,
+            self._clock,
+            check_mode=self._check_mode,
+            notes=notes,
+            connection=self._connection,
+        )
+
+    def _lock(self) -> Lock | None:
+        """The lock when this call takes it; None when the run has it already, in check mode, and without an owner."""
+        owner = self._owner()
+        if self._params["run"] or owner is None:
+            return None
+        if self._check_mode:
+            held = lock_sentence(self._raw)
+            if held:
+                self._warn(f"{held}; outside check mode this would have to wait for it.")
+            return None
+        claim = self._claim(new_run(owner), owner)
+        return acquire(
+            self._raw,
+            claim,
+            self._clock,
+            take_over=self._params["take_over"],
+            warn=self._warn,
+            report=self._report,
+        )
+
+    def _claim(self, run: str, owner: Process) -> Claim:
+        procedure = self._request.procedure
+        return Claim(run, procedure, self._request.pool, owner, f"{procedure}_take_over")
+
+    def _owner(self) -> Process | None:
+        given = self._params["run_by"]
+        return None if given is None else Process.from_dict(given)
+
+    def _let_go(self, lock: Lock) -> None:
+        try:
+            lock.release()
+        except ClusterError as error:
+            self._warn(f"The lock could not be given back, so the next run has to take it over: {error.message}")
+
+    def _result(self, outcome: JournalOutcome, run: str | None) -> dict[str, t.Any]:
+        return {
+            **outcome.as_result(),
+            **outcome.plan.as_result(),
+            "advice": outcome.advice(),
+            "run": None if self._check_mode else run or None,
+        }
