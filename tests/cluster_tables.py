@@ -110,3 +110,69 @@ ENTRIES = {"calicoNetwork": {"ipPools": [{"cidr": "10.0.0.0/16"}]}}
 V3_CRDS: dict[str, t.Any] = {V3: pool(), V3_BLOCKS: []}
 AGGREGATED: dict[str, t.Any] = {V1: pool(), V3: pool(), PROFILES: []}
 MANIFEST: dict[str, t.Any] = {V1: pool(), INFORMATION: default(datastoreReady=True)}
+
+# The decision table of spec ippool.md §7.1, row by row: what is served, the mode, and words of the reason to stop.
+ROWS: dict[str, tuple[dict[str, t.Any], str, str | None]] = {
+    "1 pending": ({**MANIFEST, MIGRATIONS: migration("Pending")}, "crd_v1", "phase Pending"),
+    "1 migrating": ({**MANIFEST, **V3_CRDS, MIGRATIONS: migration("Migrating")}, "crd_v1", "phase Migrating"),
+    "1 waiting": (
+        {**MANIFEST, MIGRATIONS: migration("WaitingForConflictResolution")},
+        "crd_v1",
+        "WaitingForConflictResolution",
+    ),
+    "1 begun": ({**MANIFEST, MIGRATIONS: [{"metadata": {"name": "m"}}]}, "crd_v1", "phase Pending"),
+    "1 locked": ({V1: pool(), INFORMATION: default(datastoreReady=False)}, "crd_v1", "datastoreReady: false"),
+    "1 locked in v3": ({**V3_CRDS, V3_INFORMATION: default(datastoreReady=False)}, "crd_v3", "datastoreReady"),
+    "1 locked in the group that is not live": (
+        {**MANIFEST, **V3_CRDS, V3_INFORMATION: default(datastoreReady=False)},
+        "crd_v1",
+        "datastoreReady",
+    ),
+    "2": ({**MANIFEST, **V3_CRDS, MIGRATIONS: migration("Converged")}, "crd_v1", "wait until it is Complete"),
+    "4": (AGGREGATED, "apiserver", None),
+    "5": ({V1: pool(), V3: DOWN}, "apiserver", "answers 503"),
+    "6 alone": (V3_CRDS, "crd_v3", None),
+    "6 complete": ({**MANIFEST, **V3_CRDS, MIGRATIONS: migration("Complete")}, "crd_v3", None),
+    "6 hint": ({**MANIFEST, **V3_CRDS, NODE: node(CALICO_API_GROUP="projectcalico.org/v3")}, "crd_v3", None),
+    "6 hint, operator's namespace": (
+        {**MANIFEST, **V3_CRDS, NODE: node("calico-system", CALICO_API_GROUP="projectcalico.org/v3")},
+        "crd_v3",
+        None,
+    ),
+    "7": (MANIFEST, "crd_v1", None),
+    "7 no hint": ({**MANIFEST, **V3_CRDS, NODE: node()}, "crd_v1", None),
+    "7 other hint": (
+        {**MANIFEST, **V3_CRDS, NODE: node(CALICO_API_GROUP="crd.projectcalico.org/v1")},
+        "crd_v1",
+        None,
+    ),
+    "7 no rights": ({**MANIFEST, **V3_CRDS, NODE: DENIED}, "crd_v1", None),
+    "7 other things in v3": ({**MANIFEST, PROFILES: []}, "crd_v1", None),
+    "8": ({NODE: node(ETCD_ENDPOINTS="https://10.0.0.1:2379")}, "etcd", "etcd of its own"),
+    "8 said": ({NODE: node(DATASTORE_TYPE="etcdv3", ETCD_ENDPOINTS="https://e")}, "etcd", "etcd of its own"),
+    "8 config map": (
+        {
+            CONFIG_MAPS: [
+                {
+                    "metadata": {"name": "calico-config", "namespace": "kube-system"},
+                    "data": {"etcd_endpoints": "https://10.0.0.1:2379"},
+                }
+            ]
+        },
+        "etcd",
+        "etcd of its own",
+    ),
+    "8 with definitions that nobody uses": (
+        {V1: [], INFORMATION: [], NODE: node(ETCD_ENDPOINTS="https://10.0.0.1:2379")},
+        "etcd",
+        "etcd of its own",
+    ),
+    "7 young": ({V1: [], INFORMATION: [], NODE: node(DATASTORE_TYPE="kubernetes")}, "crd_v1", None),
+    "7 used, whatever the environment says": ({**MANIFEST, NODE: node(ETCD_ENDPOINTS="https://e")}, "crd_v1", None),
+    "9": ({}, "none", "does not serve ippools.crd.projectcalico.org"),
+    "9 calico-node without its CRDs": ({NODE: node(DATASTORE_TYPE="kubernetes")}, "none", "does not serve ippools"),
+    "9 other CRDs of the group": ({"felixconfigurations.crd.projectcalico.org": []}, "none", "does not serve"),
+    "openshift": ({**MANIFEST, OPENSHIFT: []}, "crd_v1", "OpenShift"),
+    "config.openshift.io of somebody else": ({**MANIFEST, "proxies.config.openshift.io": []}, "crd_v1", None),
+}
+STOP_ROWS = {row: (served, words) for row, (served, _mode, words) in ROWS.items() if words is not None}
