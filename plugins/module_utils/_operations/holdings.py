@@ -70,6 +70,13 @@ def holdings(api: KubeApi, blocks: t.Iterable[Block], network: Network) -> list[
     that a Windows host keeps for itself in each block do not, since they vanish with the
     block. Pods are listed only when a pod holds something.
     """
+    return holdings_among(blocks, network, lambda: _pods(api))
+
+
+def holdings_among(
+    blocks: t.Iterable[Block], network: Network, pods_now: t.Callable[[], t.Mapping[tuple[str, str], Object]]
+) -> list[Holding]:
+    """The same; ``pods_now`` gives the pods by namespace and name, and is asked only when a pod holds something."""
     found: list[tuple[Address, Holder, str]] = []
     for block in blocks:
         if not network.overlaps(block.cidr):
@@ -78,9 +85,10 @@ def holdings(api: KubeApi, blocks: t.Iterable[Block], network: Network) -> list[
         for ordinal, index in enumerate(block.allocations):
             if index is not None and known[index][0].kind != WINDOWS:
                 found.append((block.cidr.address(ordinal), *known[index]))
-    pods = _pods(api) if any(holder.kind == POD for _address, holder, _released in found) else {}
+    pods = pods_now() if any(holder.kind == POD for _address, holder, _released in found) else {}
     return [
-        Holding(address, holder, _state(address, holder, pods), released) for address, holder, released in sorted(found)
+        Holding(address, holder, state_of(address, holder, pods), released)
+        for address, holder, released in sorted(found)
     ]
 
 
@@ -112,7 +120,8 @@ def _pods(api: KubeApi) -> dict[tuple[str, str], Object]:
     return {(pod["metadata"]["namespace"], pod["metadata"]["name"]): pod for pod in api.list(PODS).items}
 
 
-def _state(address: Address, holder: Holder, pods: t.Mapping[tuple[str, str], Object]) -> str:
+def state_of(address: Address, holder: Holder, pods: t.Mapping[tuple[str, str], Object]) -> str:
+    """Whether the holder of an address stays, leaves by itself or is gone; ``pods`` by namespace and name."""
     if holder.kind in (TUNNEL, COOLING):
         return LEAVES
     if holder.kind != POD:

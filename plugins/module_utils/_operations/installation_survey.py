@@ -101,7 +101,7 @@ def survey(api: KubeApi) -> Installation:
     """``detect``, with every fact asked for. Raises what the API raises, but for rights that are missing."""
     calico = calico_api(api)
     found = detect(calico)
-    configuration = _configuration(calico.raw, found)
+    configuration = read_configuration(calico.raw, found)
     nodes = readable(calico.raw, NODES)
     pools = None if found.mode.value == NONE or not found.connected else _pools(calico, found)
     return replace(
@@ -118,7 +118,8 @@ def survey(api: KubeApi) -> Installation:
     )
 
 
-def _configuration(api: KubeApi, found: Installation) -> Configuration:
+def read_configuration(api: KubeApi, found: Installation) -> Configuration:
+    """What the cluster was set up with, as far as it may be read. ``api`` is asked for nothing of Calico's own."""
     unreadable: list[str] = []
 
     def listed(resource: Resource, **options: t.Any) -> list[Object]:

@@ -108,7 +108,7 @@ def wait_until_free(
         watches.follow("blocks", watched)
         while True:
             left = max(0.0, deadline - clock.monotonic())
-            rest = _seconds_until_rested(held, store, clock)
+            rest = seconds_until_rested(held, store.settings().cooldown_seconds, clock)
             notice = watches.next(left if rest is None else min(left, rest))
             if notice is None and (rest is None or rest >= left):
                 raise wording.timed_out(held, clock.monotonic() - begun)
@@ -135,7 +135,7 @@ def _sleep_until_free(
 ) -> None:
     begun = clock.monotonic()
     while held:
-        rest = _seconds_until_rested(held, store, clock)
+        rest = seconds_until_rested(held, store.settings().cooldown_seconds, clock)
         if rest is None or any(holding.holder.kind != COOLING for holding in held):
             raise wording.timed_out(held, clock.monotonic() - begun)
         left = begun + timeout - clock.monotonic()
@@ -177,8 +177,7 @@ def _held(api: KubeApi, blocks: t.Iterable[Block], network: Network, store: Data
     return holdings(api, [clean_up(block, now, cooldown) for block in blocks], network)
 
 
-def _seconds_until_rested(held: Held, store: Datastore, clock: Clock) -> float | None:
+def seconds_until_rested(held: Held, cooldown: int, clock: Clock) -> float | None:
     """Until the next cooling address is free; None when there is none, or none whose time can be read."""
-    cooldown = store.settings().cooldown_seconds
     moments = [moment for moment in (rests_until(holding, cooldown) for holding in held) if moment is not None]
     return None if not moments else max(0.0, (min(moments) - clock.now()).total_seconds()) + MOMENT

@@ -101,6 +101,8 @@ class NodesWithEtcd:
         field_selector: t.Optional[str] = None,
     ) -> Listing:
         """With a selector, nodes are listed as the API has them."""
+        if resource == CALICO_NODES:
+            return self._etcd.list(resource)
         found = self.kubernetes.list(resource, namespace, label_selector=label_selector, field_selector=field_selector)
         if resource != NODES or label_selector or field_selector:
             return found
@@ -212,6 +214,9 @@ class NodesWithEtcd:
         field_selector: t.Optional[str] = None,
         timeout_seconds: t.Optional[int] = None,
     ) -> t.Iterator[WatchEvent]:
+        """Nodes are watched as the API has them; whoever wants their tunnel addresses watches ``CALICO_NODES``."""
+        if resource == CALICO_NODES:
+            return self._etcd.watch(resource, resource_version=resource_version)
         return self.kubernetes.watch(
             resource,
             namespace,

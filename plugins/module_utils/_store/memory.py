@@ -93,6 +93,10 @@ class MemoryStore:
         """Replace all reservations by these CIDR or address texts."""
         self._reservations = parse_reservations(entries)
 
+    def put_reservations(self, reservations: Reservations) -> None:
+        """Replace all reservations by those of another store."""
+        self._reservations = reservations
+
     def pools(self) -> t.Sequence[Pool]:
         return self._pools_by_name
 
