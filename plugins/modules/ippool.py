@@ -20,6 +20,9 @@ description:
     as far as the cluster's configuration may be read. Pools for C(LoadBalancer) alone are written there, too.
   - Only what differs is written. Options that are not given keep their present value, or get Calico's default when the
     pool is new.
+  - The last enabled pool of its IP version for pods, or for the tunnels of nodes, is not disabled, nor closed by
+    O(node_selector) or O(allowed_uses), nor deleted, while addresses of that kind are in use in it. Everything that is
+    replaced would get none. Create or enable another pool first. A pool that nothing uses may be stopped, with a warning.
   - A pool is deleted only when nothing holds an address in it. Its blocks and block affinities are given back first,
     and afterwards the module proves that none is left.
 author:

@@ -65,6 +65,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
     read_pools,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_owner import owner_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_uses import (
+    last_uses,
+    refuse_last,
+    stranded,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import Place, PoolWriter
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_custom_resource import (
     wait_for_end,
@@ -164,8 +169,11 @@ def _delete_pool(
         _refuse_last(api, pool, pools)
     held = held_now(api, store, pool.cidr, clock)
     _refuse_holders(name, held, "it cannot be deleted")
+    others = engine_pools(pools)
+    refuse_last(pool, [] if live.terminating else last_uses(pool, None, others), held)
     plan = _plan(writer, live, pool, held)
-    plan = replace(plan, warnings=(*plan.warnings, *pinned(api, installation, pool)))
+    around = (*stranded(api, pool, others), *pinned(api, installation, pool))
+    plan = replace(plan, warnings=(*plan.warnings, *around))
     if not pool.disabled and _can_be_disabled(live):
         refuse_other_spelling(live, installation.mode.value, operated=operated)
     if not check_mode:

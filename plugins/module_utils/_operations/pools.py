@@ -68,6 +68,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_r
     wanted_labels,
     wanted_spec,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_uses import (
+    last_uses,
+    refuse_last,
+    stranded,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import (
     OBJECTS,
     Part,
@@ -79,6 +84,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_w
     wait_for_end,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writers import pool_writer
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.range_wait import held_now
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_store
 
 ATTEMPTS = 5
 # Seconds in which a written pool is to be in use.
@@ -112,7 +119,8 @@ def ensure_pool(
 
     InvalidPool when the result would break one of Calico's rules, InvalidInput for
     a definition that is none, Refused on an installation that is not supported: all before
-    anything is written. Refused also when the pool was written and is not in use after
+    anything is written. Refused as well when the pool is the last one for pods or tunnels and addresses of it are in
+    use that the change would leave without a successor, and when the pool was written and is not in use after
     ``timeout`` seconds, where this cluster has somebody who says so.
     """
     installation = require_supported(api)
@@ -141,10 +149,14 @@ def ensure_pool(
         if live is not None and not going and write.plan.changed:
             operated = owner_of(live, installation) == OPERATOR and "spec" in (write.patch or {})
             refuse_other_spelling(live, installation.mode.value, operated=operated)
+        lost = [] if going else _last_uses(live, write, pools)
+        if live is not None and lost:
+            before = t.cast("Pool", live.pool())
+            refuse_last(before, lost, held_now(api, open_store(api), before.cidr, clock))
         if write.create is not None:
             _refuse_leftover_affinities(api, request.name, write.create["spec"])
         write = replace(
-            write, plan=replace(write.plan, warnings=(*write.plan.warnings, *_notices(api, installation, write)))
+            write, plan=replace(write.plan, warnings=(*write.plan.warnings, *_notices(api, installation, write, pools)))
         )
         if check_mode:
             return write
@@ -191,14 +203,25 @@ def _wait_step(name: str) -> Step:
     return Step("wait", f"IPPool {name}", "its deletion is under way and must come to its end first")
 
 
-def _notices(api: PagedApi, installation: Installation, write: PoolWrite) -> list[str]:
+def _last_uses(live: StoredPool | None, write: PoolWrite, pools: t.Sequence[StoredPool]) -> list[str]:
+    """What nobody would give addresses for after this write."""
+    before, after = None if live is None else live.pool(), _engine_pool(write.pool)
+    if before is None or after is None or not write.plan.changed:
+        return []
+    return last_uses(before, after, engine_pools(pools))
+
+
+def _notices(api: PagedApi, installation: Installation, write: PoolWrite, pools: t.Sequence[StoredPool]) -> list[str]:
     pool = _engine_pool(write.pool)
     if pool is None:
         return []
     if write.create is not None:
         return notices(api, pool)
     changed = (write.patch or {}).get("spec") or {}
-    return pinned(api, installation, pool) if changed.get("disabled") else []
+    if not changed.get("disabled"):
+        return []
+    before = replace(pool, disabled=False)
+    return [*stranded(api, before, engine_pools(pools)), *pinned(api, installation, pool)]
 
 
 def _engine_pool(shown: t.Mapping[str, t.Any]) -> Pool | None:

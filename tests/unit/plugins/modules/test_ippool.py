@@ -292,7 +292,7 @@ def test_a_user_who_may_only_read(tmp_path: Path) -> None:
         message = failure(ippool.main, kubeconfig=reader, **options)
         assert "ippools" in message
         assert "reader" in message or "may not" in message or "forbidden" in message
-        message = failure(ippool.main, kubeconfig=reader, name=DEFAULT, disabled=True)
+        message = failure(ippool.main, kubeconfig=reader, name=DEFAULT, nat_outgoing=False)
         assert "ippools" in message
         client = connect(ConnectionOptions(kubeconfig=own.kubeconfig))
         assert set(stored(client)) == {DEFAULT}
