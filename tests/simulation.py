@@ -31,11 +31,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     UnknownResource,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import LEASES, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.watch import Change, Notice
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.fencing import FencedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_api import EtcdApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_location import locate_in_etcd
-from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_nodes import NodesWithEtcd
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_nodes import CALICO_NODES, NodesWithEtcd
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.local import LocalApi
 
 if t.TYPE_CHECKING:
@@ -86,6 +87,9 @@ class SimulatedApi:
             happen()
 
     def written(self, verb: str, resource: Resource, name: str, body: t.Any, call: t.Callable[[], t.Any]) -> t.Any:
+        if resource == LEASES and verb == "replace":
+            # When a lock is renewed is a matter of time and not of the procedure, so it has no number.
+            return call()
         write = Write(len(self.writes) + 1, verb, resource, name, body)
         self.writes.append(write)
         if self._before is not None:
@@ -267,7 +271,8 @@ class SimulatedWatches:
         return None
 
     def _is_elsewhere(self, followed: _Followed) -> bool:
-        return isinstance(self._api, CalicoApi) and self._api.elsewhere is not None and followed.resource in KINDS
+        kinds = (*KINDS, CALICO_NODES)
+        return isinstance(self._api, CalicoApi) and self._api.elsewhere is not None and followed.resource in kinds
 
     def _events(self, followed: _Followed) -> t.Iterable[WatchEvent]:
         if self._is_elsewhere(followed):
@@ -280,7 +285,8 @@ class SimulatedWatches:
 def simulated(api: SimulatedApi | CalicoApi) -> SimulatedApi:
     """The simulated API under the interface to Calico's kinds."""
     raw: t.Any = api.raw if isinstance(api, CalicoApi) else api
-    return t.cast("SimulatedApi", raw.kubernetes if isinstance(raw, NodesWithEtcd) else raw)
+    raw = raw.kubernetes if isinstance(raw, NodesWithEtcd) else raw
+    return t.cast("SimulatedApi", raw.api if isinstance(raw, FencedApi) else raw)
 
 
 class SimulatedEtcd(EtcdApi):
@@ -326,6 +332,17 @@ def with_calico(api: SimulatedApi) -> CalicoApi:
         return calico_api(api)
     etcd = SimulatedEtcd(api)
     raw = NodesWithEtcd(api, etcd)
+    return CalicoApi(raw, lambda _raw: locate_in_etcd(raw, etcd), etcd)
+
+
+def with_fence(api: SimulatedApi | CalicoApi, require: t.Callable[[], None]) -> CalicoApi:
+    """The interface to the same cluster, for writes that ``require`` lets pass."""
+    fenced = FencedApi(simulated(api), require)
+    if not isinstance(api, CalicoApi) or not isinstance(api.elsewhere, EtcdApi):
+        return calico_api(fenced)
+    etcd = api.elsewhere
+    etcd.client.before_write = require
+    raw = NodesWithEtcd(fenced, etcd)
     return CalicoApi(raw, lambda _raw: locate_in_etcd(raw, etcd), etcd)
 
 
