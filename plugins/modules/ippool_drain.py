@@ -49,8 +49,57 @@ options:
       - How many pods may be in the middle of being replaced at the same time, over all workloads.
       - A rollout counts with what it adds and takes away at once. A Deployment whose own strategy goes beyond this
         limit is restarted with a smaller surge and without taking pods away first.
+      - By default one for each node that takes pods, at least 5 and at most 100.
+    type: int
+  max_parallel_per_namespace:
+    description:
+      - How many pods of one namespace may be in the middle of being replaced at the same time.
+      - No limit of its own by default.
+    type: int
+    version_added: 0.2.0
+  max_parallel_per_node:
+    description:
+      - How many pods without an address yet a node may have before no more are sent its way. Calico gives out the
+        addresses of a node one after the other, and a pod that waits too long begins again.
+      - Where a new pod will run is the scheduler's choice, so this is what the nodes together can take.
     type: int
     default: 5
+    version_added: 0.2.0
+  max_failures:
+    description:
+      - After so many workloads whose replacements do not become ready in the time they have, or whose evictions fail
+        for another reason than a budget, no further workload is begun, and the module fails.
+    type: int
+    default: 3
+    version_added: 0.2.0
+  canary:
+    description:
+      - Begin with a few pods only, as many as it takes to have one new pod ready for each set of namespaces and nodes
+        that are treated alike by the pools. Everything else waits for them.
+    type: bool
+    default: true
+    version_added: 0.2.0
+  pause:
+    description:
+      - How many seconds to wait between the members of a StatefulSet of three or more, after a new one has become
+        ready and before the next one goes. Members that remember each other's addresses need time to meet again.
+      - With V(0) such a StatefulSet is restarted by its own rollout, which knows no pause.
+    type: float
+    default: 5
+    version_added: 0.2.0
+  consent:
+    description:
+      - What may be done although something is lost by it. Each entry is one of the words below, for all namespaces,
+        or the word, a slash and a namespace.
+      - C(bare_pods) evicts pods without a controller and creates them again from their own manifests.
+      - C(local_data) moves pods whose own volumes are likely to be more than a cache. See the notes.
+      - C(single_replica_webhooks) lets the only pod behind an admission webhook with failure policy Fail go before
+        its replacement is ready. Nothing that the webhook looks at can be created meanwhile.
+      - C(suspend_cron_jobs) suspends the CronJobs of the namespaces concerned for the time of the drain.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   namespaces:
     description:
       - Move only the pods of these namespaces.
@@ -183,7 +232,11 @@ details:
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec, run_argspec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
+    ArgumentSpec,
+    datastore_argspec,
+    run_argspec,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain_pool
@@ -197,6 +250,12 @@ def operate(context: Context) -> dict[str, t.Any]:
         max_parallel=params["max_parallel"],
         namespaces=tuple(params["namespaces"]),
         timeout=params["timeout"],
+        max_parallel_per_namespace=params["max_parallel_per_namespace"],
+        max_parallel_per_node=params["max_parallel_per_node"],
+        max_failures=params["max_failures"],
+        canary=params["canary"],
+        consent=tuple(params["consent"]),
+        pause=params["pause"],
     )
     result = drain_pool(
         context.api, options, SystemClock(), context.report, context.warn, check_mode=context.check_mode
@@ -213,7 +272,13 @@ def main() -> None:
     own = ArgumentSpec(
         options={
             "pool": {"type": "str", "required": True},
-            "max_parallel": {"type": "int", "default": 5},
+            "max_parallel": {"type": "int"},
+            "max_parallel_per_namespace": {"type": "int"},
+            "max_parallel_per_node": {"type": "int", "default": 5},
+            "max_failures": {"type": "int", "default": 3},
+            "canary": {"type": "bool", "default": True},
+            "pause": {"type": "float", "default": 5},
+            "consent": {"type": "list", "elements": "str", "default": []},
             "namespaces": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 3600},
             "on_blocked": {"type": "str", "choices": ["fail", "report"], "default": "fail"},

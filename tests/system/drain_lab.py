@@ -91,7 +91,7 @@ class Lab:
         self.twin.reset_record()
 
     def drain(self, namespace: str, *, report: t.Callable[[object], None] = print, **options: t.Any) -> DrainResult:
-        given = {"timeout": 30.0, **options}
+        given = {"timeout": 30.0, "pause": 0.0, **options}
         return drain(self.api, OLD, DrainOptions("old", namespaces=(namespace,), **given), SystemClock(), report)
 
     def pods(self, namespace: str) -> list[Object]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
+from datetime import datetime
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 
@@ -96,6 +97,24 @@ def condition(thing: Object, name: str) -> dict[str, t.Any]:
 def is_ready(pod: Object) -> bool:
     """Ready, and neither finished nor on its way out: what budgets and controllers count as healthy."""
     return condition(pod, "Ready").get("status") == "True" and not is_terminating(pod) and not is_finished(pod)
+
+
+def startup_seconds(pod: Object) -> float:
+    """How long the pod took from its creation to its readiness; 0 where that cannot be told.
+
+    A pod that lost its readiness and found it again says when it found it: then this is too much.
+    """
+    ready = condition(pod, "Ready")
+    if ready.get("status") != "True":
+        return 0.0
+    try:
+        times = [
+            datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ")
+            for text in (metadata_of(pod).get("creationTimestamp"), ready.get("lastTransitionTime"))
+        ]
+    except ValueError:
+        return 0.0
+    return max(0.0, (times[1] - times[0]).total_seconds())
 
 
 def trouble(pod: Object) -> str:

@@ -17,24 +17,34 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     NotFound,
     UnknownResource,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import labels_of, metadata_of
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    NODES,
-    PERSISTENT_VOLUME_CLAIMS,
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.placement import (
+    NodeFacts,
+    Room,
+    requests_of,
+    takes,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import metadata_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PERSISTENT_VOLUME_CLAIMS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import desired_count
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import template_of
 
 SHARED_MODES = ("ReadWriteMany", "ReadOnlyMany")
 
 
-def surge_obstacle(api: KubeApi, workload: Object) -> str | None:
-    """Why an extra pod could not run, as the end of a sentence; ``None`` when nothing speaks against it."""
+def surge_obstacle(
+    api: KubeApi, workload: Object, nodes: t.Collection[NodeFacts] | None, used: t.Mapping[str, Room] | None = None
+) -> str | None:
+    """Why an extra pod could not run, as the end of a sentence; ``None`` when nothing speaks against it.
+
+    ``nodes`` is None where they may not be read; ``used`` is what the pods of each node reserve, None where
+    not all pods are known.
+    """
     pod_spec = template_of(workload)
     return (
         _host_ports(pod_spec)
         or _volumes(api, pod_spec, str(metadata_of(workload)["namespace"]))
-        or _anti_affinity(api, workload, pod_spec)
+        or _anti_affinity(workload, pod_spec, nodes)
+        or _room(pod_spec, nodes, used)
     )
 
 
@@ -60,7 +70,9 @@ def _volumes(api: KubeApi, pod_spec: t.Mapping[str, t.Any], namespace: str) -> s
     return None
 
 
-def _anti_affinity(api: KubeApi, workload: Object, pod_spec: t.Mapping[str, t.Any]) -> str | None:
+def _anti_affinity(
+    workload: Object, pod_spec: t.Mapping[str, t.Any], nodes: t.Collection[NodeFacts] | None
+) -> str | None:
     metadata = ((workload.get("spec") or {}).get("template") or {}).get("metadata") or {}
     own = metadata.get("labels") or {}
     anti = (pod_spec.get("affinity") or {}).get("podAntiAffinity") or {}
@@ -68,33 +80,24 @@ def _anti_affinity(api: KubeApi, workload: Object, pod_spec: t.Mapping[str, t.An
         if not matches_labels(term.get("labelSelector"), own):
             continue
         key = str(term["topologyKey"])
-        try:
-            nodes = api.list(NODES).items
-        except Forbidden:
+        if nodes is None:
             return "it keeps its pods apart and the nodes may not be listed"
-        places = {labels_of(node).get(key) for node in nodes if _takes(node, pod_spec)} - {None}
+        places = {node.labels.get(key) for node in nodes if node.ready and takes(node, pod_spec)} - {None}
         if len(places) <= desired_count(workload):
             return f"it keeps its pods apart by {key} and there are only {len(places)} places for them"
     return None
 
 
-def _takes(node: Object, pod_spec: t.Mapping[str, t.Any]) -> bool:
-    spec = node.get("spec") or {}
-    if spec.get("unschedulable"):
-        return False
-    labels = labels_of(node)
-    if any(labels.get(key) != value for key, value in (pod_spec.get("nodeSelector") or {}).items()):
-        return False
-    tolerations = pod_spec.get("tolerations") or ()
-    return all(
-        taint.get("effect") == "PreferNoSchedule" or any(_tolerates(entry, taint) for entry in tolerations)
-        for taint in spec.get("taints") or ()
-    )
-
-
-def _tolerates(toleration: t.Mapping[str, t.Any], taint: t.Mapping[str, t.Any]) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
-        return False
-    if toleration.get("key") and toleration["key"] != taint.get("key"):
-        return False
-    return toleration.get("operator") == "Exists" or (toleration.get("value") or "") == (taint.get("value") or "")
+def _room(
+    pod_spec: t.Mapping[str, t.Any], nodes: t.Collection[NodeFacts] | None, used: t.Mapping[str, Room] | None
+) -> str | None:
+    if not nodes or used is None:
+        return None
+    fitting = [node for node in nodes if node.ready and takes(node, pod_spec)]
+    if not fitting:
+        return "no ready node takes its pods by its labels and taints"
+    wanted = requests_of(pod_spec)
+    for node in fitting:
+        if node.allocatable is None or (node.allocatable - used.get(node.name, Room())).holds(wanted):
+            return None
+    return f"none of the {len(fitting)} nodes that take its pods has room for one more"

@@ -12,7 +12,13 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.discovery import resources_in
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    Forbidden,
+    NotFound,
+    ServerError,
+    UnknownResource,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import (
     OwnerRef,
     controller_of,
@@ -36,6 +42,10 @@ COUNTED = {**ROLLED, "ReplicaSet": REPLICA_SETS, "ReplicationController": REPLIC
 # Pods of these run to an end of their own.
 FINITE = ("Job", "CronJob")
 _BETWEEN = {"ReplicaSet": REPLICA_SETS, "Job": JOBS}
+# Kinds whose owners are nobody's business here: a machine's pod is the machine's, whoever made that.
+FAMILIAR = ("VirtualMachineInstance",)
+# More links than anybody has; owners in a circle must not be followed for ever.
+LONGEST_CHAIN = 8
 
 
 @dataclass(frozen=True, order=True)
@@ -59,11 +69,16 @@ class Owner:
 
 
 class Owners:
-    """Resolves pods to their workloads; remembers the objects in between, whose owners never change."""
+    """Resolves pods to their workloads; remembers the objects in between, whose owners never change.
+
+    The chain is followed up to the first kind that has a rollout of its own, or else to its top, also through
+    kinds that somebody added to the cluster, as far as they may be read.
+    """
 
     def __init__(self, api: KubeApi) -> None:
         self._api = api
         self._above: dict[str, OwnerRef | None] = {}
+        self._resources: dict[tuple[str, str], Resource | None] = {}
 
     def learn(self, resource: Resource, namespace: str | None = None) -> None:
         """Read all objects of a type at once, which is cheaper than one by one for a whole cluster."""
@@ -76,19 +91,62 @@ class Owners:
         owner = controller_of(pod)
         if owner is None or is_mirror(pod):
             return Owner(namespace, str(metadata_of(pod)["name"]), "Node") if is_mirror(pod) else None
-        if owner.kind in _BETWEEN and _is_built_in(owner):
-            owner = self._parent(owner, namespace) or owner
+        for _level in range(LONGEST_CHAIN):
+            above = None if _ends_chain(owner) else self._parent(owner, namespace)
+            if above is None:
+                break
+            owner = above
         return Owner(namespace, owner.name, owner.kind)
 
     def _parent(self, owner: OwnerRef, namespace: str) -> OwnerRef | None:
         if owner.uid not in self._above:
+            resource = self._resource(owner)
+            if resource is None:
+                self._above[owner.uid] = None
+                return None
             try:
-                thing = self._api.get(_BETWEEN[owner.kind], owner.name, namespace)
+                thing = self._api.get(resource, owner.name, namespace if resource.namespaced else None)
             except NotFound:
                 # Its pods are about to go as well; not remembered, for a cached reader it may only be late.
                 return None
+            except (Forbidden, UnknownResource):
+                if _is_built_in(owner):
+                    raise
+                self._above[owner.uid] = None
+                return None
             self._above[owner.uid] = controller_of(thing)
         return self._above[owner.uid]
+
+    def _resource(self, owner: OwnerRef) -> Resource | None:
+        if owner.kind in _BETWEEN and _is_built_in(owner):
+            return _BETWEEN[owner.kind]
+        key = (owner.api_version, owner.kind)
+        if key not in self._resources:
+            self._resources[key] = _find_resource(self._api, owner)
+        return self._resources[key]
+
+
+def _ends_chain(owner: OwnerRef) -> bool:
+    if owner.kind in FAMILIAR:
+        return True
+    return _is_built_in(owner) and owner.kind not in _BETWEEN
+
+
+def _find_resource(api: KubeApi, owner: OwnerRef) -> Resource | None:
+    """The resource of a custom kind; its plural is looked up where discovery can be read, or else the usual one."""
+    group, slash, version = owner.api_version.partition("/")
+    if not slash:
+        return None
+    kind = owner.kind.lower()
+    plurals = [f"{kind}s", f"{kind}es", f"{kind[:-1]}ies", kind]
+    try:
+        served = resources_in(api, group, version)
+    except ServerError:
+        return None
+    for plural in plurals:
+        if served is None or plural in served:
+            return Resource(group, version, plural, owner.kind, True)
+    return None
 
 
 def _is_built_in(owner: OwnerRef) -> bool:

@@ -6,17 +6,18 @@
 
 """Move every pod out of a pool, without an outage and without breaking a disruption budget.
 
-The pool has to be disabled first. Tunnel addresses leave a disabled pool by themselves (hazards.md D01);
-a drain is about pods. It decides for each workload which way its pods go (``drain_plan.py``), takes the
-steps when they are allowed (``drain_steps.py``), and is driven by watches: nothing is polled and nothing
-is forced. Whatever is still there at the end is listed with the reason.
+The pool has to be stopped first: disabled, or selecting no node. Tunnel addresses leave it by themselves
+(hazards.md D01); a drain is about pods. It decides for each workload which way its pods go
+(``drain_plan.py``) and in which order (``drain_order.py``), takes the steps when they are allowed
+(``drain_agenda.py``, ``drain_steps.py``), and is driven by watches: nothing is polled and nothing is forced.
+Whatever is still there at the end is listed with the reason.
 """
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound, Unreachable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import metadata_of, uid_of
@@ -25,41 +26,60 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     NAMESPACES,
     REPLICA_SETS,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import is_rolling, original_strategy
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import original_strategy
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.watch import Notice, Watches
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner, Owners
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owners
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, IpamError, Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_agenda import Agenda
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_bare_pods import read_saved
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_breaker import Breaker
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_cause import why_in_pool
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import KEEPS_ADDRESS, NEVER, WAIT
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_consent import (
+    BARE_PODS,
+    anywhere,
+    check_consent,
+    consents,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_cron_jobs import CronJobs
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_events import (
+    FINISHED,
+    INCOMPLETE,
+    STARTED,
+    STOPPED,
+    PoolEvents,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_order import read_serving
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import KEEPS_ADDRESS, WAIT
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_preview import (
+    left_pod,
+    preview,
+    treated_by,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_progress import (
+    Overview,
+    Progress,
+    ProgressLines,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import (
-    EVICT,
-    SURGE,
     DrainOptions,
     DrainResult,
     DrainStopped,
     Left,
-    Progress,
-    ProgressLines,
-    Treated,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_steps import (
-    Run,
-    Task,
-    make_task,
-    moved,
-    step,
-    wake,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_sandbox import Patience
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import (
     SOURCES,
-    PodFacts,
     View,
     load_view,
     scope,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_waiting import why_still_stopping
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools, read_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import is_stopped
 
 Report = t.Callable[[object], None]
 
@@ -89,13 +109,31 @@ def drain_pool(
     if check_mode:
         return plan_drain(api, network, options, clock)
     _refuse_nowhere_to_go(api, options.pool, network)
-    return drain(api, network, options, clock, report)
+    events = PoolEvents(api, api.get(IP_POOLS, options.pool), clock)
+    try:
+        result = drain(api, network, options, clock, report, warn, events)
+    except IpamError as error:
+        events.say(STOPPED, error.message)
+        raise
+    if result.changed or result.left:
+        events.say(INCOMPLETE if result.left else FINISHED, result.summary())
+    return result
 
 
 def _check(api: KubeApi, options: DrainOptions) -> None:
-    for name, number in (("max_parallel", options.max_parallel), ("timeout", options.timeout)):
-        if number < 1:
+    numbers: dict[str, float | None] = {
+        "max_parallel": options.max_parallel,
+        "max_parallel_per_namespace": options.max_parallel_per_namespace,
+        "max_parallel_per_node": options.max_parallel_per_node,
+        "max_failures": options.max_failures,
+        "timeout": options.timeout,
+    }
+    for name, number in numbers.items():
+        if number is not None and number < 1:
             raise InvalidInput(f"{name} is {number:g}, it must be at least 1.", name, number)
+    if options.pause < 0:
+        raise InvalidInput(f"pause is {options.pause:g}, it must not be negative.", "pause", options.pause)
+    check_consent(options.consent)
     for namespace in options.namespaces:
         try:
             api.get(NAMESPACES, namespace)
@@ -114,10 +152,10 @@ def disabled_pool(api: KubeApi, name: str, check_mode: bool) -> Network | None:
     except NotFound:
         return None
     spec = pool.get("spec") or {}
-    if not spec.get("disabled") and not metadata_of(pool).get("deletionTimestamp") and not check_mode:
+    if not is_stopped(spec) and not metadata_of(pool).get("deletionTimestamp") and not check_mode:
         raise Refused(
             f"IPPool {name!r} is enabled, so restarted pods would get addresses of it again: disable it first "
-            "(calico_ops.ipam.ippool with disabled: true).",
+            "(calico_ops.ipam.ippool with disabled: true), or let it select no node (node_selector: '!all()').",
             pool=name,
         )
     return parse_network(spec.get("cidr"), strict=False)
@@ -125,14 +163,21 @@ def disabled_pool(api: KubeApi, name: str, check_mode: bool) -> Network | None:
 
 def _refuse_nowhere_to_go(api: KubeApi, name: str, network: Network) -> None:
     """A pod that is restarted while no pool gives out addresses gets none: that is an outage, not a drain."""
-    for pool in engine_pools(read_pools(api)):
-        if pool.name != name and pool.enabled and pool.version == network.version and "Workload" in pool.allowed_uses:
-            return
-    raise Refused(
-        f"IPPool {name!r} cannot be drained: no other enabled IPv{network.version} pool gives addresses to pods, so "
-        "restarted ones would get none; create or enable one first.",
-        pool=name,
-    )
+    if not giving_pools(api, name, network):
+        raise Refused(
+            f"IPPool {name!r} cannot be drained: no other enabled IPv{network.version} pool gives addresses to pods, "
+            "so restarted ones would get none; create or enable one first.",
+            pool=name,
+        )
+
+
+def giving_pools(api: KubeApi, name: str, network: Network) -> list[Pool]:
+    """The other pools that give addresses of the family to pods, without being asked for by name."""
+    return [
+        pool
+        for pool in engine_pools(read_pools(api))
+        if pool.name != name and pool.enabled and pool.version == network.version and "Workload" in pool.allowed_uses
+    ]
 
 
 def plan_drain(api: KubeApi, network: Network, options: DrainOptions, clock: Clock) -> DrainResult:
@@ -140,120 +185,57 @@ def plan_drain(api: KubeApi, network: Network, options: DrainOptions, clock: Clo
     started = clock.monotonic()
     run = _start(api, network, options, clock)
     load_view(api, run.view)
-    tasks = _tasks(run, {})
-    steps: list[str] = []
-    left: list[Left] = []
-    treated: list[Treated] = []
-    would_move = 0
-    for task in _in_order(tasks.values()):
-        pods = [pod for pod in run.view.pods_of(task.owner) if pod.in_pool]
-        steps.append(_planned_step(run, task, len(pods)))
-        treated.extend(_treated(task))
-        if task.hopeless:
-            left.extend(_left_pod(pod, task.choice.blocked) for pod in pods)
-        else:
-            would_move += len(pods)
-    return DrainResult(
-        changed=any(not task.hopeless and task.choice.way != WAIT for task in tasks.values()),
-        moved=would_move,
-        total=sum(len(task.pods) for task in tasks.values()),
-        left=tuple(sorted(left)),
-        workloads=tuple(treated),
-        seconds=clock.monotonic() - started,
-        steps=tuple(steps),
-        pods=tuple(pod.short for pod in run.view.in_pool()),
-    )
+    agenda = Agenda(run, lambda task: None)
+    agenda.begin()
+    return preview(run, agenda.ordered(), clock.monotonic() - started)
 
 
-def drain(api: KubeApi, network: Network, options: DrainOptions, clock: Clock, report: Report) -> DrainResult:
+def drain(
+    api: KubeApi,
+    network: Network,
+    options: DrainOptions,
+    clock: Clock,
+    report: Report,
+    warn: t.Callable[[str], None] = lambda text: None,
+    events: PoolEvents | None = None,
+) -> DrainResult:
     """Move the pods out of ``network``; returns when all are moved, nothing more can be, or time is up.
 
     ``report`` takes a ``Progress`` for each event. Raises ``DrainStopped`` when a new pod gets an address
-    of the pool, and ``ClusterError`` when the cluster refuses what the drain is made of.
+    of the pool or none at all, or too many workloads failed; ``ClusterError`` when the cluster refuses what
+    the drain is made of.
     """
-    return _Drain(_start(api, network, options, clock), report).run_to_end()
+    return _Drain(_start(api, network, options, clock), report, warn, events).run_to_end()
 
 
 def _start(api: KubeApi, network: Network, options: DrainOptions, clock: Clock) -> Run:
     namespaces = frozenset(options.namespaces)
     owners = Owners(api)
-    owners.learn(REPLICA_SETS, scope(namespaces))
-    return Run(api, View(owners, options.pool, network, namespaces), options, clock)
-
-
-def _tasks(run: Run, known: dict[Owner | None, Task]) -> dict[Owner | None, Task]:
-    """A task for each workload with pods in the pool or with a strategy to put back; known ones are kept."""
-    tasks = known
-    first = not known
-    for pod in run.view.in_pool():
-        if pod.owner not in tasks:
-            tasks[pod.owner] = make_task(run, pod.owner)
-        task = tasks[pod.owner]
-        if pod.uid not in task.pods:
-            task.pods.add(pod.uid)
-            task.done = False
-    if first:
-        for owner, workload in sorted(run.view.workloads.items()):
-            if owner.kind == "Deployment" and owner not in tasks and original_strategy(workload) is not None:
-                tasks[owner] = make_task(run, owner)
-    return tasks
-
-
-def _in_order(tasks: t.Iterable[Task]) -> list[Task]:
-    """Cluster DNS first, then by namespace and name; bare pods last."""
-
-    def place(task: Task) -> tuple[int, str, str, str]:
-        owner = task.owner
-        return (2, "", "", "") if owner is None else (0 if task.dns else 1, owner.namespace, owner.name, owner.kind)
-
-    return sorted(tasks, key=place)
-
-
-def _treated(task: Task) -> list[Treated]:
-    if task.owner is None or task.choice.way in (WAIT, NEVER):
-        return []
-    return [Treated(task.owner.label, task.choice.way, len(task.pods))]
-
-
-def _planned_step(run: Run, task: Task, pods: int) -> str:
-    if task.owner is None:
-        return f"leave {_count(pods)} without a controller: {task.choice.reason}"
-    name = f"{task.owner.label} ({_count(pods)})"
-    if task.hopeless or task.choice.way == NEVER:
-        return f"leave {name}: {task.choice.blocked}"
-    if task.choice.way == WAIT:
-        return f"wait for {name}: {task.choice.reason}"
-    if task.choice.way == EVICT:
-        return f"evict the pods of {name}: {task.choice.reason}"
-    workload = run.view.workloads.get(task.owner)
-    if workload is not None and is_rolling(workload):
-        return f"wait for the rollout of {name} that is under way"
-    if task.choice.way == SURGE and pods == 0:
-        return f"put the strategy of {name} back: {task.choice.reason}"
-    if task.choice.way == SURGE:
-        return f"restart {name}, adding {task.choice.bounds.surge} before taking any: {task.choice.reason}"
-    return f"restart {name}: {task.choice.reason}"
-
-
-def _count(pods: int) -> str:
-    return "1 pod" if pods == 1 else f"{pods} pods"
-
-
-def _left_pod(pod: PodFacts, reason: str) -> Left:
-    return Left(pod.namespace, pod.name, pod.owner.label if pod.owner is not None else "", reason)
+    owners.learn(REPLICA_SETS, scope(namespaces, REPLICA_SETS))
+    view = View(owners, options.pool, network, namespaces)
+    view.bare_owned = lambda namespace: consents(options.consent, BARE_PODS, namespace)
+    view.pools = tuple(pool for pool in giving_pools(api, options.pool, network) if pool.assignment_mode == "Automatic")
+    run = Run(api, view, options, clock, read_serving(api, namespaces), breaker=Breaker(options.max_failures))
+    if anywhere(options.consent, BARE_PODS):
+        run.saved = read_saved(api, namespaces, options.pool)
+    return run
 
 
 class _Drain:
-    """The loop around the steps: feeds the view from the watches, paces the tasks, tells the user."""
+    """The loop around the agenda: feeds the view from the watches, and tells the user."""
 
-    def __init__(self, run: Run, report: Report) -> None:
+    def __init__(self, run: Run, report: Report, warn: t.Callable[[str], None], events: PoolEvents | None) -> None:
         self._run = run
-        self._lines = ProgressLines(report, run.clock.monotonic, self._counts)
-        self._tasks: dict[Owner | None, Task] = {}
+        self._warn = warn
+        self._events = events
+        self._agenda = Agenda(run, self._tell)
+        self._lines = ProgressLines(report, run.clock.monotonic, lambda: (self._agenda.moved, self._agenda.total))
+        self._overview = Overview(run.clock.monotonic)
+        self._cron_jobs = CronJobs(run.api, run.options, run.steps)
+        self._patience = Patience()
         self._pods: tuple[str, ...] = ()
         self._started = run.clock.monotonic()
         self._deadline = self._started + run.options.timeout
-        run.may_start = self._may_start
 
     def run_to_end(self) -> DrainResult:
         with Watches(self._run.api) as watches:
@@ -261,17 +243,32 @@ class _Drain:
                 watches.follow(
                     source.name,
                     source.resource,
-                    scope(self._run.view.namespaces),
+                    scope(self._run.view.namespaces, source.resource),
                     field_selector=source.field_selector,
                     optional=source.optional,
                 )
             self._load(watches)
-            while self._advance():
-                self._listen(watches)
+            try:
+                self._cron_jobs.suspend({pod.namespace for pod in self._run.view.in_pool()})
+                self._loop(watches)
+            finally:
+                for words in self._cron_jobs.wake():
+                    self._warn(words)
         result = self._result()
         self._lines.flush(everything=True)
+        for line in result.table():
+            self._lines.report(line)
         self._lines.report(result.summary())
+        if self._run.breaker.open:
+            raise DrainStopped(self._run.breaker.sentence(self._run.options.pool), result)
         return result
+
+    def _loop(self, watches: Watches) -> None:
+        run = self._run
+        self._overview.start(0)
+        while self._agenda.advance() and run.clock.monotonic() < self._deadline:
+            self._stop_without_addresses()
+            self._listen(watches)
 
     def _load(self, watches: Watches) -> None:
         missing = {source.name for source in SOURCES}
@@ -283,13 +280,15 @@ class _Drain:
             if notice.change.type == "SYNCED":
                 missing.discard(notice.source)
         self._run.view.finish_loading()
+        self._agenda.begin()
         self._pods = tuple(pod.short for pod in self._run.view.in_pool())
+        if self._events is not None and self._pods:
+            self._events.say(STARTED, f"moving {len(self._pods)} pods out of the pool")
 
     def _listen(self, watches: Watches) -> None:
         """Wait for the next event, or the next moment at which something is due, and take in all that is there."""
         now = self._run.clock.monotonic()
-        moments = [self._deadline]
-        moments += [task.not_before for task in self._tasks.values() if task.not_before > now and not task.done]
+        moments = [self._deadline, *self._agenda.moments(now), *self._patience.moments(now)]
         due = self._lines.next_due()
         if due is not None:
             moments.append(now + due)
@@ -299,6 +298,7 @@ class _Drain:
             self._take(notice)
             taken += 1
             notice = watches.next(0) if taken < MOST_AT_ONCE else None
+        self._say_overview()
         self._lines.flush()
 
     def _take(self, notice: Notice) -> None:
@@ -309,88 +309,66 @@ class _Drain:
         if change.type not in ("ADDED", "MODIFIED", "DELETED"):
             return
         self._run.view.apply(notice.source, change.type, change.object)
-        if notice.source == "budgets":
-            for task in self._tasks.values():
-                wake(task)
-        elif notice.source == "pods" and self._run.view.complete:
-            self._check_new_pod(change.object)
+        if notice.source == "pods" and self._run.view.complete:
+            self._check_new_pod(uid_of(change.object))
 
-    def _check_new_pod(self, thing: Object) -> None:
+    def _check_new_pod(self, uid: str) -> None:
         view = self._run.view
-        pod = view.pods.get(uid_of(thing))
-        if pod is None or not pod.in_pool or pod.terminating or pod.uid in view.first_seen:
+        pod = view.pods.get(uid)
+        if pod is None or uid in view.first_seen or pod.terminating:
+            return
+        if not pod.in_pool:
+            self._agenda.see_new_pod(pod, pod.ready and pod.addressed)
             return
         if pod.owner is not None and pod.owner.kind in KEEPS_ADDRESS:
             return
         cause = why_in_pool(self._run.api, self._run.options.pool, view.network, pod)
-        self._lines.flush(everything=True)
-        raise DrainStopped(
+        self._stop(
             f"The drain stopped because the new pod {pod.short} got an address of IPPool "
-            f"{self._run.options.pool!r}: {cause}.",
-            self._result(),
+            f"{self._run.options.pool!r}: {cause}."
         )
 
-    def _advance(self) -> bool:
-        """Let every task do what it may; false when the drain is over."""
-        run = self._run
-        _tasks(run, self._tasks)
-        ordered = _in_order(self._tasks.values())
-        again = True
-        while again:
-            again = False
-            for task in ordered:
-                if step(run, task):
-                    again = True
-                    self._tell(task)
-        for task in ordered:
-            self._tell(task)
-        if run.clock.monotonic() >= self._deadline:
-            return False
-        return any(not task.done and not task.hopeless or task.active for task in self._tasks.values())
+    def _stop_without_addresses(self) -> None:
+        """New pods that get no address at all: the rest must not go the same way (hazards.md D04)."""
+        tasks = self._agenda.tasks
+        ours = [
+            (pod, text)
+            for pod, text in self._run.view.failing()
+            if pod.owner in tasks and (tasks[pod.owner].acted or tasks[pod.owner].active)
+        ]
+        found = self._patience.lost(ours, self._run.clock.monotonic())
+        if found is not None:
+            pod, text = found
+            self._stop(f"The drain stopped because the new pod {pod.short} gets no address: {text}.")
 
-    def _may_start(self, task: Task) -> str:
-        """Why a task has to wait for others: name servers go alone, budgets and ``max_parallel`` are shared."""
-        view = self._run.view
-        active = [other for other in self._tasks.values() if other.active and other is not task]
-        if not task.dns and any(other.dns for other in active):
-            return "waiting for the cluster's name servers to move first"
-        if active and sum(other.choice.cost for other in active) + task.choice.cost > self._run.options.max_parallel:
-            return f"waiting for its turn (max_parallel {self._run.options.max_parallel})"
-        for other in active:
-            for pod in view.pods_of(other.owner):
-                failure = view.sandbox_failure(pod) if pod.uid not in view.first_seen else ""
-                if failure:
-                    return f"not started, since the new pod {pod.short} gets no address: {failure}"
-        mine = {budget.label for budget in view.budgets_of(view.pods_of(task.owner))}
-        if mine and task.choice.bounds.unavailable:
-            for other in active:
-                shared = mine & {budget.label for budget in view.budgets_of(view.pods_of(other.owner))}
-                if shared and other.owner is not None and other.choice.bounds.unavailable:
-                    return f"waiting for {other.owner.short}, which shares budget {min(shared)}"
-        return ""
+    def _stop(self, sentence: str) -> t.NoReturn:
+        self._lines.flush(everything=True)
+        raise DrainStopped(sentence, self._result())
 
     def _tell(self, task: Task) -> None:
         if task.owner is None:
             return
         # Who merely stands in the queue is not news.
-        queued = task.note.startswith(("waiting for its turn", "waiting for the cluster's name"))
-        if task.active or (task.note and not queued):
-            done = moved(self._run, task)
-            self._lines.say(Progress(task.note, task.owner, done, len(task.pods)))
+        if task.active or task.stuck or (task.note and not task.note.startswith(_QUEUED)):
+            self._lines.say(Progress(task.note, task.owner, task.moved, len(task.pods)))
 
-    def _counts(self) -> tuple[int, int]:
-        tasks = self._tasks.values()
-        return sum(moved(self._run, task) for task in tasks), sum(len(task.pods) for task in tasks)
+    def _say_overview(self) -> None:
+        tasks = self._agenda.ordered()
+        active = sum(task.active for task in tasks if task.choice.way != WAIT)
+        waiting = [task.note for task in tasks if not task.done]
+        line = self._overview.line(self._agenda.moved, self._agenda.total, active, waiting)
+        if line is not None:
+            self._lines.say(Progress(line))
 
     def _result(self) -> DrainResult:
         run = self._run
-        tasks = _in_order(self._tasks.values())
+        tasks = self._agenda.ordered()
         return DrainResult(
-            changed=any(task.acted for task in tasks),
-            moved=sum(moved(run, task) for task in tasks),
-            total=sum(len(task.pods) for task in tasks),
+            changed=bool(run.steps),
+            moved=self._agenda.moved,
+            total=self._agenda.total,
             left=tuple(sorted(entry for task in tasks if not task.done for entry in self._left(task))),
-            workloads=tuple(entry for task in tasks if task.acted for entry in _treated(task)),
+            workloads=tuple(entry for task in tasks if task.acted for entry in treated_by(task)),
             seconds=run.clock.monotonic() - self._started,
             steps=tuple(run.steps),
             pods=self._pods,
@@ -398,16 +376,15 @@ class _Drain:
 
     def _left(self, task: Task) -> list[Left]:
         view = self._run.view
-        pods = view.pods_of(task.owner)
         found = []
-        for pod in pods:
+        for pod in view.pods_of(task.owner):
             if pod.in_pool and pod.terminating:
-                found.append(_left_pod(pod, f"still stopping since its grace period ended at {pod.deleted_at}"))
+                found.append(left_pod(pod, why_still_stopping(self._run, pod)))
             elif pod.in_pool:
-                found.append(_left_pod(pod, task.note or "not reached in time"))
+                found.append(left_pod(pod, task.note or "not reached in time"))
             elif not pod.ready and not pod.terminating:
                 trouble = view.sandbox_failure(pod) or pod.trouble or "no reason given"
-                found.append(_left_pod(pod, f"the replacement is not ready: {trouble}"))
+                found.append(left_pod(pod, f"the replacement is not ready: {trouble}"))
         workload = view.workloads.get(task.owner) if task.owner is not None else None
         if task.owner is not None and workload is not None and original_strategy(workload) is not None:
             note = "its rollout is not finished and its strategy still changed: run the drain again to put it back"
@@ -415,3 +392,6 @@ class _Drain:
         elif not found and task.owner is not None:
             found.append(Left(task.owner.namespace, "", task.owner.label, task.note))
         return found
+
+
+_QUEUED = ("waiting for its turn", "waiting for the ", "waiting for all that")

@@ -15,6 +15,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins import pin
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import is_stopped
 
 
 def why_in_pool(api: KubeApi, pool_name: str, network: Network, pod: PodFacts) -> str:
@@ -24,7 +25,7 @@ def why_in_pool(api: KubeApi, pool_name: str, network: Network, pod: PodFacts) -
     except NotFound:
         return "the pool has been deleted meanwhile, and another pool covers the address"
     spec = pool.get("spec") or {}
-    if not spec.get("disabled"):
+    if not is_stopped(spec):
         return f"the pool has been enabled again{_last_writer(pool)}"
     tie = pin(pod.pins, pool_name, network)
     if tie:
@@ -36,8 +37,8 @@ def why_in_pool(api: KubeApi, pool_name: str, network: Network, pod: PodFacts) -
     if tie:
         return f"the annotation {tie} of its namespace ties it to the pool"
     return (
-        f"the pool is disabled, so the CNI configuration of node {pod.node or 'unknown'} may name it (ipv4_pools, "
-        "ipv6_pools), or the pod was given its address before the pool was disabled"
+        f"the pool gives no address by itself, so the CNI configuration of node {pod.node or 'unknown'} may name it "
+        "(ipv4_pools, ipv6_pools), or the pod was given its address before the pool was stopped"
     )
 
 

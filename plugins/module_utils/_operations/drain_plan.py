@@ -15,11 +15,12 @@ everything else goes pod by pod through the Eviction API, which budgets do restr
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.budgets import Budget
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import annotations_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.placement import takes
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import annotations_of, controller_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import (
     Bounds,
     daemon_set_bounds,
@@ -28,8 +29,31 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart i
     original_strategy,
     stateful_set_bounds,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import FINITE, ROLLED, Owner
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import EVICT, RESTART, SURGE
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import (
+    COUNTED,
+    FINITE,
+    ROLLED,
+    Owner,
+    template_of,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_consent import (
+    LOCAL_DATA,
+    SINGLE_REPLICA_WEBHOOKS,
+    consents,
+    local_data,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_order import (
+    ORDINARY,
+    STORAGE,
+    WEBHOOKS,
+    Serving,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import (
+    EVICT,
+    RECREATE,
+    RESTART,
+    SURGE,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts, View
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins import pin
 
@@ -42,12 +66,36 @@ NEVER = "never"
 
 Obstacle = t.Callable[[], t.Optional[str]]
 
+# From so many members on a StatefulSet may have a quorum to lose, so the pause is kept between them (D09).
+QUORUM = 3
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the user allows: pods at once in all and in a namespace, seconds between members, and losses."""
+
+    max_parallel: int
+    per_namespace: int | None = None
+    pause: float = 0.0
+    consent: t.Sequence[str] = ()
+
+    @property
+    def at_once(self) -> int:
+        """The most that one workload may replace at the same time."""
+        return self.max_parallel if self.per_namespace is None else min(self.max_parallel, self.per_namespace)
+
+    @property
+    def words(self) -> str:
+        if self.at_once < self.max_parallel:
+            return f"max_parallel_per_namespace is {self.per_namespace}"
+        return f"max_parallel is {self.max_parallel}"
+
 
 @dataclass(frozen=True)
 class Choice:
     """How one workload is treated.
 
-    ``way`` is ``restart``, ``surge`` or ``evict``; ``wait`` for pods that end by themselves; ``never``
+    ``way`` is ``restart``, ``surge``, ``evict`` or ``recreate``; ``wait`` for pods that end by themselves; ``never``
     for pods the drain must not touch. ``reason`` says why this way. ``bounds`` is what is added and
     taken away at once. ``blocked`` says why this way cannot succeed as things are.
     """
@@ -63,13 +111,46 @@ class Choice:
         return max(1, self.bounds.disrupted)
 
 
-def choose(view: View, owner: Owner | None, max_parallel: int, obstacle: Obstacle) -> Choice:
+def choose(
+    view: View,
+    owner: Owner | None,
+    limits: Limits,
+    obstacle: Obstacle,
+    serving: Serving | None = None,
+    stage: int = ORDINARY,
+) -> Choice:
     """The way for the pods of ``owner``; ``obstacle`` tells why no extra pod could run, asked only if need be."""
+    untouchable = _untouchable(view, owner)
+    if untouchable is not None:
+        return untouchable
+    if owner is None or owner.kind in FINITE or _is_finite(view, owner):
+        return Choice(WAIT, "it runs to an end of its own", Bounds(0, 0))
+    workload = view.workloads.get(owner)
+    tie = _tie(view, owner, workload)
+    if tie:
+        return Choice(
+            NEVER,
+            "its pods are tied to the pool",
+            blocked=f"the annotation {tie} ties its pods to the pool, so that new ones would get no address: change it",
+        )
+    blocked = _nowhere_to_go(view, owner, workload) or _would_lose(owner, workload, limits)
+    if blocked:
+        return Choice(NEVER, "it is not safe to move", blocked=blocked)
+    choice = _way(view, owner, workload, limits, obstacle, stage)
+    if serving is not None and stage == WEBHOOKS and not choice.blocked:
+        blocked = _last_webhook_pod(view, owner, choice, limits, serving)
+        if blocked:
+            return Choice(NEVER, "it is not safe to move", blocked=blocked)
+    return choice
+
+
+def _untouchable(view: View, owner: Owner | None) -> Choice | None:
     if owner is None:
         return Choice(
             NEVER,
             "nobody would re-create it",
-            blocked="it has no controller, so nobody would re-create it: delete it and create it again yourself",
+            blocked="it has no controller, so nobody would re-create it: delete it and create it again yourself, or "
+            "have the drain do so (consent: bare_pods)",
         )
     if owner.kind == "Node":
         return Choice(
@@ -84,22 +165,71 @@ def choose(view: View, owner: Owner | None, max_parallel: int, obstacle: Obstacl
             "a virtual machine keeps its address",
             blocked="it is a virtual machine, which keeps its address over restarts: stop it, and release its address",
         )
-    if owner.kind in FINITE:
-        return Choice(WAIT, "it runs to an end of its own", Bounds(0, 0))
-    workload = view.workloads.get(owner)
-    tie = _tie(view, owner, workload)
-    if tie:
-        return Choice(
-            NEVER,
-            "its pods are tied to the pool",
-            blocked=f"the annotation {tie} ties its pods to the pool, so that new ones would get no address: change it",
-        )
+    return None
+
+
+def _is_finite(view: View, owner: Owner) -> bool:
+    """Pods of a kind we do not know that are not started again when they end are somebody's jobs (D11)."""
+    if owner.kind in COUNTED:
+        return False
+    pods = view.pods_of(owner)
+    return bool(pods) and all(pod.finite for pod in pods)
+
+
+def _nowhere_to_go(view: View, owner: Owner, workload: Object | None) -> str:
+    """A node that may be given new pods although no pool has addresses for them there (B14, D14)."""
+    unserved = view.unserved(owner.namespace)
+    if not unserved or workload is None or owner.kind == "DaemonSet":
+        return ""
+    pod_spec = template_of(workload)
+    for node in sorted(unserved):
+        facts = view.nodes[node]
+        if facts.ready and takes(facts, pod_spec):
+            return (
+                f"its pods may be started on node {node}, for which no enabled pool has addresses: cordon the node, "
+                "or let a pool select it"
+            )
+    return ""
+
+
+def _would_lose(owner: Owner, workload: Object | None, limits: Limits) -> str:
+    if owner.kind != "StatefulSet" or workload is None or consents(limits.consent, LOCAL_DATA, owner.namespace):
+        return ""
+    volumes = local_data(template_of(workload))
+    if not volumes:
+        return ""
+    return (
+        f"what its members keep in {', '.join(volumes)} would be lost or left behind: consent to that "
+        f"(consent: local_data/{owner.namespace}), or give it claims"
+    )
+
+
+def _last_webhook_pod(view: View, owner: Owner, choice: Choice, limits: Limits, serving: Serving) -> str:
+    """Taking the only pod before another is there would keep every pod from being created (B40)."""
+    if choice.bounds.unavailable == 0 or consents(limits.consent, SINGLE_REPLICA_WEBHOOKS, owner.namespace):
+        return ""
+    for backend in serving.webhooks_of(view.pods_of(owner)):
+        pods = [pod for pod in view.selected(backend.namespace, backend.selector) if not pod.terminating]
+        if backend.stops_pods and len(pods) < 2:
+            return (
+                f"it is the only pod behind {backend.asked_by}, without which no pod can be created: add a replica, or "
+                f"consent to the gap (consent: {SINGLE_REPLICA_WEBHOOKS}/{owner.namespace})"
+            )
+    return ""
+
+
+def _way(view: View, owner: Owner, workload: Object | None, limits: Limits, obstacle: Obstacle, stage: int) -> Choice:
+    if owner.kind == "Pod":
+        return Choice(RECREATE, "it has no controller, and its manifest is saved", Bounds(0, 1))
     budgets = view.budgets_of(view.pods_of(owner))
     if owner.kind not in ROLLED or workload is None:
         return _evict(view, owner, budgets, 1, f"a {owner.kind} has no rollout of its own")
+    if stage == STORAGE:
+        # One pod, and so one node, at a time, whatever its strategy says (D10).
+        limits = replace(limits, max_parallel=1)
     if owner.kind == "Deployment":
-        return _deployment(view, owner, workload, budgets, max_parallel, obstacle)
-    return _set(view, owner, workload, budgets, max_parallel)
+        return _deployment(view, owner, workload, budgets, limits, obstacle)
+    return _set(view, owner, workload, budgets, limits)
 
 
 def _tie(view: View, owner: Owner, workload: Object | None) -> str:
@@ -115,7 +245,7 @@ def _tie(view: View, owner: Owner, workload: Object | None) -> str:
 
 
 def _deployment(
-    view: View, owner: Owner, workload: Object, budgets: list[Budget], max_parallel: int, obstacle: Obstacle
+    view: View, owner: Owner, workload: Object, budgets: list[Budget], limits: Limits, obstacle: Obstacle
 ) -> Choice:
     spec = workload.get("spec") or {}
     bounds = deployment_bounds(workload)
@@ -123,7 +253,7 @@ def _deployment(
         return Choice(SURGE, "an earlier run began it, it is finished and the strategy put back", bounds)
     if spec.get("paused"):
         return _evict(view, owner, budgets, 1, "it is paused, so a restart would have no effect")
-    too_much = _too_much(view, bounds, desired_count(workload), budgets, max_parallel)
+    too_much = _too_much(view, bounds, desired_count(workload), budgets, limits)
     if not too_much:
         blocked = obstacle() if bounds.unavailable == 0 else None
         if blocked is None:
@@ -136,11 +266,15 @@ def _deployment(
     blocked = obstacle()
     if blocked is not None:
         return _evict(view, owner, budgets, 1, f"{too_much}, and no pod can be added first: {blocked}")
-    surge = max(1, min(bounds.surge, max_parallel))
+    above = controller_of(workload)
+    if above is not None:
+        # Its strategy would be put back at once, and the rollout would go on without regard to budgets.
+        return _evict(view, owner, budgets, 1, f"{too_much}, and its strategy belongs to {above.kind} {above.name}")
+    surge = max(1, min(bounds.surge, limits.at_once))
     return Choice(SURGE, too_much, Bounds(surge, 0))
 
 
-def _set(view: View, owner: Owner, workload: Object, budgets: list[Budget], max_parallel: int) -> Choice:
+def _set(view: View, owner: Owner, workload: Object, budgets: list[Budget], limits: Limits) -> Choice:
     strategy = (workload.get("spec") or {}).get("updateStrategy") or {}
     partition = int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
     stateful = owner.kind == "StatefulSet"
@@ -149,14 +283,21 @@ def _set(view: View, owner: Owner, workload: Object, budgets: list[Budget], max_
         return _evict(view, owner, budgets, 1, "its update strategy is OnDelete")
     if partition > 0:
         return _evict(view, owner, budgets, 1, f"its rollouts stop at partition {partition}")
-    too_much = _too_much(view, bounds, desired_count(workload), budgets, max_parallel)
+    too_much = _too_much(view, bounds, desired_count(workload), budgets, limits)
+    unserved = () if stateful else sorted({pod.node for pod in view.pods_of(owner)} & view.unserved(owner.namespace))
+    if unserved:
+        return _evict(view, owner, budgets, 1, f"no enabled pool has addresses for node {unserved[0]}")
+    if stateful and limits.pause > 0 and desired_count(workload) >= QUORUM and not too_much:
+        paced = _evict(view, owner, budgets, 1, f"one member at a time, {limits.pause:g} s apart")
+        if not paced.blocked:
+            return paced
     if not too_much:
         return Choice(RESTART, _pace(bounds), bounds)
-    at_once = 1 if stateful else max(1, min(bounds.unavailable, max_parallel, desired_count(workload) - 1))
+    at_once = 1 if stateful else max(1, min(bounds.unavailable, limits.at_once, desired_count(workload) - 1))
     return _evict(view, owner, budgets, at_once, too_much)
 
 
-def _too_much(view: View, bounds: Bounds, replicas: int, budgets: list[Budget], max_parallel: int) -> str:
+def _too_much(view: View, bounds: Bounds, replicas: int, budgets: list[Budget], limits: Limits) -> str:
     """Why a plain restart takes more than it may; ``""`` when it does not."""
     for budget in budgets:
         slack = view_slack(view, budget)
@@ -166,8 +307,8 @@ def _too_much(view: View, bounds: Bounds, replicas: int, budgets: list[Budget], 
             )
     if replicas > 1 and bounds.unavailable >= replicas:
         return f"a restart takes all {replicas} at once"
-    if bounds.disrupted > max_parallel:
-        return f"a restart replaces {bounds.disrupted} at once and max_parallel is {max_parallel}"
+    if bounds.disrupted > limits.at_once:
+        return f"a restart replaces {bounds.disrupted} at once and {limits.words}"
     return ""
 
 

@@ -9,14 +9,14 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 
 RESTART = "restart"
 SURGE = "surge"
 EVICT = "evict"
+RECREATE = "recreate"
 
 
 # How many of the pods that are left the sentence of a failure names; all of them are in its details.
@@ -27,13 +27,21 @@ SHOWN = 5
 class DrainOptions:
     """``max_parallel`` is in pods that are being replaced at the same time, ``timeout`` in seconds.
 
-    ``namespaces`` limits the drain; empty means all.
+    ``max_parallel`` None goes by the size of the cluster, ``max_parallel_per_namespace`` None is no limit.
+    ``namespaces`` limits the drain; empty means all. ``pause`` is in seconds, between members of a StatefulSet.
+    ``consent`` names what may be done that loses something, see ``drain_consent.py``.
     """
 
     pool: str
-    max_parallel: int = 5
+    max_parallel: int | None = None
     namespaces: t.Sequence[str] = ()
     timeout: float = 3600.0
+    max_parallel_per_namespace: int | None = None
+    max_parallel_per_node: int = 5
+    max_failures: int = 3
+    canary: bool = True
+    consent: t.Sequence[str] = ()
+    pause: float = 5.0
 
 
 @dataclass(frozen=True, order=True)
@@ -69,7 +77,8 @@ class DrainResult:
     """``moved`` of ``total`` pods; in check mode those that would be.
 
     ``steps`` are sentences: what was, or would be, done in this order. ``pods`` are all those found in
-    the pool, as namespace/name.
+    the pool, as namespace/name. ``estimate`` is how long it would take, in seconds; ``notes`` are sentences
+    about what else there is to know.
     """
 
     changed: bool
@@ -80,6 +89,8 @@ class DrainResult:
     seconds: float = 0.0
     steps: tuple[str, ...] = ()
     pods: tuple[str, ...] = ()
+    estimate: float = 0.0
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, t.Any]:
         return {
@@ -89,6 +100,8 @@ class DrainResult:
             "workloads": [entry.as_dict() for entry in self.workloads],
             "seconds": round(self.seconds, 1),
             "steps": list(self.steps),
+            "estimate": round(self.estimate),
+            "notes": list(self.notes),
         }
 
     def as_module_result(self) -> dict[str, t.Any]:
@@ -108,6 +121,17 @@ class DrainResult:
             **self.as_dict(),
         )
 
+    def table(self) -> list[str]:
+        """How many workloads and pods went which way, and how many are left."""
+        rows = []
+        for way in (RESTART, SURGE, EVICT, RECREATE):
+            mine = [entry.pods for entry in self.workloads if entry.way == way]
+            if mine:
+                rows.append((way, len(mine), sum(mine)))
+        if self.left:
+            rows.append(("left", len({entry.owner or entry.pod for entry in self.left}), len(self.left)))
+        return [f"{way:<9}{workloads:>6} workloads{pods:>7} pods" for way, workloads, pods in rows]
+
     def summary(self) -> str:
         """The last line of the progress."""
         if self.total == 0:
@@ -121,77 +145,8 @@ def _lines(names: t.Iterable[str]) -> str:
 
 
 class DrainStopped(Refused):
-    """The drain must not go on: a new pod got an address of the pool. ``result`` is how far it came."""
+    """The drain must not go on, since what it does has stopped working. ``result`` is how far it came."""
 
     def __init__(self, message: str, result: DrainResult) -> None:
         super().__init__(message, **result.as_dict())
         self.result = result
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One line on the terminal; ``owner`` is what it is about, ``None`` for the drain as a whole."""
-
-    text: str
-    owner: Owner | None = None
-    owner_moved: int = 0
-    owner_total: int = 0
-    moved: int = 0
-    total: int = 0
-
-    def __str__(self) -> str:
-        parts = [f"moved {self.moved}/{self.total}"]
-        if self.owner is not None:
-            parts.append(f"{self.owner.short} {self.owner_moved}/{self.owner_total}")
-        if self.text:
-            parts.append(self.text)
-        return " · ".join(parts)
-
-
-@dataclass
-class ProgressLines:
-    """Passes progress on, at most one line a second for each object; the newest line wins.
-
-    ``now`` is a monotonic clock in seconds, ``counts`` gives how many of how many pods are moved when
-    a line is shown, so that the figures never go back in time.
-    """
-
-    report: t.Callable[[object], None]
-    now: t.Callable[[], float]
-    counts: t.Callable[[], tuple[int, int]]
-    interval: float = 1.0
-    _last: dict[Owner | None, tuple[float, str]] = field(default_factory=dict)
-    _waiting: dict[Owner | None, Progress] = field(default_factory=dict)
-
-    def say(self, line: Progress) -> None:
-        """Show the line now, or as soon as its object may speak again; the same words are not repeated."""
-        at, words = self._last.get(line.owner, (float("-inf"), ""))
-        if _words(line) == words:
-            self._waiting.pop(line.owner, None)
-        elif self.now() - at >= self.interval:
-            self._show(line)
-        else:
-            self._waiting[line.owner] = line
-
-    def flush(self, everything: bool = False) -> None:
-        """Show the lines whose time has come."""
-        for owner, line in list(self._waiting.items()):
-            if everything or self.now() - self._last[owner][0] >= self.interval:
-                self._show(line)
-
-    def next_due(self) -> float | None:
-        """Seconds until ``flush`` has something to do; ``None`` when no line is waiting."""
-        if not self._waiting:
-            return None
-        return max(0.0, min(self._last[owner][0] for owner in self._waiting) + self.interval - self.now())
-
-    def _show(self, line: Progress) -> None:
-        self._waiting.pop(line.owner, None)
-        self._last[line.owner] = (self.now(), _words(line))
-        moved, total = self.counts()
-        self.report(replace(line, moved=moved, total=total))
-
-
-def _words(line: Progress) -> str:
-    """What makes a line news: its object's own numbers and text, not the grand total."""
-    return f"{line.owner_moved}/{line.owner_total} {line.text}"

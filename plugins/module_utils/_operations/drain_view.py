@@ -13,15 +13,27 @@ from __future__ import annotations
 
 import re
 import typing as t
+from collections import Counter
 from dataclasses import dataclass, field
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api_services import (
+    API_SERVICES,
+    ApiService,
+    parse_api_service,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.budgets import (
     Budget,
     matches_labels,
     parse_budget,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden, UnknownResource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.placement import (
+    NodeFacts,
+    Room,
+    node_facts,
+    requests_of,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import (
     addresses,
     annotations_of,
@@ -31,6 +43,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods impo
     labels_of,
     metadata_of,
     on_host_network,
+    startup_seconds,
     trouble,
     uid_of,
 )
@@ -39,6 +52,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     DEPLOYMENTS,
     EVENTS,
     NAMESPACES,
+    NODES,
     POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICATION_CONTROLLERS,
@@ -46,8 +60,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner, Owners
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, SelectorError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pod_request import PREFIX
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import (
+    selects_namespace,
+    selects_node,
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +88,11 @@ SOURCES = (
     Source("budgets", POD_DISRUPTION_BUDGETS),
     Source("namespaces", NAMESPACES, optional=True),
     Source("events", EVENTS, "reason=FailedCreatePodSandBox", optional=True),
+    Source("nodes", NODES, optional=True),
+    Source("apiservices", API_SERVICES, optional=True),
 )
+
+Labels = t.Tuple[t.Tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -86,10 +109,18 @@ class PodFacts:
     running: bool
     terminating: bool
     labels: t.Mapping[str, str]
+    label_key: Labels
     pins: t.Mapping[str, str]
     node: str
     trouble: str
     deleted_at: str
+    addresses: tuple[str, ...] = ()
+    grace: float = 30.0
+    """Seconds it has to stop."""
+    finite: bool = False
+    """It is not started again when it ends."""
+    startup: float = 0.0
+    """Seconds it took to become ready, as far as that can be told; 0 when it cannot."""
 
     @property
     def ordinal(self) -> int:
@@ -104,51 +135,83 @@ class PodFacts:
 
 @dataclass
 class View:
-    """Pods, workloads, budgets and sandbox failures of the namespaces concerned."""
+    """Pods, workloads, budgets, nodes and sandbox failures of the namespaces concerned.
+
+    Everything asked for often is kept in an index, so that a change costs the same in a large cluster.
+    """
 
     owners: Owners
     pool: str
     network: Network
     namespaces: frozenset[str] = frozenset()
+    bare_owned: t.Callable[[str], bool] = lambda namespace: False
+    """Whether the pods without a controller of a namespace are workloads of their own."""
     pods: dict[str, PodFacts] = field(default_factory=dict)
     """By uid."""
     workloads: dict[Owner, Object] = field(default_factory=dict)
     budgets: dict[str, dict[str, Budget]] = field(default_factory=dict)
     """By namespace and name."""
+    nodes: dict[str, NodeFacts] = field(default_factory=dict)
     namespace_pins: dict[str, dict[str, str]] = field(default_factory=dict)
     """Calico's annotations of each namespace, which hold for its pods unless they have their own."""
+    namespace_labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    pools: tuple[Pool, ...] = ()
+    """Those that give addresses to pods of the family that is drained."""
+    api_services: dict[str, ApiService] = field(default_factory=dict)
     first_seen: set[str] = field(default_factory=set)
     """uids of all pods that were there when the lists were first complete."""
     complete: bool = False
-    revision: int = 0
-    """Grows with every change of a workload or a budget."""
+    node_revision: int = 0
+    """Grows with every change of a node that matters."""
+    used: dict[str, Room] = field(default_factory=dict)
+    """What the pods of each node reserve, those on the host's network included."""
+    starting: t.Counter[str] = field(default_factory=Counter)
+    """New pods without an address, by node."""
+    touched: set[Owner | None] = field(default_factory=set)
+    """Workloads something has happened to since the drain last looked."""
+    touched_budgets: set[str] = field(default_factory=set)
+    """Namespaces with budgets something has happened to, likewise."""
+    _revisions: t.Counter[str] = field(default_factory=Counter)
+    _in_pool: dict[str, PodFacts] = field(default_factory=dict)
     _of: dict[Owner | None, dict[str, PodFacts]] = field(default_factory=dict)
-    _in: dict[str, dict[str, PodFacts]] = field(default_factory=dict)
+    _alike: dict[str, dict[Labels, dict[str, PodFacts]]] = field(default_factory=dict)
+    _matching: dict[str, dict[Labels, tuple[str, ...]]] = field(default_factory=dict)
+    _reserved: dict[str, tuple[str, Room]] = field(default_factory=dict)
     _sandbox: dict[str, str] = field(default_factory=dict)
+    _serve: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    _serve_at: int = -1
 
     def apply(self, source: str, kind: str, thing: Object) -> None:
         """Take in one change (ADDED, MODIFIED or DELETED) of one of the ``SOURCES``."""
+        gone = kind == "DELETED"
+        if source == "nodes":
+            self._apply_node(thing, gone)
+            return
+        if source == "apiservices":
+            self._apply_api_service(thing, gone)
+            return
         metadata = metadata_of(thing)
         namespace = str(metadata["name"] if source == "namespaces" else metadata.get("namespace") or "")
+        if source == "pods":
+            self._apply_room(thing, gone)
         if self.namespaces and namespace not in self.namespaces:
             return
-        gone = kind == "DELETED"
-        self.revision += source not in ("pods", "events")
         if source == "pods":
             self._apply_pod(thing, gone)
         elif source == "budgets":
-            here = self.budgets.setdefault(namespace, {})
-            name = str(metadata["name"])
-            if gone:
-                here.pop(name, None)
-            else:
-                here[name] = parse_budget(thing)
+            self._apply_budget(namespace, thing, gone)
         elif source == "namespaces":
             self.namespace_pins[namespace] = _pins(thing)
+            if self.namespace_labels.get(namespace) != labels_of(thing):
+                self.namespace_labels[namespace] = labels_of(thing)
+                self._serve_at = -1
+            self._revisions[namespace] += 1
         elif source == "events":
-            involved = thing.get("involvedObject") or {}
+            uid = str((thing.get("involvedObject") or {}).get("uid") or "")
             if not gone:
-                self._sandbox[str(involved.get("uid") or "")] = " ".join(str(thing.get("message") or "").split())
+                self._sandbox[uid] = " ".join(str(thing.get("message") or "").split())
+                if uid in self.pods:
+                    self.touched.add(self.pods[uid].owner)
         else:
             self._apply_workload(Owner(namespace, str(metadata["name"]), source), thing, gone)
 
@@ -157,13 +220,16 @@ class View:
         self.first_seen = set(self.pods)
         self.complete = True
 
+    def revision(self, namespace: str) -> tuple[int, int]:
+        """Changes with every change of a workload, a budget or a node that a choice may go by."""
+        return self._revisions[namespace], self.node_revision
+
     def put(self, owner: Owner, thing: Object | None) -> None:
         """Take in a workload that was read or written directly, ahead of its watch."""
         if thing is None:
             self.workloads.pop(owner, None)
             return
         thing.setdefault("kind", owner.kind)
-        self.revision += 1
         self._apply_workload(owner, thing, False)
 
     def pods_of(self, owner: Owner | None) -> list[PodFacts]:
@@ -171,28 +237,112 @@ class View:
 
     def in_pool(self) -> list[PodFacts]:
         """Pods with an address in the pool, by namespace and name."""
-        found = (pod for pod in self.pods.values() if pod.in_pool)
-        return sorted(found, key=lambda pod: (pod.namespace, pod.name, pod.uid))
+        return sorted(self._in_pool.values(), key=lambda pod: (pod.namespace, pod.name, pod.uid))
 
     def budgets_of(self, pods: t.Iterable[PodFacts]) -> list[Budget]:
         """The budgets that match at least one of the pods."""
-        labels = {(pod.namespace, tuple(sorted(pod.labels.items()))) for pod in pods}
-        found: dict[str, Budget] = {}
-        for namespace, pairs in labels:
-            for budget in self.budgets.get(namespace, {}).values():
-                if matches_labels(budget.selector, dict(pairs)):
-                    found[budget.label] = budget
+        found = {}
+        for namespace, key in {(pod.namespace, pod.label_key) for pod in pods}:
+            for name in self._budgets_for(namespace, key):
+                budget = self.budgets[namespace][name]
+                found[budget.label] = budget
         return [found[label] for label in sorted(found)]
 
     def matched(self, budget: Budget) -> list[PodFacts]:
         """The pods a budget counts."""
-        return [
-            pod for pod in self._in.get(budget.namespace, {}).values() if matches_labels(budget.selector, pod.labels)
-        ]
+        found: list[PodFacts] = []
+        for key, pods in self._alike.get(budget.namespace, {}).items():
+            if pods and budget.name in self._budgets_for(budget.namespace, key):
+                found.extend(pods.values())
+        return found
+
+    def selected(self, namespace: str, selector: t.Mapping[str, str]) -> list[PodFacts]:
+        """The pods a Service's selector picks."""
+        wanted = set(selector.items())
+        found: list[PodFacts] = []
+        for key, pods in self._alike.get(namespace, {}).items():
+            if wanted and wanted.issubset(key):
+                found.extend(pods.values())
+        return found
 
     def sandbox_failure(self, pod: PodFacts) -> str:
         """Why the pod gets no address, in the words of its last event; ``""`` once it has one."""
         return "" if pod.addressed else self._sandbox.get(pod.uid, "")
+
+    def failing(self) -> list[tuple[PodFacts, str]]:
+        """New pods that have got no address so far, with the words of the event."""
+        found = []
+        for uid, text in self._sandbox.items():
+            pod = self.pods.get(uid)
+            if pod is not None and uid not in self.first_seen and not pod.addressed and not pod.terminating:
+                found.append((pod, text))
+        return found
+
+    def pools_for(self, node: str, namespace: str) -> frozenset[str]:
+        """The names of the pools that give addresses to pods of the namespace on the node."""
+        if self._serve_at != self.node_revision:
+            self._serve.clear()
+            self._serve_at = self.node_revision
+        key = (node, namespace)
+        if key not in self._serve:
+            facts = self.nodes.get(node)
+            labels = dict(facts.pool_labels) if facts is not None else {}
+            spaces = self.namespace_labels.get(namespace, {})
+            self._serve[key] = frozenset(pool.name for pool in self.pools if _serves(pool, labels, spaces))
+        return self._serve[key]
+
+    def unserved(self, namespace: str) -> frozenset[str]:
+        """The nodes on which no pod of the namespace would get an address unless it asks for a pool by name."""
+        if not self.pools:
+            return frozenset()
+        return frozenset(node for node in self.nodes if not self.pools_for(node, namespace))
+
+    def _budgets_for(self, namespace: str, key: Labels) -> tuple[str, ...]:
+        known = self._matching.setdefault(namespace, {})
+        if key not in known:
+            labels = dict(key)
+            here = self.budgets.get(namespace, {}).values()
+            known[key] = tuple(budget.name for budget in here if matches_labels(budget.selector, labels))
+        return known[key]
+
+    def _apply_budget(self, namespace: str, thing: Object, gone: bool) -> None:
+        here = self.budgets.setdefault(namespace, {})
+        name = str(metadata_of(thing)["name"])
+        old = here.pop(name, None)
+        new = None if gone else parse_budget(thing)
+        if new is not None:
+            here[name] = new
+        if old is None or new is None or old.selector != new.selector:
+            self._matching.pop(namespace, None)
+        if old != new:
+            self._revisions[namespace] += 1
+            self.touched_budgets.add(namespace)
+
+    def _apply_node(self, thing: Object, gone: bool) -> None:
+        name = str(metadata_of(thing)["name"])
+        old = self.nodes.pop(name, None)
+        new = None if gone else node_facts(thing)
+        if new is not None:
+            self.nodes[name] = new
+        self.node_revision += old != new
+
+    def _apply_api_service(self, thing: Object, gone: bool) -> None:
+        name = str(metadata_of(thing)["name"])
+        self.api_services.pop(name, None)
+        found = None if gone else parse_api_service(thing)
+        if found is not None:
+            self.api_services[name] = found
+
+    def _apply_room(self, thing: Object, gone: bool) -> None:
+        uid, node = uid_of(thing), str((thing.get("spec") or {}).get("nodeName") or "")
+        old = self._reserved.get(uid)
+        if old is not None and (gone or is_finished(thing)):
+            del self._reserved[uid]
+            self.used[old[0]] -= old[1]
+        elif old is None and node and not gone and not is_finished(thing):
+            wanted = requests_of(thing["spec"])
+            self._reserved[uid] = (node, wanted)
+            self.used[node] = self.used.get(node, Room()) + wanted
 
     def _apply_workload(self, owner: Owner, thing: Object, gone: bool) -> None:
         known = self.workloads.get(owner)
@@ -202,40 +352,71 @@ class View:
                 del self.workloads[owner]
         elif known is None or uid_of(known) != uid_of(thing) or _version(thing) >= _version(known):
             self.workloads[owner] = thing
+        self._revisions[owner.namespace] += 1
+        self.touched.add(owner)
 
     def _apply_pod(self, thing: Object, gone: bool) -> None:
         uid = uid_of(thing)
         old = self.pods.pop(uid, None)
         if old is not None:
-            self._of[old.owner].pop(uid, None)
-            self._in[old.namespace].pop(uid, None)
+            del self._of[old.owner][uid]
+            del self._alike[old.namespace][old.label_key][uid]
+            self._in_pool.pop(uid, None)
+            self._count_start(old, -1)
+            self.touched.add(old.owner)
         if gone or is_finished(thing) or on_host_network(thing):
+            self._sandbox.pop(uid, None)
             return
         facts = self._facts(thing, uid, old)
         self.pods[uid] = facts
         self._of.setdefault(facts.owner, {})[uid] = facts
-        self._in.setdefault(facts.namespace, {})[uid] = facts
+        self._alike.setdefault(facts.namespace, {}).setdefault(facts.label_key, {})[uid] = facts
+        if facts.in_pool:
+            self._in_pool[uid] = facts
+        self._count_start(facts, 1)
+        self.touched.add(facts.owner)
+
+    def _count_start(self, pod: PodFacts, number: int) -> None:
+        if pod.node and not pod.addressed and not pod.terminating and pod.uid not in self.first_seen:
+            self.starting[pod.node] += number
 
     def _facts(self, thing: Object, uid: str, old: PodFacts | None) -> PodFacts:
-        metadata = metadata_of(thing)
-        found = addresses(thing)
-        owner = old.owner if old is not None and old.owner is not None else self.owners.of(thing)
+        metadata, spec = metadata_of(thing), thing.get("spec") or {}
+        found = tuple(addresses(thing))
+        owner = old.owner if old is not None and old.owner is not None else self._owner(thing)
+        labels = labels_of(thing)
+        if old is not None and found == old.addresses:
+            in_pool = old.in_pool
+        else:
+            in_pool = any(self._holds(address) for address in found)
         return PodFacts(
             uid=uid,
             namespace=str(metadata["namespace"]),
             name=str(metadata["name"]),
             owner=owner,
-            in_pool=any(self._holds(address) for address in found),
+            in_pool=in_pool,
             addressed=bool(found),
             ready=is_ready(thing),
             running=(thing.get("status") or {}).get("phase") == "Running",
             terminating=is_terminating(thing),
-            labels=labels_of(thing),
+            labels=labels,
+            label_key=old.label_key if old is not None and old.labels == labels else tuple(sorted(labels.items())),
             pins=_pins(thing),
-            node=str((thing.get("spec") or {}).get("nodeName") or ""),
+            node=str(spec.get("nodeName") or ""),
             trouble=trouble(thing),
             deleted_at=str(metadata.get("deletionTimestamp") or ""),
+            addresses=found,
+            grace=float(metadata.get("deletionGracePeriodSeconds") or spec.get("terminationGracePeriodSeconds") or 0),
+            finite=spec.get("restartPolicy") in ("Never", "OnFailure"),
+            startup=old.startup if old is not None else startup_seconds(thing),
         )
+
+    def _owner(self, thing: Object) -> Owner | None:
+        owner = self.owners.of(thing)
+        metadata = metadata_of(thing)
+        if owner is None and self.bare_owned(str(metadata["namespace"])):
+            return Owner(str(metadata["namespace"]), str(metadata["name"]), "Pod")
+        return owner
 
     def _holds(self, text: str) -> bool:
         try:
@@ -244,11 +425,20 @@ class View:
             return False
 
 
+def _serves(pool: Pool, node_labels: dict[str, str], namespace_labels: dict[str, str]) -> bool:
+    try:
+        return selects_node(pool, node_labels) and selects_namespace(pool, namespace_labels)
+    except SelectorError:
+        return False
+
+
 def load_view(api: KubeApi, view: View) -> None:
     """Fill a view from lists, for plans that are only shown."""
     for source in SOURCES:
         try:
-            listing = api.list(source.resource, scope(view.namespaces), field_selector=source.field_selector)
+            listing = api.list(
+                source.resource, scope(view.namespaces, source.resource), field_selector=source.field_selector
+            )
         except (Forbidden, UnknownResource):
             if not source.optional:
                 raise
@@ -258,9 +448,9 @@ def load_view(api: KubeApi, view: View) -> None:
     view.finish_loading()
 
 
-def scope(namespaces: t.Collection[str]) -> str | None:
+def scope(namespaces: t.Collection[str], resource: Resource) -> str | None:
     """The namespace to ask for; ``None`` is all of them, and several are filtered here."""
-    return next(iter(namespaces)) if len(namespaces) == 1 else None
+    return next(iter(namespaces)) if len(namespaces) == 1 and resource.namespaced else None
 
 
 def _pins(thing: Object) -> dict[str, str]:

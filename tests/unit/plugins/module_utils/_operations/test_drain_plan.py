@@ -9,10 +9,12 @@ import typing as t
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.placement import node_facts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import ORIGINAL_STRATEGY, Bounds
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.surge import surge_obstacle
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import (
+    Limits,
     choose,
     eviction_gate,
     rollout_gate,
@@ -67,40 +69,40 @@ class TestDeployments:
         ],
     )
     def test_ways(self, things: list[Object], way: str, bounds: Bounds) -> None:
-        choice = choose(view_of(*things), WEB, 5, clear)
+        choice = choose(view_of(*things), WEB, Limits(5), clear)
         assert (choice.way, choice.bounds) == (way, bounds)
         assert choice.blocked == ""
 
     def test_the_reason_has_the_numbers(self) -> None:
-        choice = choose(view_of(*web(6, rolling(0, 3)), pdb(6, maxUnavailable=1)), WEB, 5, clear)
+        choice = choose(view_of(*web(6, rolling(0, 3)), pdb(6, maxUnavailable=1)), WEB, Limits(5), clear)
         assert choice.reason == "a restart takes 3 at once and budget shop/web (maxUnavailable 1) spares 1"
 
     def test_without_room_for_another_pod_it_is_evicted(self) -> None:
-        choice = choose(view_of(*web(6, rolling(0, 3)), pdb(6, maxUnavailable=1)), WEB, 5, crowded)
+        choice = choose(view_of(*web(6, rolling(0, 3)), pdb(6, maxUnavailable=1)), WEB, Limits(5), crowded)
         assert choice.way == "evict"
         assert choice.reason.endswith("and no pod can be added first: it uses host port 80")
 
     def test_a_rollout_that_only_adds_needs_room_too(self) -> None:
-        choice = choose(view_of(*web(1)), WEB, 5, crowded)
+        choice = choose(view_of(*web(1)), WEB, Limits(5), crowded)
         assert choice.way == "evict"
         assert choice.reason == "its rollout adds a pod before it takes one away, but it uses host port 80"
 
     def test_nothing_helps(self) -> None:
-        choice = choose(view_of(*web(1), pdb(1, minAvailable=1)), WEB, 5, crowded)
+        choice = choose(view_of(*web(1), pdb(1, minAvailable=1)), WEB, Limits(5), crowded)
         assert choice.blocked == (
             "budget shop/web (minAvailable 1) never spares a pod of Deployment shop/web: relax it, or add replicas"
         )
 
     def test_two_budgets_are_no_hindrance_for_a_restart_but_for_evictions(self) -> None:
         both = [pdb(6, minAvailable=4), {**pdb(6, maxUnavailable=1), "metadata": {"namespace": "shop", "name": "b"}}]
-        assert choose(view_of(*web(6), *both), WEB, 5, clear).way == "restart"
-        blocked = choose(view_of(*web(6, paused=True), *both), WEB, 5, clear).blocked
+        assert choose(view_of(*web(6), *both), WEB, Limits(5), clear).way == "restart"
+        blocked = choose(view_of(*web(6, paused=True), *both), WEB, Limits(5), clear).blocked
         assert blocked.startswith("the budgets shop/b, shop/web match it at once")
 
     def test_an_interrupted_surge_is_resumed(self) -> None:
         things = web(6, rolling(1, 0))
         things[-1]["metadata"]["annotations"] = {ORIGINAL_STRATEGY: "{}"}
-        assert choose(view_of(*things), WEB, 5, crowded).way == "surge"
+        assert choose(view_of(*things), WEB, Limits(5), crowded).way == "surge"
 
 
 def owned(kind: str, replicas: int, spec: Object | None = None, api_version: str = "apps/v1") -> list[Object]:
@@ -140,23 +142,23 @@ class TestOthers:
         ],
     )
     def test_ways(self, kind: str, things: list[Object], way: str, at_once: int) -> None:
-        choice = choose(view_of(*things), Owner("shop", "web", kind), 5, clear)
+        choice = choose(view_of(*things), Owner("shop", "web", kind), Limits(5), clear)
         assert (choice.way, choice.bounds.unavailable) == (way, at_once)
 
     def test_a_custom_controller_is_evicted(self) -> None:
         things = [pod("web-1", owner=ref("CloneSet", "web", "apps.kruise.io/v1"))]
         view = view_of(*things)
         assert view.in_pool()[0].owner == Owner("shop", "web", "CloneSet")
-        assert choose(view, Owner("shop", "web", "CloneSet"), 5, clear).way == "evict"
+        assert choose(view, Owner("shop", "web", "CloneSet"), Limits(5), clear).way == "evict"
 
     def test_max_unavailable_over_a_controller_without_scale_blocks(self) -> None:
         things = [pod("web-1", owner=ref("CloneSet", "web", "apps.kruise.io/v1"))]
         view = view_of(*things, budget("web", {"maxUnavailable": 1}, expected=0, healthy=0, desired=0))
-        choice = choose(view, Owner("shop", "web", "CloneSet"), 5, clear)
+        choice = choose(view, Owner("shop", "web", "CloneSet"), Limits(5), clear)
         assert choice.blocked.endswith("cannot count the pods of CloneSet shop/web: use an integer minAvailable")
 
     def test_pods_nobody_replaces_are_left(self) -> None:
-        assert choose(view_of(pod("bare-1", owner=[])), None, 5, clear).way == "never"
+        assert choose(view_of(pod("bare-1", owner=[])), None, Limits(5), clear).way == "never"
         static = choose(
             view_of(pod("etcd-1", owner=ref("Node", "n1", "v1"))), Owner("shop", "etcd-1", "Node"), 5, clear
         )
@@ -166,13 +168,13 @@ class TestOthers:
     def test_virtual_machines_are_left(self) -> None:
         owner = Owner("shop", "vm", "VirtualMachineInstance")
         view = view_of(pod("virt-launcher-vm-1", owner=ref(owner.kind, "vm", "kubevirt.io/v1")))
-        choice = choose(view, owner, 5, clear)
+        choice = choose(view, owner, Limits(5), clear)
         assert choice.way == "never"
         assert choice.blocked.startswith("it is a virtual machine, which keeps its address")
 
     def test_jobs_are_waited_for(self) -> None:
         view = view_of(pod("job-1", owner=ref("Job", "job", "batch/v1")))
-        assert choose(view, view.in_pool()[0].owner, 5, clear).way == "wait"
+        assert choose(view, view.in_pool()[0].owner, Limits(5), clear).way == "wait"
 
 
 class TestTies:
@@ -183,7 +185,7 @@ class TestTies:
         things[-1]["spec"]["template"]["metadata"] = {"annotations": template or {}}
         view = view_of(*things)
         view.apply("namespaces", "ADDED", {"metadata": {"name": "shop", "annotations": namespace or {}}})
-        return choose(view, WEB, 5, clear).blocked
+        return choose(view, WEB, Limits(5), clear).blocked
 
     @pytest.mark.parametrize("value", ['["old"]', '["192.168.0.0/16"]', '["192.168.4.0/24"]', '["old", "new"]'])
     def test_a_template_tied_to_the_pool(self, value: str) -> None:
@@ -234,14 +236,14 @@ class TestGates:
         things = [*web(6), budget("web", {"minAvailable": 5}, expected=6, healthy=5, desired=5)]
         things[0] = pod("web-0", ready=False)
         view = view_of(*things)
-        choice = choose(view, WEB, 5, clear)
+        choice = choose(view, WEB, Limits(5), clear)
         assert choice.way == "restart"
         assert rollout_gate(view, WEB, choice) == "waiting for budget shop/web (needs 5 healthy, has 5)"
 
     def test_a_rollout_that_takes_none_waits_for_nothing(self) -> None:
         things = [*web(1), budget("web", {"minAvailable": 1}, expected=1, healthy=0, desired=1)]
         view = view_of(*things)
-        assert rollout_gate(view, WEB, choose(view, WEB, 5, clear)) == ""
+        assert rollout_gate(view, WEB, choose(view, WEB, Limits(5), clear)) == ""
 
     def test_the_last_ready_pod_stays(self) -> None:
         view = view_of(*web(2, {"type": "Recreate"}))
@@ -259,7 +261,8 @@ class TestObstacles:
     def of(self, pod_spec: Object, *things: Object, replicas: int = 3) -> str | None:
         deployment = workload("Deployment", "web", replicas)
         deployment["spec"]["template"] = {"metadata": {"labels": {"app": "web"}}, "spec": pod_spec}
-        return surge_obstacle(Shelf(*things), deployment)  # type: ignore[arg-type]
+        nodes = [node_facts(thing) for thing in things if thing["kind"] == "Node"]
+        return surge_obstacle(Shelf(*things), deployment, nodes, {})  # type: ignore[arg-type]
 
     def test_none(self) -> None:
         assert self.of({"containers": [{"ports": [{"containerPort": 80}]}]}) is None

@@ -8,12 +8,11 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_progress import Progress, ProgressLines
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import (
     DrainOptions,
     DrainResult,
     Left,
-    Progress,
-    ProgressLines,
 )
 
 WEB, DB = Owner("shop", "web", "Deployment"), Owner("shop", "db", "StatefulSet")

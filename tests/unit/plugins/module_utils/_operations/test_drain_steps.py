@@ -11,13 +11,9 @@ import typing as t
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner, Owners
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_steps import (
-    Run,
-    _still_here,
-    make_task,
-    wanted,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, make_task, wanted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import View
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_writes import still_here
 
 from .drain_objects import POOL, Shelf, pod, ref
 
@@ -45,5 +41,5 @@ def test_a_pod_whose_name_another_has_by_now_is_forgotten() -> None:
     successor = {**pod("db-0", owner=database), "metadata": {**old["metadata"], "uid": "db-0-again"}}
     run = run_of(old, shelf=Shelf(successor))
     (facts,) = run.view.in_pool()
-    assert not _still_here(run, facts)
+    assert not still_here(run, facts)
     assert run.view.in_pool() == []

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""The requests a drain is made of, and what is made of each answer.
+
+A budget's refusal concerns one workload, which tries again when a budget changes or after a while; others
+go on meanwhile. A server that asks for fewer requests concerns all: nothing new is begun until it said so.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    ServerError,
+    TooManyRequests,
+    Unreachable,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import metadata_of, uid_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import ROLLED, Owner, read_counted
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import SOURCES, PodFacts
+
+FOLLOWED = frozenset(source.name for source in SOURCES)
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 20.0
+# So many answers of 500 and above in a row to the eviction of one workload's pods are more than a bad moment.
+MOST_SERVER_ERRORS = 10
+
+
+def evict_pod(run: Run, task: Task, pod: PodFacts) -> bool:
+    """Ask for one eviction; true when it was accepted, or was no longer needed."""
+    try:
+        run.api.evict(pod.name, pod.namespace, uid=pod.uid)
+    except (NotFound, Conflict):
+        # Gone already, perhaps by our own request whose answer was lost, or replaced under the same name.
+        task.evicted.add(pod.uid)
+        return True
+    except TooManyRequests as error:
+        _refused(run, task, error)
+        return False
+    except ServerError as error:
+        if "more than one PodDisruptionBudget" in error.message:
+            task.failed = "several budgets match its pods, which the Eviction API does not support: remove all but one"
+        elif task.failures + 1 >= MOST_SERVER_ERRORS:
+            task.failed = f"its pods cannot be evicted: {error.message}"
+            run.breaker.note(task.owner, task.failed)
+        else:
+            pause_task(run, task, error.retry_after, soft=False)
+        task.note = task.failed or error.message
+        return False
+    except (Invalid, BadRequest) as error:
+        task.failed = task.note = f"its pods cannot be evicted: {error.message}"
+        run.breaker.note(task.owner, task.failed)
+        return False
+    except Unreachable as error:
+        pause_task(run, task, None, soft=False)
+        task.note = error.message
+        return False
+    except Forbidden as error:
+        return denied(run, task, error)
+    task.evicted.add(pod.uid)
+    task.failures = 0
+    task.active = task.acted = True
+    task.note = f"evicted {pod.name}: {task.choice.reason}"
+    run.steps.append(f"evict pod {pod.short}: {task.choice.reason}")
+    return True
+
+
+def _refused(run: Run, task: Task, error: TooManyRequests) -> None:
+    if any(cause.get("reason") == "DisruptionBudget" for cause in error.causes):
+        causes = "; ".join(str(cause.get("message") or "") for cause in error.causes)
+        pause_task(run, task, error.retry_after, soft=error.retry_after is None)
+        task.note = f"waiting for its budget ({causes or error.message})"
+        return
+    pause_task(run, task, error.retry_after, soft=False)
+    run.quiet_until = max(run.quiet_until, task.not_before)
+    task.note = f"the server asks for fewer requests: {error.message}"
+
+
+def write_workload(run: Run, task: Task, owner: Owner, patch: Object, words: str) -> bool:
+    """One compare-and-swap on the workload; whatever comes of it, the view then shows the workload as it is."""
+    try:
+        run.view.put(owner, run.api.patch(ROLLED[owner.kind], owner.name, patch, owner.namespace))
+    except (Conflict, NotFound):
+        pause_task(run, task, None)
+    except TooManyRequests as error:
+        _refused(run, task, error)
+    except (ServerError, Unreachable) as error:
+        pause_task(run, task, error.retry_after if isinstance(error, ApiError) else None, soft=False)
+        task.note = error.message
+    except (Invalid, BadRequest) as error:
+        task.failed = f"it cannot be changed: {error.message}"
+        run.breaker.note(task.owner, task.failed)
+        return False
+    except Forbidden as error:
+        return denied(run, task, error)
+    else:
+        task.failures = 0
+        task.acted = True
+        run.steps.append(words)
+        return True
+    try:
+        run.view.put(owner, read_counted(run.api, owner))
+    except (ServerError, TooManyRequests, Unreachable):
+        # The watch will tell; until then the stale version keeps a second write from passing.
+        task.note = task.note or "waiting for the cluster to answer"
+    return False
+
+
+def denied(run: Run, task: Task, error: Forbidden) -> bool:
+    """Raises the error when it is about the user's rights; else it is about this workload."""
+    if " cannot " in error.message:
+        # Not about this workload: the user has no right to do what the drain is made of.
+        raise error
+    task.failed = f"the cluster denies the change: {error.message}"
+    task.note = task.failed
+    run.breaker.note(task.owner, task.failed)
+    return False
+
+
+def pause_task(run: Run, task: Task, retry_after: float | None, soft: bool = True) -> None:
+    """Try again after a while; a ``soft`` pause ends as soon as the budgets change (see ``wake``)."""
+    task.failures += 1
+    pause = retry_after if retry_after is not None else min(FIRST_PAUSE * 2.0 ** (task.failures - 1), LONGEST_PAUSE)
+    moment = run.clock.monotonic() + pause
+    if soft:
+        task.retry_at = moment
+    else:
+        task.not_before = moment
+
+
+def still_here(run: Run, pod: PodFacts) -> bool:
+    """Read the pod itself: watches of two kinds have no common order, so a rollout may be seen to be complete
+    before its last old pod is seen to go, and must not be begun again for that."""
+    try:
+        thing = run.api.get(PODS, pod.name, pod.namespace)
+    except NotFound:
+        thing = None
+    if thing is None or uid_of(thing) != pod.uid:
+        # Also when another has its name by now: the old one must not be looked for again and again.
+        gone = {"metadata": {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid}}
+        run.view.apply("pods", "DELETED", gone)
+        return False
+    run.view.apply("pods", "MODIFIED", thing)
+    now = run.view.pods.get(pod.uid)
+    return now is not None and now.in_pool and not now.terminating
+
+
+def look_at_size(run: Run, task: Task) -> bool:
+    """Read how many pods a ReplicaSet wants by now: they are not watched, since a cluster has thousands of old ones.
+
+    False when that could not be read, so that nothing is evicted on an old number.
+    """
+    owner = task.owner
+    known = run.view.workloads.get(owner) if owner is not None else None
+    if owner is None or known is None or owner.kind in FOLLOWED:
+        return True
+    try:
+        thing = read_counted(run.api, owner)
+    except (ServerError, TooManyRequests, Unreachable) as error:
+        pause_task(run, task, error.retry_after if isinstance(error, ApiError) else None, soft=False)
+        task.note = error.message
+        return False
+    if thing is None or metadata_of(thing).get("resourceVersion") != metadata_of(known).get("resourceVersion"):
+        run.view.put(owner, thing)
+    return True
