@@ -42,6 +42,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.cluster import Twin
 
 OLD, NEW = "old", "new"
+OLD_CIDR, NEW_CIDR = "10.0.0.0/16", "10.1.0.0/16"
 _TWIN = "ipam.calico-ops.io/twin-"
 
 
@@ -237,7 +238,7 @@ def scenario(workloads: t.Sequence[Workload], nodes: int, seed: int = 1) -> list
             },
         }
     ]
-    for name, cidr in ((OLD, "10.0.0.0/16"), (NEW, "10.1.0.0/16")):
+    for name, cidr in ((OLD, OLD_CIDR), (NEW, NEW_CIDR)):
         spec = {"cidr": cidr, "blockSize": 26, "nodeSelector": "all()", "disabled": name == NEW}
         metadata = {"name": name}
         documents.append(

@@ -118,6 +118,7 @@ def journals(twin: TwinHandle) -> list[str]:
 def test_every_guide_is_followed() -> None:
     assert GUIDES == [
         "audit",
+        "availability",  # by test_availability.py
         "change_block_size",
         "choose_pools",
         "declare_pools",
