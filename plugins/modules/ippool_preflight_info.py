@@ -38,10 +38,27 @@ options:
     type: int
     aliases: [blockSize]
   waivers:
-    description: Ids of checks whose blockers are let pass. Checks that cannot be waived are refused here.
+    description:
+      - Ids of checks whose blockers are let pass. Checks that cannot be waived are refused here.
+      - An id also confirms what its check asks the operator to look at.
+      - The ids are in the guide on the preflight, C(docs/guides/preflight.md) of the collection.
     type: list
     elements: str
     default: []
+  external_ranges:
+    description:
+      - Networks outside the cluster that no new pool may overlap, as CIDRs or addresses - those of offices and VPNs, of
+        peered clusters and clouds, of bridges on the nodes. The cluster cannot show them.
+      - A proposed range keeps clear of them, too.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  more_nodes:
+    description: How many nodes are expected beyond those that are there, by an autoscaler for example.
+    type: int
+    default: 0
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -54,6 +71,16 @@ EXAMPLES = r"""
       name: default-ipv4-ippool-temporary
       cidr: 198.51.100.0/24
   register: preflight
+
+- name: Which way to smaller blocks, and a free range for it
+  calico_ops.ipam.ippool_preflight_info:
+    procedure: change_block_size
+    pool: default-ipv4-ippool
+    block_size: 28
+    target:
+      name: default-ipv4-ippool-temporary
+    external_ranges: [10.200.0.0/16]
+  register: ways
 
 - name: Show the blockers
   ansible.builtin.debug:
@@ -94,7 +121,11 @@ findings:
       returned: success
       type: bool
     waived:
-      description: Whether it was a blocker and O(waivers) named the check.
+      description: Whether O(waivers) named the check and this is a blocker, or something to be confirmed.
+      returned: success
+      type: bool
+    confirm:
+      description: Whether the cluster cannot show it, so that somebody has to look and confirm it.
       returned: success
       type: bool
     hazards:
@@ -119,6 +150,69 @@ phase:
   description: How far an earlier run came, as in RV(calico_ops.ipam.ippool_journal_info#module:phase).
   returned: success
   type: str
+target:
+  description:
+    - The pool that the pods move to, as given. Where O(procedure=change_block_size) leaves out the CIDR, it is that of
+      the temporary pool, of the journal, or the proposed one.
+  returned: success
+  type: dict
+  sample: {name: default-ipv4-ippool-temporary, cidr: 10.0.8.0/22}
+recommendation:
+  description:
+    - Which way to take to another block size, before it has begun; none otherwise.
+    - The user decides. The variables of each way are those of the role named by C(procedure).
+  returned: success
+  type: dict
+  contains:
+    way:
+      description: The way that is recommended, V(same_range) or V(new_range).
+      returned: success
+      type: str
+    reasons:
+      description: Why, as sentences.
+      returned: success
+      type: list
+      elements: str
+    ways:
+      description: Both ways.
+      returned: success
+      type: list
+      elements: dict
+      contains:
+        way:
+          description: V(same_range) through a temporary pool, or V(new_range) under a new name.
+          returned: success
+          type: str
+        procedure:
+          description: The role that does it.
+          returned: success
+          type: str
+        moves:
+          description: How often each pod is restarted.
+          returned: success
+          type: int
+        possible:
+          description: Whether a free range was found for it.
+          returned: success
+          type: bool
+        range:
+          description: The proposed range, with where it lies and what comes with it; none when there is none.
+          returned: success
+          type: dict
+        variables:
+          description: Variables for the role.
+          returned: success
+          type: dict
+        for:
+          description: What speaks for it.
+          returned: success
+          type: list
+          elements: str
+        against:
+          description: What speaks against it.
+          returned: success
+          type: list
+          elements: str
 lines:
   description: All of it as lines of text.
   returned: success
@@ -155,6 +249,8 @@ def main() -> None:
             "pool": {"type": "str"},
             "block_size": {"type": "int", "aliases": ["blockSize"]},
             "waivers": {"type": "list", "elements": "str", "default": []},
+            "external_ranges": {"type": "list", "elements": "str", "default": []},
+            "more_nodes": {"type": "int", "default": 0},
         },
         required_if=(
             ("procedure", "migrate_pool", ("pool", "target")),

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_fields import BLOCK_SIZES
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import assessment_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import assessment_of, selected_nodes
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
     WARNING,
@@ -74,8 +74,58 @@ def address_capacity(now: Situation) -> t.Iterator[Problem]:
     return _shortages(now, ("D04",))
 
 
+def room_in_use(now: Situation) -> t.Iterator[Problem]:
+    """B01 and D04 for a pool that exists already: others have blocks and addresses of it."""
+    if now.resumed:
+        return  # By then those who have them are the pods that have moved.
+    for pool in measured(now):
+        if pool.live is None or pool.pool is None:
+            continue
+        found = assessment_of(pool.pool, now)
+        blocks = [block for block in now.view.blocks if pool.pool.cidr.contains(block.cidr)]
+        used = sum(block.in_use for block in blocks)
+        if used and found.demand.addresses > found.supply.addresses - used:
+            yield Problem(
+                BLOCKER,
+                f"Pool {pool.name!r} has {max(found.supply.addresses - used, 0)} free addresses, as {used} are in "
+                "use, and "
+                f"{found.demand.addresses} are wanted at the worst moment.",
+                "Choose a larger pool.",
+                (f"IPPool {pool.name}",),
+            )
+        owners = {block.owner for block in blocks}
+        names = [node["metadata"]["name"] for node in selected_nodes(pool.pool, now.view)]
+        without = [name for name in names if f"host:{name}" not in owners]
+        free = found.supply.usable_blocks - len(blocks)
+        if blocks and len(without) > free:
+            yield Problem(
+                BLOCKER,
+                f"Pool {pool.name!r} has {max(free, 0)} free blocks and {len(without)} of its nodes have none yet.",
+                "Choose a larger pool or a smaller block.",
+                tuple(f"Node {name}" for name in without),
+            )
+
+
+def way_back(now: Situation) -> t.Iterator[Problem]:
+    """A12: the old pool must have room for what has moved, with its surge, as the nodes are now."""
+    if now.request.procedure == DECLARE or now.source is None or now.source.pool is None:
+        return
+    if not _is_legal(now.source.pool):
+        return
+    shortages = [each for each in assessment_of(now.source.pool, now).shortages if each.blocker]
+    if shortages:
+        yield Problem(
+            WARNING,
+            f"Going back to pool {now.source.name!r} may not be possible for every pod: {shortages[0].message}",
+            "Move in small steps, and widen the old pool's room (reservations, block limit) before going back.",
+            (f"IPPool {now.source.name}",),
+        )
+
+
 CHECKS = (
     Check("block-count", "every node can have a block", ("B01", "B04"), block_count),
     Check("host-block-limit", "a node can have blocks for all its pods", ("B02",), host_block_limit),
     Check("address-capacity", "all pods can have an address", ("D04",), address_capacity),
+    Check("room-in-use", "a pool that others use has room left", ("B01", "D04"), room_in_use),
+    Check("way-back", "the old pool has room for going back", ("A12",), way_back, worst=WARNING),
 )

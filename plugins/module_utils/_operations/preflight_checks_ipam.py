@@ -9,9 +9,12 @@
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_blocks import overlapping
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import RECREATE, RESIZE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
@@ -21,6 +24,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Problem,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation, Wanted
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import BlockFact
 
 # Objects listed with one finding.
 LISTED = 20
@@ -36,12 +40,20 @@ def leftover_blocks(now: Situation) -> t.Iterator[Problem]:
         rows = [row for row in now.view.affinities if row.cidr.overlaps(cidr) and row.cidr.prefix != size]
         if blocks:
             used = sum(block.in_use for block in blocks)
+            kinds = Counter(each.holder.kind for block in blocks for each in block.allocations)
+            by_kind = ", ".join(f"{count} by {kind}" for kind, count in sorted(kinds.items()))
+            held = f" ({by_kind})" if by_kind else ""
             yield Problem(
                 BLOCKER,
                 f"{len(blocks)} blocks of another size than /{size} lie in {cidr} of {pool.role} {pool.name!r}, with "
-                f"{used} addresses in use: Calico refuses the pool as long as they are there.",
-                "Find their holders with ipam_block_info and move them, or choose another CIDR.",
-                _listed(f"IPAMBlock {block.cidr}" for block in blocks),
+                f"{used} addresses in use{held}: Calico refuses the pool as long as they are there.",
+                "Move their holders, or choose another CIDR.",
+                listed(
+                    [
+                        *(f"IPAMBlock {block.cidr}" for block in blocks),
+                        *(f"{each.address} {each.holder}" for block in blocks for each in block.allocations),
+                    ]
+                ),
             )
         if rows:
             yield Problem(
@@ -49,7 +61,7 @@ def leftover_blocks(now: Situation) -> t.Iterator[Problem]:
                 f"{len(rows)} block affinities of another size than /{size} lie in {cidr} of {pool.role} {pool.name!r}:"
                 " the nodes would make blocks of the old size again.",
                 "Delete them when no block belongs to them any more, or choose another CIDR.",
-                _listed(f"BlockAffinity {row.host} {row.cidr}" for row in rows),
+                listed(f"BlockAffinity {row.host} {row.cidr}" for row in rows),
             )
 
 
@@ -70,29 +82,15 @@ def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
             "Repair or remove them first.",
             tuple(view.damaged),
         )
-    ranges = [pool.pool.cidr for pool in now.leaving() if pool.pool is not None]
-    blocks = sorted((b for b in view.blocks if _inside(b.cidr, ranges)), key=lambda b: _order(b.cidr))
+    ranges = [pool.pool.cidr for pool in (*now.leaving(), *now.wanted) if pool.pool is not None]
+    blocks = sorted(view.blocks, key=lambda b: _order(b.cidr))
     pairs = overlapping(blocks, lambda block: block.cidr)
-    covered = [f"IPAMBlock {second.cidr} over {first.cidr}" for first, second in pairs]
-    if covered:
-        yield Problem(
-            BLOCKER,
-            f"{len(covered)} blocks overlap others, so one address may be given to two pods.",
-            "Repair the IPAM data first; a migration would spread the damage.",
-            _listed(covered),
-        )
+    yield from _overlaps([pair for pair in pairs if _inside(pair[0].cidr, ranges)], BLOCKER)
+    yield from _overlaps([pair for pair in pairs if not _inside(pair[0].cidr, ranges)], WARNING)
     for pool in engine_pools(view.pools):
-        if not any(pool.cidr.overlaps(network) for network in ranges):
-            continue
-        wrong = [b for b in blocks if b.cidr.overlaps(pool.cidr) and b.cidr.prefix != pool.block_size]
-        if wrong:
-            yield Problem(
-                BLOCKER,
-                f"{len(wrong)} blocks in pool {pool.name!r} are not /{pool.block_size} as the pool says, so its block "
-                "size was edited in place or an earlier change was not finished.",
-                "Repair the IPAM data first.",
-                _listed(f"IPAMBlock {block.cidr}" for block in wrong),
-            )
+        concerned = any(pool.cidr.overlaps(network) for network in ranges)
+        yield from _wrong_sizes(now, pool, blocks, BLOCKER if concerned else WARNING)
+    blocks = [block for block in blocks if _inside(block.cidr, ranges)]
     rows = [row for row in view.affinities if _inside(row.cidr, ranges)]
     confirmed: dict[Network, list[str]] = {}
     for row in rows:
@@ -104,7 +102,7 @@ def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
             BLOCKER,
             f"{len(twice)} blocks are claimed by more than one node.",
             "Repair the IPAM data first.",
-            _listed(f"{cidr} by {', '.join(sorted(hosts))}" for cidr, hosts in twice.items()),
+            listed(f"{cidr} by {', '.join(sorted(hosts))}" for cidr, hosts in twice.items()),
         )
     owners = {block.cidr: block.owner for block in blocks}
     foreign = [
@@ -117,7 +115,7 @@ def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
             BLOCKER,
             f"{len(foreign)} confirmed block affinities name another node than the block itself does.",
             "Repair the IPAM data first.",
-            _listed(foreign),
+            listed(foreign),
         )
     orphans = [f"BlockAffinity {row.host} {row.cidr}" for row in rows if row.cidr not in owners]
     if orphans:
@@ -125,8 +123,73 @@ def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
             WARNING,
             f"{len(orphans)} block affinities have no block; they are deleted together with the pool.",
             "Nothing to do for this procedure.",
-            _listed(orphans),
+            listed(orphans),
         )
+
+
+def _overlaps(pairs: t.Sequence[tuple[BlockFact, BlockFact]], severity: str) -> t.Iterator[Problem]:
+    covered = [f"IPAMBlock {second.cidr} over {first.cidr}" for first, second in pairs]
+    if covered:
+        yield Problem(
+            severity,
+            f"{len(covered)} blocks overlap others, first {covered[0]}, so one address may be given to two pods.",
+            "Repair the IPAM data first; a migration would spread the damage.",
+            listed(covered),
+        )
+
+
+def _wrong_sizes(now: Situation, pool: Pool, blocks: t.Sequence[BlockFact], severity: str) -> t.Iterator[Problem]:
+    """B06 for blocks, A15 for affinities: a node makes the block anew from what its affinity says."""
+    wrong = [f"IPAMBlock {b.cidr}" for b in blocks if b.cidr.overlaps(pool.cidr) and b.cidr.prefix != pool.block_size]
+    if wrong:
+        yield Problem(
+            severity,
+            f"{len(wrong)} blocks in pool {pool.name!r} are not /{pool.block_size} as the pool says, so its block "
+            "size was edited in place or an earlier change was not finished.",
+            "Repair the IPAM data first.",
+            listed(wrong),
+        )
+    rows = [
+        f"BlockAffinity {row.host} {row.cidr}"
+        for row in now.view.affinities
+        if row.cidr.overlaps(pool.cidr) and row.cidr.prefix != pool.block_size and f"IPAMBlock {row.cidr}" not in wrong
+    ]
+    if rows:
+        yield Problem(
+            severity,
+            f"{len(rows)} block affinities in pool {pool.name!r} are not /{pool.block_size} as the pool says: their "
+            "nodes would make blocks of another size, over those that are there.",
+            "Delete them; no block belongs to them.",
+            listed(rows),
+        )
+
+
+def handles_consistent(now: Situation) -> t.Iterator[Problem]:
+    """B32: each handle has an allocation. Pods that come or go in this moment can look like it, so it is a warning."""
+    ranges = [pool.pool.cidr for pool in now.leaving() if pool.pool is not None]
+    if not ranges:
+        return
+    held = Counter((each.holder.handle, str(block.cidr)) for block in now.view.blocks for each in block.allocations)
+    wrong = []
+    for handle in now.view.calico.handles:
+        for text, count in handle.counts:
+            # Addresses that cool down have left their handle already.
+            if count > held[handle.handle, text] and _text_inside(text, ranges):
+                wrong.append(f"IPAMHandle {handle.handle} ({held[handle.handle, text]} of {count} in {text})")
+    if wrong:
+        yield Problem(
+            WARNING,
+            f"{len(wrong)} handles count more addresses than blocks hold for them, first {wrong[0]}.",
+            "Look again in a minute; those that remain ipam_audit_info explains.",
+            listed(wrong),
+        )
+
+
+def _text_inside(text: str, ranges: t.Iterable[Network]) -> bool:
+    try:
+        return _inside(parse_network(text, strict=False), ranges)
+    except InvalidInput:
+        return False
 
 
 def _inside(cidr: Network, ranges: t.Iterable[Network]) -> bool:
@@ -137,7 +200,7 @@ def _order(cidr: Network) -> tuple[int, int, int]:
     return (cidr.version, cidr.value, cidr.prefix)
 
 
-def _listed(names: t.Iterable[str]) -> tuple[str, ...]:
+def listed(names: t.Iterable[str]) -> tuple[str, ...]:
     everything = tuple(names)
     more = len(everything) - LISTED
     return everything if more <= 0 else (*everything[:LISTED], f"and {more} more")
@@ -147,10 +210,11 @@ CHECKS = (
     Check(
         "leftover-blocks",
         "no block of another size is in the way",
-        ("B06", "B07", "A15"),
+        ("B06", "B07", "B08", "A15"),
         leftover_blocks,
         False,
         True,
     ),
-    Check("ipam-consistent", "the IPAM data are in order", ("B32", "B06"), ipam_consistent, True, True),
+    Check("ipam-consistent", "the IPAM data are in order", ("B32", "B06", "A15"), ipam_consistent, True, True),
+    Check("handles-consistent", "handles and blocks agree", ("B32",), handles_consistent, worst=WARNING),
 )

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import APISERVER
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
     InvalidInput,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import DONE, MIGRATE, RESIZE
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import DONE, RESIZE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_condition import allocatable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     engine_pools,
-    is_owner,
     shown_spec,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
@@ -116,9 +117,10 @@ def _missing_cidr(now: Situation, pool: Wanted) -> Problem:
             f"The CIDR of {pool.role} is missing, and no range of the cluster is free that could hold it.",
             "Give target.cidr, a range that overlaps nothing.",
         )
+    consequences = "".join(f" {sentence}" for sentence in proposal.consequences)
     return Problem(
         BLOCKER,
-        f"The CIDR of {pool.role} is missing; {proposal.cidr} is free ({proposal.reason}).",
+        f"The CIDR of {pool.role} is missing; {proposal.cidr} is free ({proposal.reason}).{consequences}",
         f"Give target.cidr, for example {proposal.cidr}.",
     )
 
@@ -156,7 +158,18 @@ def non_canonical_cidr(now: Situation) -> t.Iterator[Problem]:
                 (f"IPPool {pool.name}",),
             )
             continue
-        if canonical != text:
+        if canonical != text and now.view.installation.mode.value == APISERVER:
+            yield Problem(
+                BLOCKER,
+                f"IPPool {pool.name!r} is stored as {text!r} instead of {canonical!r}: Calico's API server refuses "
+                "every "
+                "update of it, disabling too.",
+                "Set disabled: true with kubectl on ippools.crd.projectcalico.org, which leaves the CIDR alone, then "
+                "waive "
+                "this check.",
+                (f"IPPool {pool.name}",),
+            )
+        elif canonical != text:
             yield Problem(
                 WARNING,
                 f"IPPool {pool.name!r} is stored as {text!r} instead of {canonical!r}: calicoctl cannot update it, and "
@@ -182,7 +195,7 @@ def load_balancer_pool(now: Situation) -> t.Iterator[Problem]:
 
 def pool_field_diff(now: Situation) -> t.Iterator[Problem]:
     """B12: what the old pool gives and the new one does not."""
-    if now.request.procedure != MIGRATE or now.source is None or now.target is None:
+    if now.request.procedure == DECLARE or now.source is None or now.target is None:
         return
     old, new = shown_spec(now.source.spec), shown_spec(now.target.spec)
     if (
@@ -206,10 +219,11 @@ def pool_field_diff(now: Situation) -> t.Iterator[Problem]:
     for field in ("natOutgoing", "disableBGPExport", "nodeSelector", "namespaceSelector", "assignmentMode"):
         if old.get(field) != new.get(field):
             yield Problem(
-                WARNING,
+                BLOCKER,
                 f"{field} is {_said(old.get(field))} in pool {now.source.name!r} and {_said(new.get(field))} in pool "
                 f"{now.target.name!r}.",
-                "Make sure that this is meant.",
+                "Leave the field out to have it as in the old pool; if the difference is meant, waive this check.",
+                (f"IPPool {now.source.name}", f"IPPool {now.target.name}"),
             )
 
 
@@ -229,33 +243,6 @@ def encapsulation_change(now: Situation) -> t.Iterator[Problem]:
         )
 
 
-MANAGERS = (
-    ("labels", "app.kubernetes.io/managed-by", "the manager"),
-    ("annotations", "meta.helm.sh/release-name", "the Helm release"),
-    ("annotations", "argocd.argoproj.io/tracking-id", "the Argo CD application"),
-    ("labels", "argocd.argoproj.io/instance", "the Argo CD application"),
-    ("labels", "kustomize.toolkit.fluxcd.io/name", "the Flux kustomization"),
-    ("labels", "helm.toolkit.fluxcd.io/name", "the Flux Helm release"),
-)
-
-
-def managed_elsewhere(now: Situation) -> t.Iterator[Problem]:
-    """B22: somebody who puts the pool back as it was."""
-    for pool in now.leaving():
-        if pool.live is None:
-            continue
-        for part, key, who in MANAGERS:
-            value = (pool.live.labels if part == "labels" else pool.live.annotations).get(key)
-            # What the Tigera operator manages is changed in its Installation.
-            if value and not is_owner(key, value):
-                yield Problem(
-                    WARNING,
-                    f"IPPool {pool.name!r} says that {who} {value!r} manages it, which may undo the change.",
-                    "Change the pool there too, or pause it.",
-                    (f"IPPool {pool.name}",),
-                )
-
-
 def last_pool(now: Situation) -> t.Iterator[Problem]:
     """A03: a family without an enabled pool."""
     if now.request.procedure != DECLARE:
@@ -267,10 +254,40 @@ def last_pool(now: Situation) -> t.Iterator[Problem]:
         if pool.pool is None or pool.live is None or "Workload" not in pool.pool.allowed_uses:
             continue
         if not any(other.version == pool.pool.version and "Workload" in other.allowed_uses for other in staying):
+            made = (
+                ""
+                if now.view.calico_node_env.get("NO_DEFAULT_POOLS", "").lower() == "true"
+                else " When no pool is left, calico-node makes a default pool of its own at its next start."
+            )
             yield Problem(
                 BLOCKER,
-                f"Pool {pool.name!r} is the last IPv{pool.pool.version} pool that gives addresses to pods.",
+                f"Pool {pool.name!r} is the last IPv{pool.pool.version} pool that gives addresses to pods.{made}",
                 "Declare another pool first.",
+                (f"IPPool {pool.name}",),
+            )
+
+
+def pool_allocatable(now: Situation) -> t.Iterator[Problem]:
+    """B08 and A02: a pool that exists and gives out no address, whatever its spec says."""
+    for pool in now.wanted:
+        if pool.live is None or pool.leaves or pool.deleted:
+            continue
+        condition = allocatable(pool.live.thing)
+        if pool.live.terminating:
+            yield Problem(
+                BLOCKER,
+                f"Pool {pool.name!r} is being deleted, which cannot be taken back: it gives out no address, and its "
+                "range is not free before it is gone.",
+                "Wait until it is gone, or use another name and range.",
+                (f"IPPool {pool.name}",),
+            )
+        elif condition is not None and condition.get("status") == "False" and not pool.live.spec.get("disabled"):
+            words = condition.get("message") or "no message"
+            yield Problem(
+                BLOCKER,
+                f"Pool {pool.name!r} is not allocatable: kube-controllers says {condition.get('reason')} "
+                f"({str(words).rstrip('.')}).",
+                "Remove the reason first; an overlap ends when one of the two pools is disabled or deleted.",
                 (f"IPPool {pool.name}",),
             )
 
@@ -290,12 +307,12 @@ POOL_EXISTS = Check("pool-exists", "the pools that are named exist", (), pool_ex
 CHECKS = (
     POOL_EXISTS,
     Check("pool-in-use", "nobody uses a pool that is to be deleted", ("A01",), pool_in_use, False),
-    Check("pool-definition", "Calico would take the pools", ("B06", "B10"), pool_definition, False),
+    Check("pool-definition", "Calico would take the pools", ("B10",), pool_definition, False),
     Check("block-size-legal", "the block size is possible", ("B11",), block_size_legal, True),
     Check("non-canonical-cidr", "the old pool can be updated", ("B10",), non_canonical_cidr),
     Check("load-balancer-pool", "no pool is for Services", ("B30",), load_balancer_pool, False),
     Check("pool-field-diff", "the new pool gives what the old one gave", ("B12",), pool_field_diff),
     Check("encapsulation-change", "the encapsulation stays", ("B13",), encapsulation_change),
-    Check("managed-elsewhere", "nobody else manages the pool", ("B22", "A09"), managed_elsewhere),
     Check("last-pool", "a pool is left for every IP version", ("A03",), last_pool),
+    Check("pool-allocatable", "pods can get addresses of the pools", ("B08", "A02"), pool_allocatable, False, True),
 )

@@ -10,11 +10,22 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.capacity import supply_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import (
+    BY_CLUSTER_CIDR,
+    Ranges,
+    local_traffic_mode,
     pod_ranges,
     service_ranges,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import MIGRATE
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.known_ranges import (
+    NODE,
+    OUTSIDE,
+    PEER,
+    SERVICE_ADDRESS,
+    known_ranges,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
@@ -23,6 +34,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Check,
     Problem,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_checks_ipam import listed
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_definitions import (
     OVERLAP_RULE,
     new_ranges,
@@ -36,33 +48,47 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.temporary_cidr import propose_temporary_cidr
 
+# Kind of a known range, what its owners are called, what would happen.
+_IN_THE_WAY = (
+    (NODE, "nodes", "pods would be given them too"),
+    (PEER, "BGP peers", "nodes would lose their routes to them"),
+)
+
 
 def pool_overlap(now: Situation) -> t.Iterator[Problem]:
-    """B09: other pools and the nodes' own addresses."""
+    """B09: other pools, nodes, BGP peers, and networks that the user has named."""
+    known = list(known_ranges(now.view, now.request.external_ranges))
     for pool in to_write(now):
         if pool.live is None:
             for error in rule_errors(now, pool):
                 if error.rule == OVERLAP_RULE:
                     yield Problem(BLOCKER, error.message, "Choose a free range.", (f"IPPool {pool.name}",), False)
-        if pool.pool is None:
+        if pool.pool is None or not pool.is_new:
             continue
-        inside = [
-            f"Node {node['metadata']['name']}"
-            for node in now.view.nodes
-            if any(pool.pool.cidr.contains(address) for address in _node_addresses(node))
-        ]
-        if inside and pool.is_new:
-            yield Problem(
-                BLOCKER,
-                f"Pool {pool.name!r} ({pool.pool.cidr}) contains the addresses of {len(inside)} nodes, which pods "
-                "would be given too.",
-                "Choose a range without node addresses.",
-                tuple(inside),
-            )
+        for kind, what, why in _IN_THE_WAY:
+            hits = [each.what for each in known if each.kind == kind and each.network.overlaps(pool.pool.cidr)]
+            if hits:
+                yield Problem(
+                    BLOCKER,
+                    f"Pool {pool.name!r} ({pool.pool.cidr}) contains the addresses of {len(hits)} {what}, first "
+                    f"{hits[0]}: "
+                    f"{why}.",
+                    f"Choose a range without {what}.",
+                    listed(dict.fromkeys(hits)),
+                )
+        for each in known:
+            if each.kind == OUTSIDE and each.network.overlaps(pool.pool.cidr):
+                yield Problem(
+                    BLOCKER,
+                    f"Pool {pool.name!r} ({pool.pool.cidr}) overlaps {each.what}.",
+                    "Choose a range outside it.",
+                    (f"IPPool {pool.name}", str(each.network)),
+                )
 
 
 def service_cidr(now: Situation) -> t.Iterator[Problem]:
-    """B09: the Service range."""
+    """B09: the Service range, and addresses of Services wherever they are."""
+    known = [each for each in known_ranges(now.view) if each.kind == SERVICE_ADDRESS]
     for pool in new_ranges(now):
         for ranges in service_ranges(now.view):
             hit = [network for network in ranges.networks if pool.pool is not None and network.overlaps(pool.pool.cidr)]
@@ -74,51 +100,114 @@ def service_cidr(now: Situation) -> t.Iterator[Problem]:
                     (f"IPPool {pool.name}",),
                 )
                 break
+        used = [each for each in known if pool.pool is not None and each.network.overlaps(pool.pool.cidr)]
+        # Those that lie in the Service range have been said with it.
+        used = [each for each in used if not any(network.contains(each.network) for network in _service_networks(now))]
+        if used:
+            yield Problem(
+                BLOCKER,
+                f"Pool {pool.name!r} ({pool.spec['cidr']}) contains the addresses of {len(used)} Services, first "
+                f"{used[0].what}.",
+                "Choose a range without them.",
+                listed(dict.fromkeys(each.what for each in used)),
+            )
+
+
+def _service_networks(now: Situation) -> list[Network]:
+    return [network for ranges in service_ranges(now.view) for network in ranges.networks]
 
 
 def pool_inside_cluster_cidr(now: Situation) -> t.Iterator[Problem]:
-    """B23 and B24, by the first source of spec ippool.md §7.4 that names this IP version; B46."""
-    severity = WARNING if now.request.procedure == DECLARE or now.view.ebpf else BLOCKER
-    masquerade = (
-        "the eBPF data plane goes by the pools and not by that range, but other parts of the cluster may not."
-        if now.view.ebpf
-        else "kube-proxy may masquerade its traffic, and policies by pod then deny it."
-    )
+    """B23 and B24: every source that names the pod range for this IP version (spec ippool.md §7.4); B46."""
     sources = list(pod_ranges(now.view))
     for pool in new_ranges(now):
         if pool.pool is None or "LoadBalancer" in pool.pool.allowed_uses:
             continue
         cidr = pool.pool.cidr
         named = [ranges for ranges in sources if any(network.version == cidr.version for network in ranges.networks)]
+        outside = [ranges for ranges in named if not any(network.contains(cidr) for network in ranges.networks)]
         if not named:
             yield Problem(
                 NOTE,
                 f"Nothing in the cluster names its IPv{cidr.version} pod range, so whether pool {pool.name!r} ({cidr}) "
                 "lies inside it could not be checked.",
             )
-        elif not any(network.contains(cidr) for network in named[0].networks):
-            ranges = ", ".join(str(network) for network in named[0].networks if network.version == cidr.version)
+        elif outside:
+            severity, consequence = _outside(now, named, outside)
+            ranges = ", ".join(str(network) for network in outside[0].networks if network.version == cidr.version)
+            more = f", nor of {', '.join(each.source for each in outside[1:])}" if outside[1:] else ""
             yield Problem(
                 severity,
-                f"Pool {pool.name!r} ({cidr}) is not inside the cluster's pod range {ranges} ({named[0].source}): "
-                f"{masquerade}",
+                f"Pool {pool.name!r} ({cidr}) is not inside the cluster's pod range {ranges} "
+                f"({outside[0].source}{more}): "
+                f"{consequence}",
                 _inside_remedy(now, pool),
-                (f"IPPool {pool.name}",),
+                (f"IPPool {pool.name}", *(each.source for each in outside)),
             )
+
+
+def _outside(now: Situation, named: t.Sequence[Ranges], outside: t.Sequence[Ranges]) -> tuple[str, str]:
+    """How bad it is that some sources do not have the range, and why."""
+    declared = WARNING if now.request.procedure == DECLARE else BLOCKER
+    platform = [ranges for ranges in outside if "kubeadm-config" in ranges.source or "clusterNetwork" in ranges.source]
+    if now.view.installation.operator.value and platform:
+        return declared, f"the Tigera operator refuses pools outside {platform[0].source}."
+    if now.view.ebpf:
+        return (
+            WARNING,
+            "the eBPF data plane goes by the pools and not by that range, but other parts of the cluster may not.",
+        )
+    mode = local_traffic_mode(now.view)
+    if mode != BY_CLUSTER_CIDR:
+        return (
+            WARNING,
+            f"kube-proxy tells pods by {mode} and not by that range, but other parts of the cluster may not.",
+        )
+    proxy = [ranges for ranges in named if "kube-proxy" in ranges.source]
+    if proxy and proxy[0] not in outside:
+        return WARNING, "kube-proxy has it in its range, but other parts of the cluster do not."
+    if not proxy and named[0] not in outside:
+        return WARNING, f"it is inside {named[0].source}, so the sources contradict each other."
+    return declared, "kube-proxy may masquerade its traffic, and policies by pod then deny it."
+
+
+def reservations_carried(now: Situation) -> t.Iterator[Problem]:
+    """B31: what is reserved in the old range and not in the new one, and reservations that take the new one's room."""
+    if now.source is None or now.target is None or now.source.pool is None or now.target.pool is None:
+        return
+    old, new = now.source.pool.cidr, now.target.pool.cidr
+    before, after = _reserved(now, old), _reserved(now, new)
+    count_before, count_after = _addresses(before, old), _addresses(after, new)
+    if before and not after and now.request.procedure == MIGRATE:
+        yield Problem(
+            WARNING,
+            f"{count_before} addresses are reserved in {old} of pool {now.source.name!r}, and none in {new} of pool "
+            f"{now.target.name!r}: pods can be given every address of it.",
+            "Reserve what gateways and appliances have in the new range, with ip_reservation.",
+            listed(dict.fromkeys(f"IPReservation {name}" for name, _network in before)),
+        )
+    if after:
+        yield Problem(
+            BLOCKER if count_after >= new.size else WARNING if count_after * 2 >= new.size else NOTE,
+            f"{count_after} of the {new.size} addresses of {new} of pool {now.target.name!r} are reserved "
+            f"({count_before} in {old} of pool {now.source.name!r}).",
+            "Make sure that the reservations are meant for this range.",
+            listed(dict.fromkeys(f"IPReservation {name}" for name, _network in after)),
+        )
+
+
+def _reserved(now: Situation, cidr: Network) -> list[tuple[str, Network]]:
+    return [(name, network) for name, network in now.view.reserved if network.overlaps(cidr)]
+
+
+def _addresses(reserved: t.Iterable[tuple[str, Network]], cidr: Network) -> int:
+    return supply_of(cidr, cidr.bits, [network for _name, network in reserved]).reserved_addresses
 
 
 def _inside_remedy(now: Situation, pool: Wanted) -> str:
     proposal = propose_temporary_cidr(now) if now.target is pool else None
-    free = f" such as {proposal.cidr}" if proposal is not None else ""
+    free = f" such as {proposal.cidr}" if proposal is not None and proposal.inside else ""
     return f"Choose a range inside it{free}, or widen the pod range first and restart kube-proxy."
-
-
-def _node_addresses(node: t.Mapping[str, t.Any]) -> t.Iterator[t.Any]:
-    for entry in (node.get("status") or {}).get("addresses") or []:
-        try:
-            yield parse_address(entry.get("address"))
-        except InvalidInput:
-            continue
 
 
 CHECKS = (
@@ -130,4 +219,5 @@ CHECKS = (
         ("B23", "B24", "B46"),
         pool_inside_cluster_cidr,
     ),
+    Check("reservations-carried", "reservations fit the new range", ("B31",), reservations_carried),
 )

@@ -120,6 +120,7 @@ def selector_covers_nodes(now: Situation) -> t.Iterator[Problem]:
             tuple(f"namespace {namespace} on node {name}" for name, namespace in sorted(missed)),
         )
     yield from _nodes_without_pool(now, pools, {name for name, _namespace in left})
+    yield from _namespaces_without_pool(now, pools, {namespace for _name, namespace in left})
 
 
 def _nodes_without_pool(now: Situation, pools: t.Sequence[Pool], seen: t.Collection[str]) -> t.Iterator[Problem]:
@@ -137,6 +138,29 @@ def _nodes_without_pool(now: Situation, pools: t.Sequence[Pool], seen: t.Collect
                 f"{len(empty)} nodes that have no pods of pool {pool.name!r} now would find no pool later.",
                 "Widen the node selector of the new pool.",
                 tuple(empty),
+            )
+
+
+def _namespaces_without_pool(now: Situation, pools: t.Sequence[Pool], seen: t.Collection[str]) -> t.Iterator[Problem]:
+    """Namespaces without pods of the pool now, which it serves and nothing would serve later."""
+    for pool in _draining(now):
+        if pool.pool is None:
+            continue
+        nodes = selected_nodes(pool.pool, now.view)
+        empty = [
+            thing["metadata"]["name"]
+            for thing in now.view.namespaces
+            if thing["metadata"]["name"] not in seen
+            and nodes
+            and not _why_none([pool.pool], pool.pool.version, nodes[0], thing)
+            and all(_why_none(pools, pool.pool.version, node, thing) for node in nodes)
+        ]
+        if empty:
+            yield Problem(
+                WARNING,
+                f"{len(empty)} namespaces that have no pods of pool {pool.name!r} now would find no pool later.",
+                "Widen the namespace selector of the new pool.",
+                tuple(f"Namespace {name}" for name in empty),
             )
 
 

@@ -10,18 +10,26 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_range
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import (
     preflight_checks_capacity,
     preflight_checks_cluster,
+    preflight_checks_collection,
+    preflight_checks_dataplane,
     preflight_checks_families,
     preflight_checks_ipam,
+    preflight_checks_losses,
+    preflight_checks_managers,
     preflight_checks_neighbours,
     preflight_checks_nodes,
+    preflight_checks_operator,
+    preflight_checks_outside,
     preflight_checks_policies,
     preflight_checks_pools,
     preflight_checks_ranges,
     preflight_checks_requests,
     preflight_checks_serving,
+    preflight_checks_versions,
     preflight_checks_workloads,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import assessment_of, owners_of
@@ -48,13 +56,20 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     situation,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.way import recommend, with_temporary_range
 
 CHECKS: tuple[Check, ...] = (
     *preflight_checks_cluster.CHECKS,
+    *preflight_checks_versions.CHECKS,
+    *preflight_checks_operator.CHECKS,
     *preflight_checks_pools.CHECKS,
+    *preflight_checks_managers.CHECKS,
     *preflight_checks_ranges.CHECKS,
+    *preflight_checks_outside.CHECKS,
+    *preflight_checks_dataplane.CHECKS,
     *preflight_checks_capacity.CHECKS,
     *preflight_checks_ipam.CHECKS,
+    *preflight_checks_collection.CHECKS,
     *preflight_checks_requests.CHECKS,
     *preflight_checks_neighbours.CHECKS,
     *preflight_checks_policies.CHECKS,
@@ -62,13 +77,14 @@ CHECKS: tuple[Check, ...] = (
     *preflight_checks_nodes.CHECKS,
     *preflight_checks_serving.CHECKS,
     *preflight_checks_workloads.CHECKS,
+    *preflight_checks_losses.CHECKS,
 )
 # Once the procedure is done, only these have anything to say.
 WHEN_DONE = (*preflight_checks_cluster.CHECKS, preflight_checks_pools.POOL_EXISTS)
 
 
 def preflight_request(params: t.Mapping[str, t.Any]) -> PreflightRequest:
-    """The request among a module's parameters."""
+    """The request among a module's parameters. InvalidInput for an external range that is none."""
     target = params["target"] or {}
     keys = ("state", *TARGET_KEYS)
     return PreflightRequest(
@@ -78,27 +94,34 @@ def preflight_request(params: t.Mapping[str, t.Any]) -> PreflightRequest:
         block_size=params["block_size"],
         pools=tuple({key: entry[key] for key in keys if entry.get(key) is not None} for entry in params["pools"] or ()),
         waivers=tuple(params["waivers"] or ()),
+        external_ranges=tuple(
+            parse_range(text, field="external_ranges") for text in params.get("external_ranges") or ()
+        ),
+        more_nodes=max(params.get("more_nodes") or 0, 0),
     )
 
 
 def preflight(request: PreflightRequest, view: ClusterView) -> dict[str, t.Any]:
-    """The result of ``ippool_preflight_info``: findings, blockers, plan, capacity, phase and lines to show.
+    """The result of ``ippool_preflight_info``: findings, plan, sizes, phase, the target, the way, and lines to show.
 
     InvalidInput for a waiver that does not exist; Refused when the live pool contradicts the
     journal.
     """
-    now = situation(request, view)
+    now = situation(with_temporary_range(request, view), view)
     findings = run_checks(WHEN_DONE if now.phase == DONE else CHECKS, now, known=CHECKS)
     over = now.phase == DONE or is_decided(findings)
     plan = [] if over else plan_sentences(now)
     capacity = {} if over else capacity_of(now)
+    recommended = None if over else recommend(now, {finding.check.id for finding in findings})
     return {
         "findings": [finding.as_result() for finding in findings],
         "blockers": blockers(findings),
         "plan": plan,
         "capacity": capacity,
         "phase": now.phase,
-        "lines": list(lines(findings, plan, capacity)),
+        "target": dict(now.request.target),
+        "recommendation": recommended.as_result() if recommended is not None else None,
+        "lines": [*lines(findings, plan, capacity), *(recommended.lines() if recommended is not None else ())],
     }
 
 
@@ -148,10 +171,12 @@ def lines(findings: t.Sequence[Finding], plan: t.Sequence[str], capacity: t.Mapp
     """The preflight as text for a terminal."""
     for finding in findings:
         problem = finding.problem
-        mark = "waived" if finding.waived else problem.severity
-        yield f"{mark:8} {finding.check.id}: {problem.message}"
+        mark = problem.severity
+        if finding.waived or problem.confirm:
+            mark = ("confirmed" if problem.confirm else "waived") if finding.waived else "confirm"
+        yield f"{mark:9} {finding.check.id}: {problem.message}"
         if problem.remedy and not finding.waived:
-            yield f"{'':8} {problem.remedy}"
+            yield f"{'':9} {problem.remedy}"
     if not findings:
         yield "nothing found that speaks against it"
     for name, figures in capacity.items():
