@@ -37,9 +37,11 @@ ANNOTATION = "cni.projectcalico.org/"
 NAMED = [
     ("pool-pinned", "Namespace tied", "blocker"),
     ("fixed-addresses", "Deployment plant/gateway (192.168.200.10)", "blocker"),
-    ("budgets-allow", "PodDisruptionBudget payments/ledger", "warning"),
-    ("unmovable-pods", "legacy/debug-shell", "warning"),
-    ("unmovable-pods", "kube-system/node-agent-worker-2", "warning"),
+    ("budgets-allow", "PodDisruptionBudget payments/ledger", "blocker"),
+    ("unmovable-pods", "legacy/debug-shell", "blocker"),
+    ("unmovable-pods", "kube-system/node-agent-worker-2", "blocker"),
+    ("webhooks-stay-up", "Deployment policy-system/pod-policy", "blocker"),
+    ("peers-by-address", "StatefulSet payments/ledger", "warning"),
     ("unmovable-pods", "Deployment shop/newsletter", "warning"),
     ("unmovable-pods", "StatefulSet data/archive", "warning"),
 ]

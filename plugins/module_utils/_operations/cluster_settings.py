@@ -94,6 +94,11 @@ def service_ranges(view: Sources) -> t.Iterator[Ranges]:
 BY_CLUSTER_CIDR = "ClusterCIDR"
 
 
+def control_plane_flag(view: Sources, component: str, flag: str) -> str:
+    """A command line flag of a control plane component that runs as a pod; "" where it is not to be seen."""
+    return _flag(view, component, flag)
+
+
 def local_traffic_mode(view: Sources) -> str:
     """kube-proxy's ``detectLocalMode``: only with ``ClusterCIDR`` does its range matter (hazard B23)."""
     configured = _yaml(view, ("kube-system", "kube-proxy"), "config.conf").get("detectLocalMode")

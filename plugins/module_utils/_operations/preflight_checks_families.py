@@ -8,6 +8,122 @@
 
 from __future__ import annotations
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import Check
+import typing as t
 
-CHECKS: tuple[Check, ...] = ()
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import cni_configs
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
+    BLOCKER,
+    NOTE,
+    WARNING,
+    Check,
+    Problem,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation
+
+
+def service_data_plane(now: Situation) -> t.Iterator[Problem]:
+    """B46: whoever does the work of kube-proxy keeps a view of the pools of its own."""
+    if now.target is None:
+        return
+    if now.view.ebpf:
+        who = "Calico's eBPF data plane does the work of kube-proxy"
+    elif "calico-node" in _daemons(now) and not any(name.startswith("kube-proxy") for name in _daemons(now)):
+        who = "There is no DaemonSet kube-proxy; something else, or kube-proxy outside the cluster, leads to Services"
+    else:
+        return
+    yield Problem(
+        NOTE,
+        f"{who}, with its own view of which addresses are pods.",
+        "Reach a Service from a pod of the new pool, and one of its pods from outside, before all pods move.",
+    )
+
+
+def _daemons(now: Situation) -> list[str]:
+    return [workload.name for workload in now.view.workloads if workload.kind == "DaemonSet"]
+
+
+def ip_families(now: Situation) -> t.Iterator[Problem]:
+    """B47: a restart moves both addresses of a pod, the procedure drains one pool of one IP version."""
+    if now.source is None or now.source.pool is None or now.target is None:
+        return
+    version = now.source.pool.version
+    other = 6 if version == 4 else 4
+    pods = now.source_pods()
+    both = [pod for pod in pods if any(address.version == other for address in pod_addresses(pod))]
+    staying = [pool for pool in _staying(now) if pool.version == other]
+    if not both:
+        yield from _asked_in_vain(now, other, staying)
+        return
+    if not staying:
+        yield Problem(
+            BLOCKER,
+            f"{len(both)} pods that are to move have IPv{other} addresses too, and no enabled IPv{other} pool gives "
+            "addresses to pods: they would not start again.",
+            f"Enable an IPv{other} pool first.",
+        )
+        return
+    yield Problem(
+        NOTE,
+        f"{len(both)} pods have addresses of both IP versions. Only those of IPv{version} change their pool, but a "
+        f"restarted pod gets a new IPv{other} address as well.",
+        f"If the IPv{other} pool is to be changed too, create its successor and disable it first: one restart moves "
+        "both.",
+    )
+    yield from _masquerade(now, other, staying)
+
+
+def _masquerade(now: Situation, other: int, staying: t.Sequence[Pool]) -> t.Iterator[Problem]:
+    if now.target is None or now.target.pool is None:
+        return
+    target = now.target.pool
+    different = [pool.name for pool in staying if _nat(now, pool.name) != bool(now.target.spec.get("natOutgoing"))]
+    same_before = now.source is not None and all(
+        _nat(now, pool.name) == bool(now.source.spec.get("natOutgoing")) for pool in staying
+    )
+    if different and same_before:
+        yield Problem(
+            WARNING,
+            f"natOutgoing is {_said(now.target.spec.get('natOutgoing'))} in pool {target.name!r} and "
+            f"{_said(not now.target.spec.get('natOutgoing'))} in the IPv{other} pool {different[0]!r}.",
+            "Make sure that this is meant.",
+            tuple(f"IPPool {name}" for name in different),
+        )
+
+
+def _asked_in_vain(now: Situation, other: int, staying: t.Sequence[Pool]) -> t.Iterator[Problem]:
+    for config in cni_configs(now.view):
+        asks = config.assign_ipv6 if other == 6 else config.assign_ipv4
+        if config.ipam_type == "calico-ipam" and asks and not staying:
+            yield Problem(
+                BLOCKER,
+                f"{config.source} asks for an IPv{other} address for every pod, and no enabled IPv{other} pool gives "
+                "any: no restarted pod would start.",
+                f"Create an IPv{other} pool, or set assign_ipv{other} to false and restart calico-node.",
+                (config.source,),
+            )
+
+
+def _staying(now: Situation) -> list[Pool]:
+    leaving = {pool.name for pool in now.leaving()}
+    return [
+        pool
+        for pool in engine_pools(now.view.pools)
+        if pool.name not in leaving and pool.enabled and "Workload" in pool.allowed_uses
+    ]
+
+
+def _nat(now: Situation, name: str) -> bool:
+    return any(bool(pool.spec.get("natOutgoing")) for pool in now.view.pools if pool.name == name)
+
+
+def _said(value: t.Any) -> str:
+    return "true" if value else "false"
+
+
+CHECKS = (
+    Check("service-data-plane", "Services lead to the new addresses", ("B46",), service_data_plane, worst=NOTE),
+    Check("ip-families", "both IP versions are planned for", ("B47",), ip_families),
+)

@@ -4,7 +4,10 @@
 
 # This module is private to the collection calico_ops.ipam.
 
-"""Checks of the workloads that are to move: can they be moved without an outage at all."""
+"""Checks of the workloads that are to move: would the drain come to its end (hazards B37 to B39).
+
+What the drain can do with each of them is asked of the drain's own plan.
+"""
 
 from __future__ import annotations
 
@@ -14,40 +17,95 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.budgets import Budget, parse_budget
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import controller_of, is_mirror
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import owner_of, owners_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainResult
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import pinned_by
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
-    NOTE,
+    BLOCKER,
     WARNING,
     Check,
     Problem,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_drain import (
+    adds_first,
+    planned_drain,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
     DECLARE,
     Situation,
     full_name,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import Workload
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import WORKLOADS, Workload
+
+# Left by the drain as well, and said by a check of their own.
+_SAID_ELSEWHERE = ("Node ", "VirtualMachineInstance ")
+_OF_BUDGETS = ("budget ", "the budgets ")
+_KINDS = frozenset(resource.kind for resource, _path in WORKLOADS)
+
+
+def drain_can_finish(now: Situation) -> t.Iterator[Problem]:
+    """B37 to B43: what the drain would leave where it is, in its own words."""
+    plan = planned_drain(now)
+    if plan is None:
+        return
+    for (owner, reason), names in sorted(_given_up(now, plan).items()):
+        if not reason.startswith(_OF_BUDGETS):
+            yield Problem(
+                BLOCKER,
+                f"The drain would leave {len(names)} pods of {owner} in the old pool: {reason}.",
+                "Do that first.",
+                (owner, *(f"Pod {name}" for name in names)),
+            )
 
 
 def budgets_allow(now: Situation) -> t.Iterator[Problem]:
-    """B37: budgets that let no pod go and workloads that cannot add one before they take one away."""
-    if now.request.procedure == DECLARE:
+    """B37: budgets that keep the drain from its end, and budgets that make it wait."""
+    plan = planned_drain(now)
+    if plan is None:
         return
     budgets = [parse_budget(thing) for thing in now.view.budgets]
-    pods = now.source_pods()
+    pods = {full_name(pod): pod for pod in now.source_pods()}
+    stuck: set[str] = set()
+    for (owner, reason), names in sorted(_given_up(now, plan).items()):
+        matching = _matching(budgets, [pods[name] for name in names if name in pods])
+        stuck.update(matching)
+        if reason.startswith(_OF_BUDGETS):
+            yield Problem(
+                BLOCKER,
+                f"The drain would leave {len(names)} pods of {owner} in the old pool: {reason}.",
+                "Do that first, and undo it when the pods have moved.",
+                (*(f"PodDisruptionBudget {label}" for label in matching), owner),
+            )
     for budget in budgets:
-        matched = [pod for pod in pods if budget.matches(pod)]
-        if not matched or budget.allowed > 0:
+        matched = [pod for pod in pods.values() if budget.matches(pod)]
+        if not matched or budget.allowed > 0 or budget.label in stuck:
             continue
-        stuck = sorted({_owner_name(pod, now) for pod in matched if not _can_surge(pod, now)})
-        if stuck:
+        owners = {_owner_name(pod, now): owner_of(pod, now.view) for pod in matched}
+        waiting = sorted(name for name, owner in owners.items() if owner is None or not adds_first(owner, plan))
+        if waiting:
             yield Problem(
                 WARNING,
-                f"PodDisruptionBudget {budget.label} ({budget.rule}, {budget.numbers}) lets no pod go, and "
-                f"{', '.join(stuck)} cannot start another pod first: the drain will stop there.",
-                "Add a replica, or relax the budget for the time of the procedure.",
-                (f"PodDisruptionBudget {budget.label}", *stuck),
+                f"PodDisruptionBudget {budget.label} ({budget.rule}, {budget.numbers}) lets no pod go just now"
+                f"{_unhealthy(budget)}: the drain would wait for {', '.join(waiting)}.",
+                "Wait until its pods are healthy, add a replica, or relax it for the time of the procedure.",
+                (f"PodDisruptionBudget {budget.label}", *waiting),
             )
-    yield from _several_budgets(pods, budgets)
+    yield from _several_budgets(pods.values(), budgets)
+
+
+def _given_up(now: Situation, plan: DrainResult) -> dict[tuple[str, str], list[str]]:
+    """The pods that the drain leaves, by owner and reason, but for those that have checks of their own."""
+    if now.source is None or now.source.pool is None:
+        return {}
+    pins = pinned_by(now.view, now.source.name, now.source.pool.cidr)
+    spaces = {pin.name for pin in pins if pin.kind == "Namespace"}
+    pinned = {f"{pin.kind} {pin.namespace}/{pin.name}" for pin in pins}
+    found: dict[tuple[str, str], list[str]] = {}
+    for entry in plan.left:
+        name = f"{entry.namespace}/{entry.pod}"
+        said = not entry.owner or entry.owner.startswith(_SAID_ELSEWHERE)
+        if not said and entry.namespace not in spaces and not {entry.owner, f"Pod {name}"} & pinned:
+            found.setdefault((entry.owner, entry.reason), []).append(name)
+    return found
 
 
 def _several_budgets(pods: t.Iterable[Object], budgets: t.Sequence[Budget]) -> t.Iterator[Problem]:
@@ -62,28 +120,49 @@ def _several_budgets(pods: t.Iterable[Object], budgets: t.Sequence[Budget]) -> t
         )
 
 
+def _matching(budgets: t.Iterable[Budget], pods: t.Sequence[Object]) -> list[str]:
+    return sorted(budget.label for budget in budgets if any(budget.matches(pod) for pod in pods))
+
+
+def _unhealthy(budget: Budget) -> str:
+    if budget.always_allows_unhealthy or not budget.current or budget.healthy >= budget.expected:
+        return ""
+    return f", broken ones neither: {budget.expected - budget.healthy} of its {budget.expected} pods are not healthy"
+
+
 def unmovable_pods(now: Situation) -> t.Iterator[Problem]:
     """B38 and B39."""
     if now.request.procedure == DECLARE:
         return
+    plan = planned_drain(now)
+    left = {f"{entry.namespace}/{entry.pod}" for entry in plan.left} if plan is not None else set()
     pods = now.source_pods()
     static = [full_name(pod) for pod in pods if is_mirror(pod)]
     if static:
         yield Problem(
-            WARNING,
-            f"{len(static)} static pods are on the pod network, first {static[0]}: they cannot be moved through the "
+            BLOCKER if left & set(static) else WARNING,
+            f"{len(static)} static pods are on the pool's network, first {static[0]}: they cannot be moved through the "
             "API.",
-            "Restart them on their hosts after the old pool is disabled.",
+            "Restart them on their hosts once the old pool gives out no addresses any more.",
             tuple(static),
         )
     bare = [full_name(pod) for pod in pods if not is_mirror(pod) and controller_of(pod) is None]
     if bare:
         yield Problem(
-            WARNING,
-            f"{len(bare)} pods have no owner that would start them again, first {bare[0]}: the drain leaves them where "
-            "they are.",
-            "Delete them or give them an owner before the old pool is to be deleted.",
+            BLOCKER if left & set(bare) else WARNING,
+            f"{len(bare)} pods have no owner that would start them again, first {bare[0]}: "
+            + ("the drain leaves them where they are." if left & set(bare) else "the drain deletes them."),
+            "Give them an owner, or save their manifests, delete them, and create them again once the old pool gives "
+            "out no addresses any more.",
             tuple(bare),
+        )
+    orphans = [full_name(pod) for pod in pods if not is_mirror(pod) and _is_orphan(pod, now)]
+    if orphans:
+        yield Problem(
+            WARNING,
+            f"{len(orphans)} pods have an owner that is gone, first {orphans[0]}: nobody would start them again.",
+            "Find out whether they are still needed before they are evicted.",
+            tuple(orphans),
         )
     by_hand = [(str(workload), why) for workload in owners_of(pods, now.view) for why in _by_hand(workload)]
     if by_hand:
@@ -94,22 +173,24 @@ def unmovable_pods(now: Situation) -> t.Iterator[Problem]:
             "Nothing, if their pods may be evicted.",
             tuple(name for name, _why in by_hand),
         )
-    jobs = [str(workload) for workload in owners_of(pods, now.view) if workload.kind in ("Job", "CronJob")]
-    if jobs:
-        yield Problem(
-            NOTE,
-            f"{len(jobs)} jobs are running, first {jobs[0]}: a job whose pod is evicted begins again.",
-            "Wait until they are done, if they cannot begin again.",
-            tuple(jobs),
-        )
+
+
+def _is_orphan(pod: Object, now: Situation) -> bool:
+    owner = controller_of(pod)
+    if owner is None or owner.kind not in _KINDS or now.view.unreadable:
+        return False
+    return now.view.workload(owner.kind, pod["metadata"]["namespace"], owner.name) is None
 
 
 def _by_hand(workload: Workload) -> t.Iterator[str]:
     spec = workload.thing.get("spec") or {}
     if workload.kind == "Deployment" and spec.get("paused"):
         yield "it is paused"
-    if (spec.get("updateStrategy") or {}).get("type") == "OnDelete":
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
         yield "its update strategy is OnDelete"
+    elif (strategy.get("rollingUpdate") or {}).get("partition"):
+        yield f"its rollouts stop at partition {strategy['rollingUpdate']['partition']}"
 
 
 def _owner_name(pod: Object, now: Situation) -> str:
@@ -117,13 +198,8 @@ def _owner_name(pod: Object, now: Situation) -> str:
     return str(owner) if owner is not None else f"Pod {full_name(pod)}"
 
 
-def _can_surge(pod: Object, now: Situation) -> bool:
-    """A Deployment can add a pod first; the drain gives it the surge if its strategy has none."""
-    owner = owner_of(pod, now.view)
-    return owner is not None and owner.kind == "Deployment" and not (owner.thing.get("spec") or {}).get("paused")
-
-
 CHECKS = (
     Check("budgets-allow", "disruption budgets let the pods go", ("B37",), budgets_allow),
+    Check("drain-can-finish", "the drain moves every pod", ("B37", "B40", "B42", "B43"), drain_can_finish),
     Check("unmovable-pods", "every pod can be moved", ("B38", "B39"), unmovable_pods),
 )

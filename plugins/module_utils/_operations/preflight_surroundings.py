@@ -41,6 +41,8 @@ VALIDATING_WEBHOOKS = Resource(
     "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", False
 )
 API_SERVICES = Resource("apiregistration.k8s.io", "v1", "apiservices", "APIService", False)
+CSI_DRIVERS = Resource("storage.k8s.io", "v1", "csidrivers", "CSIDriver", False)
+STORAGE_CLASSES = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", False)
 PERSISTENT_VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", False)
 
 CALICO_NETWORK_POLICIES = Resource(CALICO_V1, "v1", "networkpolicies", "NetworkPolicy", True)
@@ -72,6 +74,8 @@ COMMON = (
     API_SERVICES,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
+    CSI_DRIVERS,
+    STORAGE_CLASSES,
 )
 #: Calico's, in whichever group or datastore it keeps them.
 CALICO = (
