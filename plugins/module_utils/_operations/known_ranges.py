@@ -19,7 +19,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
 
 POOL, BLOCK, RESERVATION = "pool", "block", "reservation"
-NODE, NODE_POD_CIDR, SERVICE, SERVICE_ADDRESS = "node", "node pod range", "service range", "service address"
+NODE, TUNNEL, NODE_POD_CIDR, SERVICE, SERVICE_ADDRESS = "node", "tunnel", "node pod range", "service range", "service address"
 PEER, OUTSIDE = "BGP peer", "outside"
 
 
@@ -51,6 +51,9 @@ def known_ranges(view: ClusterView, outside: t.Iterable[Network] = ()) -> t.Iter
         name = f"Node {node['metadata']['name']}"
         for network in _node_addresses(node):
             yield Known(network, NODE, name)
+        annotations = node["metadata"].get("annotations") or {}
+        for network in _addresses(annotations.get(key) for key in TUNNEL_ANNOTATIONS.values()):
+            yield Known(network, TUNNEL, name)
         for network in _networks((node.get("spec") or {}).get("podCIDRs") or [(node.get("spec") or {}).get("podCIDR")]):
             yield Known(network, NODE_POD_CIDR, name)
     for peer in view.surroundings.of(BGP_PEERS):
@@ -64,7 +67,6 @@ def _node_addresses(node: Object) -> t.Iterator[Network]:
     # Host names stand among the addresses.
     yield from _addresses(entry.get("address") for entry in (node.get("status") or {}).get("addresses") or [])
     annotations = node["metadata"].get("annotations") or {}
-    yield from _addresses(annotations.get(key) for key in TUNNEL_ANNOTATIONS.values())
     for key in ("projectcalico.org/IPv4Address", "projectcalico.org/IPv6Address"):
         yield from _addresses([str(annotations.get(key) or "").partition("/")[0]])
 

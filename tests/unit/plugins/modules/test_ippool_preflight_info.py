@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import typing as t
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_the_tutorial_cluster_is_ready(twin: TwinHandle) -> None:
         ({"pool": "nope"}, "pool-exists"),
         ({"block_size": 19}, "block-size-legal"),
         ({"block_size": 33}, "block-size-legal"),
-        ({"target": {"name": "t"}}, "pool-definition"),
+        ({"procedure": "migrate_pool", "target": {"name": "t"}}, "pool-definition"),
         ({"target": {"name": "t", "cidr": "192.168.0.0/24"}}, "pool-overlap"),
         ({"target": {"name": "t", "cidr": "10.96.0.0/16"}}, "service-cidr"),
         ({"target": {"name": "t", "cidr": "10.200.0.0/16"}}, "pool-inside-cluster-cidr"),
@@ -88,6 +89,29 @@ def test_a_waiver(twin: TwinHandle) -> None:
     assert preflight(twin, **outside, waivers=["pool-inside-cluster-cidr"])["blockers"] == 0
     message = failure(ippool_preflight_info.main, kubeconfig=twin.kubeconfig, **outside, waivers=["pool-exists"])
     assert "cannot be waived" in message
+
+
+def test_a_range_for_the_temporary_pool_is_proposed(twin: TwinHandle) -> None:
+    """The tutorial's nodes have podCIDRs at the start of the pod range, which is 10.0.0.0/16."""
+    result = preflight(twin, **{**RESIZE, "target": {"name": "t"}})
+    assert (result["blockers"], result["target"]["name"]) == (0, "t")
+    cidr = ip_network(result["target"]["cidr"])
+    assert cidr.subnet_of(ip_network("10.0.0.0/16")) and not cidr.overlaps(ip_network("10.0.0.0/24"))
+    recommendation = result["recommendation"]
+    assert recommendation["way"] == "new_range"
+    assert [(way["way"], way["moves"], way["possible"]) for way in recommendation["ways"]] == [
+        ("same_range", 2, True),
+        ("new_range", 1, True),
+    ]
+    new = recommendation["ways"][1]["variables"]["migrate_pool_target"]
+    move = preflight(twin, procedure="migrate_pool", pool=DEFAULT, target=new)
+    assert (move["blockers"], move["recommendation"]) == (0, None)
+    outside = preflight(twin, **{**RESIZE, "target": {"name": "t"}}, external_ranges=["10.0.0.0/16"])
+    assert ids(outside) == ["pool-inside-cluster-cidr"]
+    assert outside["recommendation"]["way"] == "same_range"
+    assert "external_ranges" in failure(
+        ippool_preflight_info.main, kubeconfig=twin.kubeconfig, **RESIZE, external_ranges=["here"]
+    )
 
 
 def test_declared_pools(twin: TwinHandle) -> None:
