@@ -146,7 +146,12 @@ ROWS: dict[str, tuple[dict[str, t.Any], str, str | None]] = {
         "crd_v1",
         None,
     ),
-    "7 no rights": ({**MANIFEST, **V3_CRDS, NODE: DENIED}, "crd_v1", None),
+    "7 no rights": (
+        {**MANIFEST, **V3_CRDS, NODE: DENIED},
+        "crd_v1",
+        "whether Calico uses crd.projectcalico.org or projectcalico.org, which are both served",
+    ),
+    "7 no rights, and nothing to decide": ({**MANIFEST, NODE: DENIED}, "crd_v1", None),
     "7 other things in v3": ({**MANIFEST, PROFILES: []}, "crd_v1", None),
     "8": ({NODE: node(ETCD_ENDPOINTS="https://10.0.0.1:2379")}, "etcd", "etcd of its own"),
     "8 said": ({NODE: node(DATASTORE_TYPE="etcdv3", ETCD_ENDPOINTS="https://e")}, "etcd", "etcd of its own"),

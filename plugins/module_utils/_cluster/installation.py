@@ -115,6 +115,7 @@ def examine(api: KubeApi) -> Examined:
         connected=connected,
         api_server_down=location.api_server_down,
         migration=location.migration,
+        undecided=location.undecided,
         operator=Fact(bool(owned.value), owned.source),
         operator_pools=owned,
         operator_entries=entries,

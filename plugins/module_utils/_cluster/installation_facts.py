@@ -42,7 +42,8 @@ class Location:
     ``mode`` is one of ``calico_places``; ``served`` are the group versions of the API, such as
     ``crd.projectcalico.org/v1``, None where they cannot be read; ``migration`` is the phase of a
     DatastoreMigration, "" without one and None where it could not be read. ``connected`` is False
-    when the data is in an etcd that no option leads to.
+    when the data is in an etcd that no option leads to. ``undecided``: custom resources of both groups
+    are served, and what would tell which of them are live may not be read.
     """
 
     mode: Fact[str]
@@ -50,6 +51,7 @@ class Location:
     migration: Fact[str | None] = Fact("", NOT_ASKED)
     served: frozenset[str] | None = None
     connected: bool = True
+    undecided: Fact[bool] = _NO
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Installation:
     connected: bool = True
     api_server_down: Fact[bool] = _NO
     migration: Fact[str | None] = Fact("", NOT_ASKED)
+    # Both groups are served, and which of them Calico uses may not be read: ``mode`` is the likelier one.
+    undecided: Fact[bool] = _NO
     # Whether the Tigera operator manages pools: it says so on a pool, or lists pools in its Installation.
     operator: Fact[bool] = _NO
     # The names of the pools that carry its label, then the names, or CIDRs, of the listed ones.

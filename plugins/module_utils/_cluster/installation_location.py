@@ -13,6 +13,7 @@ groups are served by custom resources.
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import (
@@ -46,6 +47,8 @@ V3_GROUP = f"{CALICO_V3}/v3"
 MIGRATION_GROUP = "migration.projectcalico.org"
 NAMESPACES = ("kube-system", "calico-system")
 COMPLETE = "Complete"
+# How ``readable_object`` begins the reason for what may not be read.
+NO_RIGHT = "no right to read"
 
 _NOTHING_KNOWN = "no right to read the API's list of groups"
 
@@ -70,7 +73,8 @@ def locate(api: KubeApi) -> Location:
         group, source = _group_of_components(api)
         if group == V3_GROUP:
             return located(CRD_V3, f"{v3.source}; {source}")
-        return located(CRD_V1, f"{v1_source}; the other group is served too, and {source}")
+        found = located(CRD_V1, f"{v1_source}; the other group is served too, and {source}")
+        return replace(found, undecided=Fact(not group and NO_RIGHT in source, source))
     if v1:
         return located(CRD_V1, v1_source)
     etcd, source = etcd_signal(api)
@@ -86,7 +90,7 @@ def calico_node_env(api: KubeApi) -> tuple[dict[str, str] | None, str]:
         thing, source = readable_object(api, DAEMON_SETS, "calico-node", namespace)
         if thing is not None:
             return _env(thing), f"the environment of {source}"
-        reason = reason or source
+        reason = source if source.startswith(NO_RIGHT) else reason or source
     return None, reason
 
 

@@ -22,6 +22,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installat
     Installation,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CALICO_V1,
+    CALICO_V3,
     CLUSTER_INFORMATIONS,
     INSTALLATIONS,
 )
@@ -92,6 +94,12 @@ def _in_transition(found: Installation) -> t.Iterator[str]:
 
 def _unknown(found: Installation) -> t.Iterator[str]:
     """Who may not see what would forbid a change does not make one."""
+    if found.undecided.value:
+        yield (
+            f"Nothing is changed while it is not known whether Calico uses {CALICO_V1} or {CALICO_V3}, which are both "
+            'served: the user cannot get resource "daemonsets" in API group "apps", where calico-node has '
+            "CALICO_API_GROUP; grant that right, or use other credentials."
+        )
     information = places_of(found.mode.value)[CLUSTER_INFORMATIONS]
     questions: tuple[tuple[Fact[t.Any], str, str], ...] = (
         (

@@ -17,8 +17,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installat
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.installation_survey import survey
 
-# Parts of the Installation are of use to those who edit it, or read others out of it.
-_INNER = ("operator_entries", "operator_cni")
+# Parts of the Installation are of use to those who edit it, or read others out of it; what is undecided is told by
+# ``stop``.
+_INNER = ("operator_entries", "operator_cni", "undecided")
 
 
 def installation_info(api: KubeApi) -> dict[str, t.Any]:
