@@ -155,6 +155,11 @@ ROWS: dict[str, tuple[dict[str, t.Any], str, str | None]] = {
     "7 other things in v3": ({**MANIFEST, PROFILES: []}, "crd_v1", None),
     "8": ({NODE: node(ETCD_ENDPOINTS="https://10.0.0.1:2379")}, "etcd", "etcd of its own"),
     "8 said": ({NODE: node(DATASTORE_TYPE="etcdv3", ETCD_ENDPOINTS="https://e")}, "etcd", "etcd of its own"),
+    "8 behind Calico's API server": (
+        {V3: pool(), PROFILES: [], NODE: node(ETCD_ENDPOINTS="https://10.0.0.1:2379")},
+        "etcd",
+        "etcd of its own",
+    ),
     "8 config map": (
         {
             CONFIG_MAPS: [

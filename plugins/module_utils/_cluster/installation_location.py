@@ -63,6 +63,11 @@ def locate(api: KubeApi) -> Location:
         return Location(Fact(mode, source), v3.down, migration, served, connected=mode != ETCD)
 
     if v3.kind == APISERVER:
+        if served is not None and V1_GROUP not in served:
+            # Calico's API server works over an etcd as well, and serves none of IPAM's records there.
+            etcd, source = etcd_signal(api)
+            if etcd:
+                return located(ETCD, source)
         return located(APISERVER, v3.source)
     v1, v1_source = _v1(api, served)
     if v3.kind == CRD_V3:
