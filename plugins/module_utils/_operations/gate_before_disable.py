@@ -174,11 +174,12 @@ def require_target(
 
 def sentence_of(left: t.Sequence[LeftOut]) -> str:
     """Who is left out, by reason, the first few by name."""
-    by_reason: dict[tuple[str, str], list[str]] = {}
+    by_reason: dict[tuple[str, str], dict[str, None]] = {}
     for each in left:
-        by_reason.setdefault((each.kind, each.why), []).append(each.name)
+        by_reason.setdefault((each.kind, each.why), {})[each.name] = None
     parts = []
-    for (kind, why), names in by_reason.items():
+    for (kind, why), unique in by_reason.items():
+        names = list(unique)
         shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
         parts.append(f"{kind} {shown}: {why}".strip() if shown else f"{kind}: {why}")
     return "; ".join(parts)

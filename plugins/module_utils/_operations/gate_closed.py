@@ -94,7 +94,7 @@ def closed(
         *_operator(raw, installation, pools),
         *_kubespray(installation, pools, name, target),
         *_marks(raw, pools, name, target, managers),
-        *_ranges(configuration, pools),
+        *_ranges(configuration, [pool for pool in pools if pool.name in (name, target)]),
     ]
     seen = [change for change in changes if change.seen]
     if strict and seen:
