@@ -9,14 +9,17 @@ That this is what the roles do is not checked here; the system tests run the rol
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import typing as t
+from dataclasses import replace
 
-from simulation import SimulatedApi, SimulatedClock
+from simulation import SimulatedApi, SimulatedClock, simulated, with_fence
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks import (
     Query,
     block_filter,
@@ -24,12 +27,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
-    JournalRequest,
-    close_journal,
-    look,
-    open_journal,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import JournalRequest, look
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_run import JournalRun
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock import Lock, LockLost, attach
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_process import Process, this_process
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import find, read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import pool_request
@@ -43,15 +44,89 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_stores
 
 TARGET = {"cidr": "10.0.0.0/16"}
+MIGRATE, RESIZE = "migrate_pool", "change_block_size"
+# No process has such an id, so whoever looks for it finds that it is gone.
+_GONE = itertools.count(500_000_000)
+
+
+def mortal() -> Process:
+    """A playbook on this machine of which the next run finds that it is gone, as after a kill."""
+    return replace(this_process(), pid=next(_GONE), user="sim")
+
+
+def alive(name: str) -> Process:
+    """A playbook on this machine that is still there."""
+    return replace(this_process(), user=name, inventory_host=name)
 
 
 class Procedure:
-    """The modules of this collection, as functions of one client."""
+    """The modules of this collection, as functions of one client; ``owner`` is the playbook that runs them."""
 
-    def __init__(self, api: SimulatedApi | CalicoApi) -> None:
+    def __init__(self, api: SimulatedApi | CalicoApi, owner: Process | None = None, *, take_over: bool = False) -> None:
         self.api = calico_api(api)
         self.clock = SimulatedClock(api)
         self.store = open_stores(self.api).records
+        self.owner = owner or mortal()
+        self.take_over = take_over
+        self.warnings: list[str] = []
+        self.run: str | None = None
+        self._lock: Lock | None = None
+
+    def journal(self, state: str, procedure: str, pool: str, **given: t.Any) -> dict[str, t.Any]:
+        """The module ``ippool_journal``; afterwards everything is written under the lock that it took."""
+        defaults: dict[str, t.Any] = {
+            "target": None,
+            "block_size": None,
+            "namespace": "kube-system",
+            "direction": "forward",
+            "waivers": [],
+            "keep_pool": False,
+            "stop_way": None,
+            "moved": [],
+        }
+        params = {
+            **defaults,
+            "procedure": procedure,
+            "pool": pool,
+            "run": self.run,
+            "run_by": self.owner.as_dict(),
+            "take_over": self.take_over,
+            **given,
+        }
+        raw = simulated(self.api)
+        module = JournalRun(
+            self.api,
+            raw,
+            self.clock,
+            params,
+            warn=self.warnings.append,
+            report=lambda event: None,
+            check_mode=False,
+            worker=self.owner,
+        )
+        result: dict[str, t.Any] = getattr(module, state)()
+        if self.run is None and result["run"] is not None:
+            self.run = result["run"]
+            self._lock = lock = attach(raw, str(self.run), self.clock, self.owner)
+            raw.ticks.append(self._renew)
+            self.api = with_fence(self.api, lock.require)
+            self.store = open_stores(self.api).records
+        return result
+
+    def _renew(self) -> None:
+        """What the thread of a module does: a failure shows with the next write."""
+        if self._lock is not None:
+            with contextlib.suppress(LockLost):
+                self._lock.require()
+
+    @contextlib.contextmanager
+    def rescued(self, procedure: str, pool: str) -> t.Iterator[None]:
+        """The rescue block of the roles: whatever stops a run, the lock is given back."""
+        try:
+            yield
+        except IpamError:
+            self.journal("paused", procedure, pool)
+            raise
 
     def preflight(self, **params: t.Any) -> None:
         given = {"pool": None, "target": None, "block_size": None, "pools": None, "waivers": [], **params}
@@ -78,10 +153,11 @@ class Procedure:
             check_mode=False,
         )
 
-    def drain(self, pool: str) -> None:
+    def drain(self, pool: str) -> list[t.Any]:
         options = DrainOptions(pool=pool, max_parallel=5, namespaces=(), timeout=1800)
         result = drain_pool(self.api, options, self.clock, lambda event: None, lambda text: None, check_mode=False)
         result.require_complete(options)
+        return list(result.as_module_result()["workloads"])
 
     def probe(self, pool: str) -> None:
         probe(self.api, ProbeOptions(pool=pool), self.clock)
@@ -98,56 +174,106 @@ class Procedure:
             raise Refused(f"Pods still hold addresses of pool {pool}: {left}, {damaged}")
 
 
-def change_block_size(api: SimulatedApi | CalicoApi, pool: str, size: int, target: dict[str, t.Any]) -> None:
-    do = Procedure(api)
+def change_block_size(
+    api: SimulatedApi | CalicoApi, pool: str, size: int, target: dict[str, t.Any], **options: t.Any
+) -> Procedure:
+    do = Procedure(api, **options)
     target = {"name": f"{pool}-temporary", "block_size": size, **target}
+    with do.rescued(RESIZE, pool):
+        _change_block_size(do, pool, size, target)
+    return do
+
+
+def _change_block_size(do: Procedure, pool: str, size: int, target: dict[str, t.Any]) -> None:
     temporary = str(target["name"])
-    request = JournalRequest("change_block_size", pool, target, size)
-    do.preflight(procedure="change_block_size", pool=pool, block_size=size, target=target)
-    if look(do.api, request).phase == "done":
-        return
-    outcome = open_journal(do.api, request, do.clock, check_mode=False)
-    journal = t.cast("t.Any", outcome.journal)
-    if outcome.phase == "moving_out":
-        do.present(
-            temporary,
-            definition={"spec": journal.definition["spec"]},
-            cidr=target["cidr"],
-            block_size=target["block_size"],
-            disabled=False,
-        )
-        do.present(pool, disabled=True)
-        do.drain(pool)
-        do.probe(temporary)
-        do.nobody_in(pool)
-        journal = t.cast("t.Any", open_journal(do.api, request, do.clock, check_mode=False).journal)
-    if outcome.phase != "moving_back":
-        do.absent(pool, journal.definition["spec"]["cidr"])
-    do.present(pool, definition=journal.definition, block_size=size, disabled=False)
-    if find(read_pools(do.api), temporary) is not None:
-        do.present(temporary, disabled=True)
-        do.drain(temporary)
-        do.probe(pool)
-        do.nobody_in(temporary)
-        do.absent(temporary)
-    close_journal(do.api, JournalRequest("change_block_size", pool), check_mode=False)
+    wanted: dict[str, t.Any] = {"block_size": size, "target": target}
+    before = look(do.api, JournalRequest(RESIZE, pool, target, size))
+    do.preflight(procedure=RESIZE, pool=pool, block_size=size, target=target)
+    if before.phase != "done":
+        kept = do.journal("present", RESIZE, pool, **wanted)
+        if kept["phase"] == "done":
+            return
+        definition, phase = kept["journal"]["definition"], kept["phase"]
+        if phase == "moving_out":
+            do.present(
+                temporary,
+                definition={"spec": definition["spec"]},
+                cidr=target["cidr"],
+                block_size=target["block_size"],
+                disabled=False,
+            )
+            do.present(pool, disabled=True)
+            moved = do.drain(pool)
+            do.probe(temporary)
+            do.nobody_in(pool)
+            kept = do.journal("present", RESIZE, pool, moved=moved, **wanted)
+            definition, phase = kept["journal"]["definition"], kept["phase"]
+        if phase != "moving_back":
+            do.absent(pool, definition["spec"]["cidr"])
+        do.present(pool, definition=definition, block_size=size, disabled=False)
+        if find(read_pools(do.api), temporary) is not None:
+            do.present(temporary, disabled=True)
+            do.drain(temporary)
+            do.probe(pool)
+            do.nobody_in(temporary)
+            do.absent(temporary)
+    do.journal("absent", RESIZE, pool)
 
 
-def migrate_pool(api: SimulatedApi | CalicoApi, pool: str, target: dict[str, t.Any]) -> None:
-    do = Procedure(api)
-    request = JournalRequest("migrate_pool", pool, target)
-    do.preflight(procedure="migrate_pool", pool=pool, target=target)
-    if look(do.api, request).phase == "done":
-        return
-    outcome = open_journal(do.api, request, do.clock, check_mode=False)
-    journal = t.cast("t.Any", outcome.journal)
-    do.present(
-        **{"definition": {"spec": journal.definition["spec"]}, "disabled": False, **target},
-    )
-    if outcome.phase != "recreate":
-        do.present(pool, disabled=True)
-        do.drain(pool)
-        do.probe(target["name"])
-        do.nobody_in(pool)
-    do.absent(pool, journal.definition["spec"]["cidr"])
-    close_journal(do.api, JournalRequest("migrate_pool", pool), check_mode=False)
+def migrate_pool(api: SimulatedApi | CalicoApi, pool: str, target: dict[str, t.Any], **options: t.Any) -> Procedure:
+    do = Procedure(api, **options)
+    with do.rescued(MIGRATE, pool):
+        _migrate_pool(do, pool, target)
+    return do
+
+
+def _migrate_pool(do: Procedure, pool: str, target: dict[str, t.Any]) -> None:
+    before = look(do.api, JournalRequest(MIGRATE, pool, target))
+    do.preflight(procedure=MIGRATE, pool=pool, target=target)
+    if before.phase != "done":
+        kept = do.journal("present", MIGRATE, pool, target=target)
+        if kept["phase"] == "done":
+            return
+        definition = kept["journal"]["definition"]
+        do.present(**{"definition": {"spec": definition["spec"]}, "disabled": False, **target})
+        if kept["phase"] != "recreate":
+            do.present(pool, disabled=True)
+            moved = do.drain(pool)
+            do.probe(target["name"])
+            do.nobody_in(pool)
+            do.journal("present", MIGRATE, pool, target=target, moved=moved)
+        do.absent(pool, definition["spec"]["cidr"])
+    do.journal("absent", MIGRATE, pool)
+
+
+def rollback(api: SimulatedApi | CalicoApi, procedure: str, pool: str, **options: t.Any) -> Procedure:
+    do = Procedure(api, **options)
+    with do.rescued(procedure, pool):
+        _rollback(do, procedure, pool)
+    return do
+
+
+def _rollback(do: Procedure, procedure: str, pool: str) -> None:
+    before = look(do.api, JournalRequest(procedure, pool))
+    if before.journal is not None:
+        kept = do.journal("present", procedure, pool, direction="rollback")
+        if kept["journal"] is None:
+            return
+        journal = kept["journal"]
+        target, definition = journal["target"], journal["definition"]
+        if procedure == RESIZE and kept["phase"] == "recreate":
+            do.absent(pool, definition["spec"]["cidr"])
+        do.present(pool, definition=definition, disabled=False)
+        there = find(read_pools(do.api), target["name"]) is not None
+        if journal["target_definition"]:
+            do.present(target["name"], definition=journal["target_definition"])
+        else:
+            if there:
+                do.present(target["name"], disabled=True)
+                do.drain(target["name"])
+                do.probe(pool)
+                do.nobody_in(target["name"])
+            do.absent(target["name"], target["cidr"])
+        if definition["spec"].get("disabled"):
+            do.present(pool, disabled=True)
+    do.journal("absent", procedure, pool)

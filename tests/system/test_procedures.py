@@ -2,31 +2,37 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whole procedures in virtual time: cut after every single write, and disturbed by others."""
+"""Whole procedures in virtual time: cut right before and right after each write, undone, and disturbed by others."""
 
 from __future__ import annotations
 
-import contextlib
+import os
 import typing as t
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import yaml
-from procedures import Procedure, change_block_size, migrate_pool
-from simulation import Killed, SimulatedApi, Write, simulate
+from modes_lab import Mode
+from procedures import Procedure, alive, change_block_size, migrate_pool, rollback
+from simulation import Killed, SimulatedApi, Write, simulate, with_calico
 from twin_fixture import local_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     BLOCK_AFFINITIES,
     CONFIG_MAPS,
+    DEPLOYMENTS,
     IP_POOLS,
     IPAM_BLOCKS,
     IPAM_HANDLES,
+    LEASES,
     NAMESPACES,
     PODS,
+    STATEFUL_SETS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError, Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock import LockHeld
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import find, read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import process
 
@@ -36,7 +42,11 @@ if t.TYPE_CHECKING:
 POOL = "default-ipv4-ippool"
 TEMPORARY = {"cidr": "10.0.0.0/16"}
 NEW = {"name": "new", "cidr": "10.0.0.0/16"}
-MOST_WRITES = 60
+MOST_WRITES = 90
+NIGHTLY = bool(os.environ.get("CALICO_OPS_NIGHTLY"))
+# Every n-th write by day, with another remainder for each test; all of them at night.
+EACH = 1 if NIGHTLY else 4
+MODES = [Mode("crd_v1")]
 
 
 @pytest.fixture(autouse=True)
@@ -44,26 +54,59 @@ def _virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     simulate(monkeypatch)
 
 
-def prepared() -> Twin:
+def prepared(mode: Mode = MODES[0]) -> Twin:
     """The small cluster, its pool with everything that is easily lost when it is created again."""
-    twin = local_twin("small")
+    twin = local_twin("small", installation=mode.installation, operator=mode.operator)
     metadata = {"labels": {"team": "net"}, "annotations": {"note": "keep me"}}
-    SimulatedApi(twin).patch(IP_POOLS, POOL, {"metadata": metadata, "spec": {"disableBGPExport": True}})
+    with_calico(SimulatedApi(twin)).patch(IP_POOLS, POOL, {"metadata": metadata, "spec": {"disableBGPExport": True}})
     return twin
 
 
-def killed_after(twin: Twin, number: int, run: t.Callable[[SimulatedApi], None]) -> bool:
-    """Run until the write of that number is done; false when the run ended before."""
+@dataclass(frozen=True)
+class Cut:
+    """Where a run dies: right before or right after its write of that number."""
 
-    def die(write: Write) -> None:
-        if write.number == number:
-            raise Killed(str(write))
+    number: int
+    moment: str
 
-    try:
-        run(SimulatedApi(twin, after=die))
-    except Killed:
-        return True
-    return False
+    def run(self, twin: Twin, work: Work) -> bool:
+        """Run until there; false when the run ended before."""
+
+        def die(write: Write) -> None:
+            if write.number == self.number:
+                raise Killed(str(write))
+
+        try:
+            work(with_calico(SimulatedApi(twin, **{self.moment: die})))
+        except Killed:
+            return True
+        return False
+
+
+Work = t.Callable[[t.Any], object]
+
+
+def cuts(first: int, last: int = MOST_WRITES) -> t.Iterator[Cut]:
+    """Where to kill: before each write and after it, beginning with number ``first`` and only each n-th by day."""
+    for number in range(1 + (first % EACH), last, EACH):
+        yield Cut(number, "before")
+        yield Cut(number, "after")
+
+
+def change(api: t.Any) -> object:
+    return change_block_size(api, POOL, 28, TEMPORARY)
+
+
+def migrate(api: t.Any) -> object:
+    return migrate_pool(api, POOL, NEW)
+
+
+def undo_change(api: t.Any) -> object:
+    return rollback(api, "change_block_size", POOL)
+
+
+def undo_migrate(api: t.Any) -> object:
+    return rollback(api, "migrate_pool", POOL)
 
 
 def healthy(twin: Twin) -> None:
@@ -76,7 +119,7 @@ def healthy(twin: Twin) -> None:
 def only(twin: Twin, pool: str, cidr: str, size: int) -> dict[str, t.Any]:
     """The pool, after making sure that there is nothing but it and what belongs to it."""
     twin.clock.advance(60)
-    api = SimulatedApi(twin)
+    api = with_calico(SimulatedApi(twin))
     assert [each.name for each in read_pools(api)] == [pool]
     network = parse_network(cidr)
     blocks = {item["spec"]["cidr"]: item["spec"] for item in api.list(IPAM_BLOCKS).items}
@@ -94,63 +137,164 @@ def only(twin: Twin, pool: str, cidr: str, size: int) -> dict[str, t.Any]:
     for pod in pods:
         assert network.contains(parse_network(pod["status"]["podIP"] + "/32").first)
     assert not [item for item in api.list(NAMESPACES).items if item["metadata"]["name"].startswith("calico-ops")]
-    assert not [item for item in api.list(CONFIG_MAPS).items if "calico-ops" in item["metadata"]["name"]]
+    for kind in (CONFIG_MAPS, LEASES):
+        assert not [item for item in api.list(kind).items if "calico-ops" in item["metadata"]["name"]]
+    for kind in (DEPLOYMENTS, STATEFUL_SETS):
+        for item in api.list(kind).items:
+            notes = item["metadata"].get("annotations") or {}
+            assert not [note for note in notes if note.startswith("ipam.calico-ops.io/original")]
     healthy(twin)
     found = find(read_pools(api), pool)
     assert found is not None
     return found.shown()
 
 
-def test_change_block_size_killed_after_each_write() -> None:
-    for number in range(1, MOST_WRITES):
-        twin = prepared()
-        before = find(read_pools(SimulatedApi(twin)), POOL)
-        assert before is not None
-        before_shown = before.shown()
-        cut = killed_after(twin, number, lambda api: change_block_size(api, POOL, 28, TEMPORARY))
-        twin.clock.advance(number % 7)
-        change_block_size(SimulatedApi(twin), POOL, 28, TEMPORARY)
-        after = only(twin, POOL, "192.168.0.0/16", 28)
-        before_shown["spec"]["blockSize"] = 28
-        assert after == before_shown, number
+def original(twin: Twin) -> dict[str, t.Any]:
+    found = find(read_pools(with_calico(SimulatedApi(twin))), POOL)
+    assert found is not None
+    return found.shown()
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_change_block_size_killed_at_each_write_and_resumed(mode: Mode) -> None:
+    for cut in cuts(first=0):
+        twin = prepared(mode)
+        wanted = original(twin)
+        wanted["spec"]["blockSize"] = 28
+        was_cut = cut.run(twin, change)
+        twin.clock.advance(cut.number % 7)
+        change(with_calico(SimulatedApi(twin)))
+        assert only(twin, POOL, "192.168.0.0/16", 28) == wanted, cut
         again = SimulatedApi(twin)
-        change_block_size(again, POOL, 28, TEMPORARY)
+        change(with_calico(again))
         assert again.writes == []
-        if not cut:
+        if not was_cut:
             return
     raise AssertionError("the procedure has more writes than this test allows for")
 
 
-def test_migrate_pool_killed_after_each_write() -> None:
-    for number in range(1, MOST_WRITES):
-        twin = prepared()
-        cut = killed_after(twin, number, lambda api: migrate_pool(api, POOL, NEW))
-        twin.clock.advance(number % 7)
-        migrate_pool(SimulatedApi(twin), POOL, NEW)
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_migrate_pool_killed_at_each_write_and_resumed(mode: Mode) -> None:
+    for cut in cuts(first=1):
+        twin = prepared(mode)
+        was_cut = cut.run(twin, migrate)
+        twin.clock.advance(cut.number % 7)
+        migrate(with_calico(SimulatedApi(twin)))
         only(twin, "new", "10.0.0.0/16", 26)
-        if not cut:
+        if not was_cut:
             return
     raise AssertionError("the procedure has more writes than this test allows for")
 
 
-@pytest.mark.parametrize("number", [1, 3, 4, 5, 9, 15, 20, 22, 24, 29])
-def test_two_runs_at_once_do_no_harm(number: int) -> None:
-    """The second run goes from begin to end before that write of the first one."""
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize(
+    ("forward", "undo", "too_late"),
+    [(change, undo_change, "has its new block size already"), (migrate, undo_migrate, "is deleted already")],
+    ids=["change_block_size", "migrate_pool"],
+)
+def test_killed_at_each_write_and_undone(mode: Mode, forward: Work, undo: Work, too_late: str) -> None:
+    """Everything is as it was before, at whichever write the run died; when it is too late, it says how to go on."""
+    undone = late = 0
+    for cut in cuts(first=2):
+        twin = prepared(mode)
+        wanted = original(twin)
+        was_cut = cut.run(twin, forward)
+        twin.clock.advance(cut.number % 7)
+        api = SimulatedApi(twin)
+        try:
+            undo(with_calico(api))
+        except Refused as error:
+            assert too_late in error.message and "finish it with `ansible-playbook calico_ops.ipam." in error.message
+            assert api.writes == []
+            forward(with_calico(SimulatedApi(twin)))
+            late += 1
+        else:
+            if was_cut and original_is_there(twin):
+                assert only(twin, POOL, "192.168.0.0/16", 26) == wanted, cut
+                undone += 1
+        healthy(twin)
+        if not was_cut:
+            assert undone > late and (late or not NIGHTLY)
+            return
+    raise AssertionError("the procedure has more writes than this test allows for")
+
+
+def original_is_there(twin: Twin) -> bool:
+    """Whether the run was cut before its very last request, after which there is nothing to undo."""
+    found = find(read_pools(with_calico(SimulatedApi(twin))), POOL)
+    return found is not None and found.spec.get("blockSize", 26) == 26
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mode", MODES, ids=str)
+@pytest.mark.parametrize(("verb", "plural"), [("patch", "deployments"), ("delete", "ippools")])
+def test_undoing_killed_at_each_write_and_undone_again(mode: Mode, verb: str, plural: str) -> None:
+    """A change that died half-way (while pods move out, after the pool was deleted) is undone in two runs."""
+    whole = SimulatedApi(prepared(mode))
+    change(with_calico(whole))
+    half = next(each.number for each in whole.writes if (each.verb, each.resource.plural) == (verb, plural))
+    for cut in cuts(first=3):
+        twin = prepared(mode)
+        wanted = original(twin)
+        assert Cut(half, "after").run(twin, change)
+        was_cut = cut.run(twin, undo_change)
+        if was_cut and cut.number > 2 and len(journals(twin)) == 1:
+            with pytest.raises(Refused, match="is being undone, so it cannot go on: finish undoing it with"):
+                change(with_calico(SimulatedApi(twin)))
+        undo_change(with_calico(SimulatedApi(twin)))
+        assert only(twin, POOL, "192.168.0.0/16", 26) == wanted, cut
+        again = SimulatedApi(twin)
+        undo_change(with_calico(again))
+        assert again.writes == []
+        if not was_cut:
+            return
+    raise AssertionError("undoing has more writes than this test allows for")
+
+
+def journals(twin: Twin) -> list[str]:
+    items = SimulatedApi(twin).list(CONFIG_MAPS).items
+    return [item["metadata"]["name"] for item in items if "calico-ops" in item["metadata"]["name"]]
+
+
+@pytest.mark.parametrize("number", [3, 5, 9, 15, 20, 22, 24, 29])
+def test_a_second_run_is_refused(number: int) -> None:
+    """It wants to begin in the middle of the first one, which goes on undisturbed."""
+    twin = prepared()
+    refused: list[str] = []
+
+    def second(write: Write) -> None:
+        if write.number == number:
+            with pytest.raises(LockHeld) as error:
+                change_block_size(SimulatedApi(twin), POOL, 28, TEMPORARY, owner=alive("two"))
+            refused.append(error.value.message)
+
+    change_block_size(SimulatedApi(twin, before=second), POOL, 28, TEMPORARY, owner=alive("one"))
+    assert "is held by one@" in refused[0] and "-e change_block_size_take_over=true" in refused[0]
+    only(twin, POOL, "192.168.0.0/16", 28)
+
+
+@pytest.mark.parametrize("number", [2, 4, 9, 15, 22, 24])
+def test_a_run_that_slept_while_another_took_over_writes_nothing_any_more(number: int) -> None:
+    """The first one stands still for more than a minute, as a laptop with its lid closed, and wakes up."""
     twin = prepared()
 
     def second(write: Write) -> None:
         if write.number == number:
-            change_block_size(SimulatedApi(twin), POOL, 28, TEMPORARY)
+            owner = replace(alive("two"), host="elsewhere")
+            change_block_size(SimulatedApi(twin), POOL, 28, TEMPORARY, owner=owner, take_over=True)
 
-    with contextlib.suppress(IpamError):
-        change_block_size(SimulatedApi(twin, before=second), POOL, 28, TEMPORARY)
-    # At worst the first run disabled the pool, noticed that there is no other, and said so.
-    SimulatedApi(twin).patch(IP_POOLS, POOL, {"spec": {"disabled": False}})
-    change_block_size(SimulatedApi(twin), POOL, 28, TEMPORARY)
+    first = SimulatedApi(twin, after=second)
+    # What it looks at next may be enough of a reason to stop.
+    with pytest.raises(IpamError):
+        change_block_size(first, POOL, 28, TEMPORARY, owner=alive("one"))
+    assert len(first.writes) == number
     only(twin, POOL, "192.168.0.0/16", 28)
 
 
-@pytest.mark.parametrize("number", [2, 5, 8, 24, 30])
+@pytest.mark.parametrize("number", [2, 5, 8, 12, 30])
 def test_what_people_change_on_the_way_survives(number: int) -> None:
     twin = prepared()
     admin = SimulatedApi(twin)

@@ -17,7 +17,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
-    DONE,
     NOT_STARTED,
     JournalNotes,
     JournalOutcome,
@@ -64,7 +63,10 @@ def lock_sentence(api: KubeApi) -> str:
 
 
 class JournalRun:
-    """One call of the module. ``api`` has Calico's kinds, ``raw`` is the API without a fence, for the lock."""
+    """One call of the module. ``api`` has Calico's kinds, ``raw`` is the API without a fence, for the lock.
+
+    ``worker`` is the process that this is, as others can find out whether it still runs.
+    """
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class JournalRun:
         warn: t.Callable[[str], None],
         report: t.Callable[[object], object],
         check_mode: bool,
+        worker: Process | None = None,
     ) -> None:
         self._api = api
         self._raw = raw
@@ -84,23 +87,31 @@ class JournalRun:
         self._warn = warn
         self._report = report
         self._check_mode = check_mode
+        self._worker = worker or this_process()
         self._request: JournalRequest = journal_request(params)
         self._connection = connection_of(params)
 
     def present(self) -> dict[str, t.Any]:
         """Write or update the journal, under the lock: the run's own, or else one that is taken now."""
         rollback = self._params["direction"] == ROLLBACK
-        # What is refused, and what is done already, needs no lock.
-        before = look(self._api, self._request, self._connection)
-        if before.journal is None and (rollback or before.phase == DONE):
-            return self._result(before, self._params["run"])
-        lock, run = self._lock(), self._params["run"]
+        lock, run = None, self._params["run"]
+        if not run:
+            # What is refused, and what is done already, needs no lock.
+            before = self._write(rollback, "", check_mode=True)
+            if before.journal is None or self._check_mode:
+                self._warn_of_lock()
+                return self._result(before, None)
+            lock = self._lock()
         try:
-            outcome = self._write(rollback, lock.run if lock is not None else run or "")
+            outcome = self._write(rollback, lock.run if lock is not None else run or "", check_mode=self._check_mode)
         except IpamError:
             if lock is not None:
                 self._let_go(lock)
             raise
+        if lock is not None and outcome.journal is None:
+            # Somebody else finished it between our look and our lock.
+            self._let_go(lock)
+            return self._result(outcome, None)
         return self._result(outcome, lock.run if lock is not None else run)
 
     def paused(self) -> dict[str, t.Any]:
@@ -114,7 +125,7 @@ class JournalRun:
             self._warn(f"The journal could not be read: {error.message}")
         if run and not self._check_mode:
             try:
-                self._let_go(attach(self._raw, run, self._clock, this_process()))
+                self._let_go(attach(self._raw, run, self._clock, self._worker))
             except LockLost:
                 pass  # Whoever has it now goes on.
             except ClusterError as error:
@@ -128,7 +139,7 @@ class JournalRun:
             outcome = close_journal(self._api, self._request, check_mode=self._check_mode)
             return self._result(outcome, None)
         if run:
-            lock = attach(self._raw, run, self._clock, this_process())
+            lock = attach(self._raw, run, self._clock, self._worker)
         elif look(self._api, replace(self._request, target={}, block_size=None)).journal is None:
             # A run that was killed between the last two requests leaves nothing but the lock.
             gone = owner is not None and release_dead(self._raw, owner, self._claim("", owner).about)
@@ -145,7 +156,7 @@ class JournalRun:
             self._let_go(lock)
         return self._result(outcome, None)
 
-    def _write(self, rollback: bool, run: str) -> JournalOutcome:
+    def _write(self, rollback: bool, run: str, *, check_mode: bool) -> JournalOutcome:
         params = self._params
         notes = JournalNotes(
             run=run,
@@ -159,20 +170,15 @@ class JournalRun:
             self._api,
             self._request,
             self._clock,
-            check_mode=self._check_mode,
+            check_mode=check_mode,
             notes=notes,
             connection=self._connection,
         )
 
     def _lock(self) -> Lock | None:
-        """The lock when this call takes it; None when the run has it already, in check mode, and without an owner."""
+        """The lock, taken now; None without an owner."""
         owner = self._owner()
-        if self._params["run"] or owner is None:
-            return None
-        if self._check_mode:
-            held = lock_sentence(self._raw)
-            if held:
-                self._warn(f"{held}; outside check mode this would have to wait for it.")
+        if owner is None:
             return None
         claim = self._claim(new_run(owner), owner)
         return acquire(
@@ -183,6 +189,11 @@ class JournalRun:
             warn=self._warn,
             report=self._report,
         )
+
+    def _warn_of_lock(self) -> None:
+        held = lock_sentence(self._raw) if self._check_mode and self._owner() is not None else ""
+        if held:
+            self._warn(f"{held}; outside check mode this would have to wait for it.")
 
     def _claim(self, run: str, owner: Process) -> Claim:
         procedure = self._request.procedure
