@@ -50,7 +50,8 @@ class Check:
     ``waivable``: whether a user may let a blocker pass. ``when_resumed``: whether the check
     still means what it says once the procedure has begun; if not, what it finds then is
     a note. ``decisive``: when it blocks, the checks after it have nothing to go by and are left out.
-    ``worst`` is how bad its findings can be, for the guide; tests hold it against what is found.
+    ``worst`` is how bad its findings can be and ``confirms`` whether a waiver confirms them, for the guide;
+    tests hold both against what is found.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Check:
     when_resumed: bool = False
     decisive: bool = False
     worst: str = BLOCKER
+    confirms: bool = False
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ CHECKS = (
     Check(
         "installation-supported",
         "this release knows the installation",
-        ("B08", "B20"),
+        ("B20",),
         installation_supported,
         False,
         True,
@@ -147,5 +147,5 @@ CHECKS = (
     ),
     Check("rights-sufficient", "everything can be read", (), rights_sufficient, True, True),
     Check("windows-nodes", "no Windows node is concerned", ("B29",), windows_nodes),
-    Check("ipam-settings", "the IPAM settings agree with each other", ("B03",), strict_affinity_pair),
+    Check("ipam-settings", "the IPAM settings agree with each other", ("B03",), strict_affinity_pair, worst=NOTE),
 )

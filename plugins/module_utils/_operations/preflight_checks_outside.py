@@ -60,6 +60,13 @@ def _new(now: Situation) -> list[Wanted]:
 
 
 CHECKS = (
-    Check("outside-ranges", "the new range is free outside the cluster too", ("B09",), outside_ranges, worst=NOTE),
-    Check("host-settings", "hosts know the new range", ("A14",), host_settings, worst=NOTE),
+    Check(
+        "outside-ranges",
+        "the new range is free outside the cluster too",
+        ("B09",),
+        outside_ranges,
+        worst=NOTE,
+        confirms=True,
+    ),
+    Check("host-settings", "hosts know the new range", ("A14",), host_settings, worst=NOTE, confirms=True),
 )

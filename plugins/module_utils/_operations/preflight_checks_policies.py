@@ -214,5 +214,12 @@ CHECKS = (
     Check("policies-name-range", "no policy goes by the old addresses", ("B26",), policies_name_range),
     Check("lists-name-range", "no list of addresses goes by the old ones", ("B26",), lists_name_range, worst=WARNING),
     Check("bgp-filters", "BGP filters let the new range through", ("B27",), bgp_filters),
-    Check("outside-the-cluster", "the world outside knows the new range", ("B27",), outside_the_cluster, worst=WARNING),
+    Check(
+        "outside-the-cluster",
+        "the world outside knows the new range",
+        ("B27",),
+        outside_the_cluster,
+        worst=WARNING,
+        confirms=True,
+    ),
 )

@@ -211,7 +211,7 @@ def _inside_remedy(now: Situation, pool: Wanted) -> str:
 
 
 CHECKS = (
-    Check("pool-overlap", "the pools overlap nothing", ("B09",), pool_overlap),
+    Check("pool-overlap", "the pools overlap nothing", ("B09", "B08"), pool_overlap),
     Check("service-cidr", "the pools lie outside the Service range", ("B09",), service_cidr),
     Check(
         "pool-inside-cluster-cidr",

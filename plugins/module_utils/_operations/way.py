@@ -173,12 +173,19 @@ def _new_range(now: Situation) -> Way:
         "Whatever names the old pool or its range must learn the new ones: policies, firewalls, inventories, "
         "dashboards.",
         *(() if proposal is not None else ("No range inside the cluster's pod range is free.",)),
+        *_smaller(now, proposal),
     )
     variables: dict[str, t.Any] = {"migrate_pool_pool": pool}
     if proposal is not None:
         target = {"name": f"{pool}-{size}", "cidr": str(proposal.cidr), "block_size": size}
         variables["migrate_pool_target"] = target
     return Way(NEW_RANGE, "migrate_pool", 1, proposal, variables, good, bad)
+
+
+def _smaller(now: Situation, proposal: Proposal | None) -> t.Iterator[str]:
+    old = now.source.pool.cidr if now.source is not None and now.source.pool is not None else None
+    if proposal is not None and old is not None and proposal.cidr.prefix > old.prefix:
+        yield f"{proposal.cidr} is smaller than {old}; a larger one is not free inside the cluster's pod range."
 
 
 def _upper(text: str) -> str:

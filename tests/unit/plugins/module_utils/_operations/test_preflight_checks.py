@@ -684,6 +684,7 @@ def test_found(
     assert hazard in BY_ID[check].hazards
     assert match[0].message.endswith(".") and "\n" not in match[0].message
     assert not match[0].remedy or match[0].remedy.endswith(".")
+    assert match[0].confirm == BY_ID[check].confirms
     assert ORDER.index(severity) <= ORDER.index(BY_ID[check].worst), "worst says otherwise"
 
 
