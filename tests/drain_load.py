@@ -33,7 +33,7 @@ from simulation import SimulatedApi, SimulatedClock
 from twin_fixture import local_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import EVENTS, IP_POOLS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import resolve
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions, DrainResult
@@ -252,15 +252,21 @@ def scenario(workloads: t.Sequence[Workload], nodes: int, seed: int = 1) -> list
 
 
 class CountingApi(SimulatedApi):
-    """Counts what is read, apart from what was read before the first write."""
+    """Counts what is read, apart from what was read before the first workload or pod was touched."""
 
     def __init__(self, twin: Twin) -> None:
         super().__init__(twin)
+        self._begun = False
         self.before: Counter[str] = Counter()
         self.inside: Counter[str] = Counter()
 
     def _count(self, verb: str, resource: Resource) -> None:
-        (self.inside if self.writes else self.before)[f"{verb} {resource.plural}"] += 1
+        (self.inside if self._begun else self.before)[f"{verb} {resource.plural}"] += 1
+
+    def written(self, verb: str, resource: Resource, name: str, body: t.Any, call: t.Callable[[], t.Any]) -> t.Any:
+        # An Event tells that the drain begins.
+        self._begun = self._begun or resource != EVENTS
+        return super().written(verb, resource, name, body, call)
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
         self._count("get", resource)
