@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - calico_ops.ipam._attributes.actiongroup_cluster
   - calico_ops.ipam._connection
   - calico_ops.ipam._datastore
+  - calico_ops.ipam._run
 attributes:
   check_mode:
     support: full
@@ -326,7 +327,11 @@ details:
 import typing as t
 from contextlib import closing
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import ArgumentSpec, datastore_argspec
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
+    ArgumentSpec,
+    datastore_argspec,
+    run_argspec,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.gates import GATES, GateRequest, pass_gate
@@ -377,7 +382,7 @@ def main() -> None:
             "progress_file": {"type": "path"},
         }
     )
-    run(own.merge(datastore_argspec()), operate)
+    run(own.merge(run_argspec(), datastore_argspec()), operate)
 
 
 if __name__ == "__main__":
