@@ -125,6 +125,7 @@ def test_every_guide_is_followed() -> None:
         "etcd",
         "installations",
         "migrate_pool",
+        "preflight",
         "release_leaked",
         "rights",
         "settings_and_reservations",
@@ -132,7 +133,7 @@ def test_every_guide_is_followed() -> None:
     ]
 
 
-def test_readme(twin: TwinHandle, reader: Reader) -> None:
+def test_readme_and_preflight(twin: TwinHandle, reader: Reader) -> None:
     page = [block for block in blocks("README.md") if block.language == "shell"]
     # The first block is make's own: `make demo` is this very procedure on a twin, `make test` runs this file.
     assert [line.split()[:2] for line in page[0].text.splitlines()] == [["make", "demo"], ["make", "test"]]
@@ -141,6 +142,10 @@ def test_readme(twin: TwinHandle, reader: Reader) -> None:
     output = reader.follow(page[1])
     assert OLD in output
     assert "would restart Deployment shop/cart" in output
+    for block in blocks("docs/guides/preflight.md"):
+        output = reader.follow(block)
+    assert "confirmed host-settings" in output
+    assert "recommended: a new name and range" in output
     assert pools(twin) == before
     assert journals(twin) == []
 

@@ -83,7 +83,7 @@ def _propose(now: Situation, size: t.Any, prefixes: tuple[int, ...] = ()) -> Pro
         pool.version, max(spread, demand.busiest_node_pods + demand.surge + demand.tunnels), nodes, size
     )
     wanted = [(prefix, f"as large as {pool.cidr}", "") for prefix in prefixes if prefix <= full]
-    wanted.append((full, f"enough for {demand.nodes} full nodes", ""))
+    wanted.append((full, f"enough for {nodes} full nodes", ""))
     if today > full and not prefixes:
         said = "It is enough for the pods of today, and not for nodes that are filled up meanwhile."
         wanted.append((today, f"enough for the {demand.pods} pods of today on {demand.nodes} nodes", said))
