@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 from playbook import BIN, Outcome, environment
@@ -21,9 +22,10 @@ def test_each_node_is_judged_by_its_own_file(tmp_path: Path) -> None:
         ipam = {"type": "calico-ipam", **({"ipv4_pools": pools} if pools else {})}
         text = json.dumps({"plugins": [{"type": "calico", "ipam": ipam}]})
         (directory / "10-calico.conflist").write_text(text, encoding="utf-8")
-        hosts[name] = {"ansible_connection": "local", "preflight_cni_path": str(directory)}
+        hosts[name] = {"preflight_cni_path": str(directory)}
     inventory = tmp_path / "nodes.json"
-    inventory.write_text(json.dumps({"kube_node": {"hosts": hosts}}), encoding="utf-8")
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    inventory.write_text(json.dumps({"kube_node": {"hosts": hosts, "vars": local}}), encoding="utf-8")
     asked = {"preflight_pool": "default-ipv4-ippool", "preflight_cidrs": ["192.168.0.0/16"], "calico_ops_become": False}
     done = subprocess.run(
         [
