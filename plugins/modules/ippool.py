@@ -22,7 +22,8 @@ description:
     pool is new.
   - The last enabled pool of its IP version for pods, or for the tunnels of nodes, is not disabled, nor closed by
     O(node_selector) or O(allowed_uses), nor deleted, while addresses of that kind are in use in it. Everything that is
-    replaced would get none. Create or enable another pool first. A pool that nothing uses may be stopped, with a warning.
+    replaced would get none. Create or enable another pool first. A pool that nothing uses may be stopped, with a
+    warning. In check mode there is a warning too, since a pool that an earlier task would create is not there.
   - A pool is deleted only when nothing holds an address in it. Its blocks and block affinities are given back first,
     and afterwards the module proves that none is left.
 author:

@@ -174,3 +174,10 @@ def test_a_cluster_without_calico_is_one_sentence(tmp_path: Path) -> None:
             assert outcome.code != 0
             assert "The cluster does not serve ippools.crd.projectcalico.org or ippools.projectcalico" in outcome.output
             assert "Traceback" not in outcome.output
+
+
+def test_a_declared_pool_is_disabled_when_its_successor_is_there(twin: TwinHandle) -> None:
+    """Whatever the order of the declaration, for the last pool in use is not disabled."""
+    pools = [{"name": "default-ipv4-ippool", "disabled": "true"}, {"name": "new", "cidr": "10.0.0.0/16"}]
+    outcome = run("declare_pools", Path(twin.kubeconfig), {"declare_pools_list": pools}, "--check")
+    assert outcome.output.index("(item=new)") < outcome.output.index("(item=default-ipv4-ippool)"), outcome.output

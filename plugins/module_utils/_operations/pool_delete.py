@@ -66,8 +66,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_owner import owner_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_uses import (
+    in_the_way,
     last_uses,
-    refuse_last,
     stranded,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import Place, PoolWriter
@@ -170,7 +170,9 @@ def _delete_pool(
     held = held_now(api, store, pool.cidr, clock)
     _refuse_holders(name, held, "it cannot be deleted")
     others = engine_pools(pools)
-    refuse_last(pool, [] if live.terminating else last_uses(pool, None, others), held)
+    last = in_the_way(pool, [] if live.terminating else last_uses(pool, None, others), held)
+    if last is not None:
+        raise last
     plan = _plan(writer, live, pool, held)
     around = (*stranded(api, pool, others), *pinned(api, installation, pool))
     plan = replace(plan, warnings=(*plan.warnings, *around))

@@ -54,12 +54,12 @@ def last_uses(before: Pool, after: Pool | None, others: t.Iterable[Pool]) -> lis
     ]
 
 
-def refuse_last(pool: Pool, uses: t.Iterable[str], held: t.Sequence[Holding]) -> None:
-    """Raise ``Refused`` when addresses are in use for one of the ``uses`` that nobody would give addresses for."""
+def in_the_way(pool: Pool, uses: t.Iterable[str], held: t.Sequence[Holding]) -> Refused | None:
+    """The refusal when addresses are in use for one of the ``uses`` that nobody would give addresses for."""
     for use in uses:
         using = [holding for holding in held if _is_of(holding, use)]
         if using:
-            raise Refused(
+            return Refused(
                 f"IPPool {pool.name!r} must go on giving addresses for {use}: no other enabled IPv{pool.version} pool "
                 f"does so for everybody, {len(using)} of its addresses are in use by {name_them(using)}, and "
                 f"{_USES[use]}; create or enable another pool first.",
@@ -67,6 +67,7 @@ def refuse_last(pool: Pool, uses: t.Iterable[str], held: t.Sequence[Holding]) ->
                 use=use,
                 in_use=len(using),
             )
+    return None
 
 
 def stranded(api: KubeApi, pool: Pool, others: t.Iterable[Pool]) -> list[str]:

@@ -69,8 +69,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_r
     wanted_spec,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_uses import (
+    in_the_way,
     last_uses,
-    refuse_last,
     stranded,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import (
@@ -149,10 +149,12 @@ def ensure_pool(
         if live is not None and not going and write.plan.changed:
             operated = owner_of(live, installation) == OPERATOR and "spec" in (write.patch or {})
             refuse_other_spelling(live, installation.mode.value, operated=operated)
-        lost = [] if going else _last_uses(live, write, pools)
-        if live is not None and lost:
-            before = t.cast("Pool", live.pool())
-            refuse_last(before, lost, held_now(api, open_store(api), before.cidr, clock))
+        last = None if going else _last(api, live, write, pools, clock)
+        if last is not None:
+            if not check_mode:
+                raise last
+            # A play that is only tried out may create another pool before this one is written.
+            write = replace(write, plan=replace(write.plan, warnings=(*write.plan.warnings, last.message)))
         if write.create is not None:
             _refuse_leftover_affinities(api, request.name, write.create["spec"])
         write = replace(
@@ -203,12 +205,15 @@ def _wait_step(name: str) -> Step:
     return Step("wait", f"IPPool {name}", "its deletion is under way and must come to its end first")
 
 
-def _last_uses(live: StoredPool | None, write: PoolWrite, pools: t.Sequence[StoredPool]) -> list[str]:
-    """What nobody would give addresses for after this write."""
+def _last(
+    api: PagedApi, live: StoredPool | None, write: PoolWrite, pools: t.Sequence[StoredPool], clock: Clock
+) -> Refused | None:
+    """The refusal when nobody would give addresses after this write for what has some of this pool."""
     before, after = None if live is None else live.pool(), _engine_pool(write.pool)
     if before is None or after is None or not write.plan.changed:
-        return []
-    return last_uses(before, after, engine_pools(pools))
+        return None
+    uses = last_uses(before, after, engine_pools(pools))
+    return in_the_way(before, uses, held_now(api, open_store(api), before.cidr, clock)) if uses else None
 
 
 def _notices(api: PagedApi, installation: Installation, write: PoolWrite, pools: t.Sequence[StoredPool]) -> list[str]:

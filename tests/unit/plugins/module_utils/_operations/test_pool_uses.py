@@ -110,12 +110,13 @@ def test_the_last_pool_in_use_goes_on() -> None:
         {"allowed_uses": ["Tunnel"]},
     )
     for params in stop:
-        for check in (True, False):
-            with pytest.raises(Refused) as caught:
-                cluster.present(check=check, **params)
-            assert "must go on giving addresses for Workload: no other enabled IPv4 pool does" in caught.value.message
-            assert caught.value.message.endswith("create or enable another pool first.")
-            assert caught.value.details["in_use"] > 0
+        with pytest.raises(Refused) as caught:
+            cluster.present(**params)
+        # A play that is tried out may have created another pool by then.
+        assert caught.value.message in cluster.present(check=True, **params).plan.warnings
+        assert "must go on giving addresses for Workload: no other enabled IPv4 pool does" in caught.value.message
+        assert caught.value.message.endswith("create or enable another pool first.")
+        assert caught.value.details["in_use"] > 0
     assert cluster.simulated.writes == []
     # Pods have another one, tunnels have not.
     cluster.present("pods", cidr="10.7.0.0/16", allowed_uses=["Workload"])
