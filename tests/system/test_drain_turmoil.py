@@ -7,78 +7,26 @@
 from __future__ import annotations
 
 import random
-import typing as t
 
 import pytest
-from drain_lab import NEW, OLD, POOLS, budget, rolling, scenario, workload
-from simulation import SimulatedApi, SimulatedClock, simulate
-from twin_fixture import local_twin
+from drain_lab import budget, rolling, workload
+from drain_room import SPACE, Lab
+from simulation import simulate
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ApiError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     DAEMON_SETS,
     DEPLOYMENTS,
-    IP_POOLS,
-    NAMESPACES,
     POD_DISRUPTION_BUDGETS,
-    PODS,
     REPLICA_SETS,
     STATEFUL_SETS,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain_pool
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions, DrainResult
-
-if t.TYPE_CHECKING:
-    from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.cluster import Twin
-
-SPACE = "shop"
 
 
 @pytest.fixture(autouse=True)
 def _virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     simulate(monkeypatch)
-
-
-class Lab:
-    def __init__(self, seed: int) -> None:
-        self.twin: Twin = local_twin(scenario(), seed=seed)
-        self.admin = SimulatedApi(self.twin)
-        self.allow("old")
-        self.create(NAMESPACES, {"metadata": {"name": SPACE}}, None)
-
-    def allow(self, pool: str) -> None:
-        for name in POOLS:
-            self.admin.patch(IP_POOLS, name, {"spec": {"disabled": name != pool}})
-
-    def create(self, resource: Resource, thing: Object, namespace: str | None = SPACE) -> None:
-        self.admin.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **thing}, namespace)
-
-    def begin(self) -> None:
-        assert self.twin.settle() == []
-        self.allow("new")
-        self.twin.recorder.restart()
-
-    def drain(self, seed: int, timeout: float = 600, **options: t.Any) -> DrainResult:
-        api = SimulatedApi(self.twin, lag=random.Random(seed))
-        api.ticks = self.admin.ticks
-        given = DrainOptions(pool="old", timeout=timeout, **options)
-        return drain_pool(api, given, SimulatedClock(api), lambda event: None, lambda text: None, check_mode=False)
-
-    def left(self) -> list[str]:
-        return [
-            pod["metadata"]["name"]
-            for pod in self.admin.list(PODS, SPACE).items
-            # One that is being deleted and whose containers have ended has given its address back.
-            if pod["status"]["phase"] != "Succeeded"
-            and OLD.contains(parse_address(pod["status"].get("podIP") or str(NEW.first)))
-        ]
-
-    def unharmed(self) -> None:
-        record = self.twin.recorder.record()
-        assert record["outages"] == []
-        assert record["budget_violations"] == []
 
 
 def random_deployment(chance: random.Random) -> Object:

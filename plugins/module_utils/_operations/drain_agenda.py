@@ -61,7 +61,7 @@ class Agenda:
     _nodes_seen: int = -1
 
     def __post_init__(self) -> None:
-        self._canary = Canary(self.run.view, self.run.options.canary)
+        self._canary = Canary(self.run.view, self.run.options.canary, lambda task: task_seconds(self.run, task))
         self._gate = Gate(self.run)
         self.run.may_start = self._may_start
         self.run.may_evict = lambda pod: why_node_full(self.run, pod)
@@ -150,8 +150,8 @@ class Agenda:
                     again = True
                 if task.active and not before:
                     self._usage.add(task)
-                    if self._usage.total >= self.run.max_parallel:
-                        return
+                if self._usage.full or self._usage.total >= self.run.max_parallel:
+                    break
 
     def _may_start(self, task: Task) -> str:
         if self.run.breaker.open:

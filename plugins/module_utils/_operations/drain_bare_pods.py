@@ -139,10 +139,14 @@ def _step(run: Run, task: Task, owner: Owner, here: list[PodFacts]) -> bool:
                 task.failed = task.note = refusal.get(owner, "its manifest could not be saved")
                 return False
         return evict_pod(run, task, leaving[0])
-    if not pods and owner in run.saved:
+    if not pods and owner in run.saved and owner not in run.view.ended.values():
         try:
             run.api.create(PODS, run.saved[owner], owner.namespace)
         except AlreadyExists:
+            if uid_of(run.api.get(PODS, owner.name, owner.namespace)) in task.pods:
+                # Its containers have ended, but the object is still there; its deletion will be seen.
+                task.note, task.look_at = "waiting for the old pod to go", run.clock.monotonic() + 5.0
+                return False
             task.note = "somebody else has created it again"
         else:
             run.steps.append(f"create pod {owner.short} again: {task.choice.reason}")

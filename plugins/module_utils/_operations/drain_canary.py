@@ -38,6 +38,8 @@ class Canary:
 
     view: View
     on: bool = True
+    seconds: t.Callable[[Task], float] = lambda task: 0.0
+    """How long a workload will take, roughly."""
     chosen: dict[Facts, list[Owner]] = field(default_factory=dict)
     proven: set[Facts] = field(default_factory=set)
     _ready: bool = False
@@ -68,7 +70,7 @@ class Canary:
                 fresh = [task for task in candidates[facts] if task.owner not in chosen and _is_movable(task)]
                 if not fresh:
                     continue
-                best = min(fresh, key=_smallness)
+                best = min(fresh, key=self._smallness)
                 if best.owner is not None:
                     chosen.append(best.owner)
             open_classes += 1
@@ -80,6 +82,11 @@ class Canary:
         return any(
             owners and owners[-1] == task.owner for facts, owners in self.chosen.items() if facts not in self.proven
         )
+
+    def _smallness(self, task: Task) -> tuple[int, int, float, Owner | None]:
+        """Nothing others depend on, then whatever replaces the fewest pods at once, then the quickest."""
+        special = 0 if task.stage == ORDINARY else 2 - (task.stage > WEBHOOKS)
+        return special, task.choice.cost, self.seconds(task), task.owner
 
     def _candidates(self, tasks: t.Mapping[Owner | None, Task]) -> dict[Facts, list[Task]]:
         found: dict[Facts, dict[Owner | None, Task]] = {}
@@ -102,9 +109,3 @@ def _may_help(task: Task, now: float) -> bool:
 
 def _is_movable(task: Task) -> bool:
     return not (task.done or task.stuck or task.hopeless)
-
-
-def _smallness(task: Task) -> tuple[int, int, int, Owner | None]:
-    """Nothing others depend on, then whatever replaces the fewest pods at once, then the smallest."""
-    special = 0 if task.stage == ORDINARY else 2 - (task.stage > WEBHOOKS)
-    return special, task.choice.cost, len(task.pods), task.owner

@@ -44,8 +44,9 @@ class CronJobs:
         self._options = options
         self._steps = steps
         self._ours: dict[tuple[str, str], Object] = {}
+        self._known = self._read()
 
-    def read(self) -> list[Object]:
+    def _read(self) -> list[Object]:
         """All that concern the drain. Raises ``Forbidden`` only where consent asks for them."""
         try:
             items = self._api.list(CRON_JOBS, scope(self._options.namespaces, CRON_JOBS)).items
@@ -60,7 +61,7 @@ class CronJobs:
 
     def suspend(self, namespaces: t.Collection[str]) -> None:
         """Suspend those of ``namespaces`` that consent covers; those of a drain before are taken over."""
-        for item in self.read():
+        for item in self._known:
             metadata = metadata_of(item)
             namespace, name = str(metadata["namespace"]), str(metadata["name"])
             if annotations_of(item).get(SUSPENDED_FOR) == self._options.pool:

@@ -97,7 +97,10 @@ def _pause_between(run: Run, task: Task, pods: list[PodFacts], goal: int) -> boo
     if gone == 0 or task.paused_for == gone:
         return False
     task.paused_for = gone
-    task.not_before = run.clock.monotonic() + run.options.pause
+    task.queued_at = run.clock.monotonic()
+    task.not_before = task.queued_at + run.options.pause
+    # Nothing of it is being replaced meanwhile, so its place is free for others.
+    task.active = False
     task.note = f"a pause of {run.options.pause:g} s between its members"
     return True
 

@@ -36,6 +36,8 @@ class Usage:
     total: int = 0
     by_namespace: Counter[str] = field(default_factory=Counter)
     budgets: dict[str, Task] = field(default_factory=dict)
+    full: bool = False
+    """Somebody did not fit, so that places are kept until there are enough."""
 
     def add(self, task: Task) -> None:
         self.active.append(task)
@@ -51,6 +53,8 @@ def why_limited(run: Run, usage: Usage, task: Task) -> str:
     """Why the limits do not let the task begin now; ``""`` when they do."""
     options = run.options
     if usage.active and usage.total + task.cost > run.max_parallel:
+        # Smaller ones must not slip in for ever: the longest come first, and would be left over at the end.
+        usage.full = True
         return f"waiting for its turn (max_parallel {run.max_parallel})"
     namespace = task.owner.namespace if task.owner is not None else ""
     limit = options.max_parallel_per_namespace

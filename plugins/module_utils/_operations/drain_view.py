@@ -167,6 +167,8 @@ class View:
     """What the pods of each node reserve, those on the host's network included."""
     starting: t.Counter[str] = field(default_factory=Counter)
     """New pods without an address, by node."""
+    ended: dict[str, Owner] = field(default_factory=dict)
+    """Pods that are workloads of their own, whose containers have ended while the object is still there."""
     touched: set[Owner | None] = field(default_factory=set)
     """Workloads something has happened to since the drain last looked."""
     touched_budgets: set[str] = field(default_factory=set)
@@ -366,6 +368,11 @@ class View:
             self.touched.add(old.owner)
         if gone or is_finished(thing) or on_host_network(thing):
             self._sandbox.pop(uid, None)
+            if gone and uid in self.ended:
+                # Its containers had ended before; only now is its name free again.
+                self.touched.add(self.ended.pop(uid))
+            elif not gone and old is not None and old.owner is not None and old.owner.kind == "Pod":
+                self.ended[uid] = old.owner
             return
         facts = self._facts(thing, uid, old)
         self.pods[uid] = facts
