@@ -98,7 +98,7 @@ def _propose(now: Situation, size: t.Any, prefixes: tuple[int, ...] = ()) -> Pro
                         more = (consequence,) if consequence else ()
                         return Proposal(free, f"inside {each.source}, {enough}", True, more)
     known += [network for each in ranges for network in each.networks]
-    return _outside(now, pool.cidr, wanted[-1][:2], known, bool(ranges))
+    return _outside(now, pool.cidr, (full, f"enough for {nodes} full nodes"), known, bool(ranges))
 
 
 def _outside(
