@@ -45,6 +45,23 @@ options:
     type: list
     elements: str
     default: []
+  consent:
+    description:
+      - What the drain will be told that it may do although it loses something, as for the same option of
+        M(calico_ops.ipam.ippool_drain). What it would leave without that consent is a blocker here.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  config_map_namespaces:
+    description:
+      - Namespaces whose ConfigMaps are searched for addresses of the old pool, V(*) for all. What is found is named by
+        ConfigMap and key, with the range, and nothing else of it.
+      - The roles that come with this collection do not grant the right to list ConfigMaps.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   external_ranges:
     description:
       - Networks outside the cluster that no new pool may overlap, as CIDRs or addresses - those of offices and VPNs, of
@@ -239,7 +256,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
 
 def operate(context: Context) -> dict[str, t.Any]:
     request = preflight_request(context.params)
-    return {"changed": False, **preflight(request, fetch_view(context.api, request.pool))}
+    searched = context.params["config_map_namespaces"]
+    view = fetch_view(context.api, request.pool, config_map_namespaces=searched)
+    return {"changed": False, **preflight(request, view)}
 
 
 def main() -> None:
@@ -249,6 +268,8 @@ def main() -> None:
             "pool": {"type": "str"},
             "block_size": {"type": "int", "aliases": ["blockSize"]},
             "waivers": {"type": "list", "elements": "str", "default": []},
+            "consent": {"type": "list", "elements": "str", "default": []},
+            "config_map_namespaces": {"type": "list", "elements": "str", "default": []},
             "external_ranges": {"type": "list", "elements": "str", "default": []},
             "more_nodes": {"type": "int", "default": 0},
         },

@@ -20,6 +20,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods impo
     labels_of,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import owner_of, owners_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_consent import (
+    SINGLE_REPLICA_WEBHOOKS,
+    consents,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
     NOTE,
@@ -146,8 +150,9 @@ def webhooks_stay_up(now: Situation) -> t.Iterator[Problem]:
             elif backend.ready >= ENOUGH or backend.adds_first:
                 safe.append(label)
             else:
+                agreed = consents(now.request.consent, SINGLE_REPLICA_WEBHOOKS, str(service.get("namespace")))
                 yield Problem(
-                    BLOCKER,
+                    WARNING if agreed else BLOCKER,
                     f"{label} must agree to {concerned} and is served by a single pod that is to move "
                     f"({backend.service}): while it is away all of them are refused, "
                     f"{_its_own(webhook, now, str(service.get('namespace')))}.",

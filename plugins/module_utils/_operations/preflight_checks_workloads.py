@@ -151,7 +151,11 @@ def unmovable_pods(now: Situation) -> t.Iterator[Problem]:
         yield Problem(
             BLOCKER if left & set(bare) else WARNING,
             f"{len(bare)} pods have no owner that would start them again, first {bare[0]}: "
-            + ("the drain leaves them where they are." if left & set(bare) else "the drain deletes them."),
+            + (
+                "the drain leaves them where they are."
+                if left & set(bare)
+                else "the drain evicts them and creates them again."
+            ),
             "Give them an owner, or save their manifests, delete them, and create them again once the old pool gives "
             "out no addresses any more.",
             tuple(bare),

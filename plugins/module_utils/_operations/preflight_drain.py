@@ -19,6 +19,7 @@ from functools import cached_property
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Listing, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound, UnknownResource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CONFIG_MAPS,
     IP_POOLS,
     NAMESPACES,
     NODES,
@@ -50,7 +51,8 @@ def planned_drain(now: Situation) -> DrainResult | None:
     if now.source is None or now.source.pool is None or now.target is None:
         return None
     api = t.cast("KubeApi", _ViewApi(now))
-    return plan_drain(api, now.source.pool.cidr, DrainOptions(now.source.name), SystemClock())
+    options = DrainOptions(now.source.name, consent=tuple(now.request.consent))
+    return plan_drain(api, now.source.pool.cidr, options, SystemClock())
 
 
 def adds_first(workload: Workload, plan: DrainResult) -> bool:
@@ -99,6 +101,8 @@ class _ViewApi:
             by_kind.setdefault(workload.kind, []).append(workload.thing)
         return {
             IP_POOLS: list(self._pools()),
+            # Manifests of pods that an earlier drain did not create again are its own affair.
+            CONFIG_MAPS: (),
             PODS: view.pods,
             NODES: view.nodes,
             NAMESPACES: view.namespaces,

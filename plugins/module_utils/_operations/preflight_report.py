@@ -33,6 +33,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import
     preflight_checks_workloads,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import assessment_of, owners_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_consent import check_consent
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
     DONE,
     MOVING_BACK,
@@ -84,7 +85,8 @@ WHEN_DONE = (*preflight_checks_cluster.CHECKS, preflight_checks_pools.POOL_EXIST
 
 
 def preflight_request(params: t.Mapping[str, t.Any]) -> PreflightRequest:
-    """The request among a module's parameters. InvalidInput for an external range that is none."""
+    """The request among a module's parameters. InvalidInput for an external range or a consent that is none."""
+    check_consent(params.get("consent") or ())
     target = params["target"] or {}
     keys = ("state", *TARGET_KEYS)
     return PreflightRequest(
@@ -94,6 +96,7 @@ def preflight_request(params: t.Mapping[str, t.Any]) -> PreflightRequest:
         block_size=params["block_size"],
         pools=tuple({key: entry[key] for key in keys if entry.get(key) is not None} for entry in params["pools"] or ()),
         waivers=tuple(params["waivers"] or ()),
+        consent=tuple(params.get("consent") or ()),
         external_ranges=tuple(
             parse_range(text, field="external_ranges") for text in params.get("external_ranges") or ()
         ),

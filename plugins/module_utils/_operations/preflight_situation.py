@@ -40,7 +40,7 @@ class PreflightRequest:
     """What the user is going to do; options as in the module ``ippool_preflight_info``.
 
     ``external_ranges`` are networks outside the cluster that no pool may overlap; ``more_nodes``
-    are expected beyond those that are there.
+    are expected beyond those that are there. ``consent`` is the drain's (``drain_consent.py``).
     """
 
     procedure: str
@@ -50,6 +50,7 @@ class PreflightRequest:
     pools: t.Sequence[t.Mapping[str, t.Any]] = ()
     waivers: t.Sequence[str] = ()
     external_ranges: t.Sequence[Network] = ()
+    consent: t.Sequence[str] = ()
     more_nodes: int = 0
 
     def journal_request(self) -> JournalRequest:

@@ -135,6 +135,23 @@ def test_a_begun_procedure_is_known(twin: TwinHandle) -> None:
     api.close()
 
 
+def test_config_maps_are_searched_where_asked_for(twin: TwinHandle) -> None:
+    api = connect(ConnectionOptions(kubeconfig=twin.kubeconfig))
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "pg"}, "data": {"hba": "host 192.168.0.0/16"}}
+    api.create(CONFIG_MAPS, body, "shop")
+    named = "ConfigMap shop/pg, key hba (192.168.0.0/16)"
+    for namespaces, found in (([], False), (["data"], False), (["data", "shop"], True), (["*"], True)):
+        result = preflight(twin, **RESIZE, config_map_namespaces=namespaces)
+        assert any(named in each["objects"] for each in result["findings"]) is found, namespaces
+    api.delete(CONFIG_MAPS, "pg", "shop")
+    api.close()
+
+
+def test_consent_that_means_nothing(twin: TwinHandle) -> None:
+    message = failure(ippool_preflight_info.main, kubeconfig=twin.kubeconfig, **RESIZE, consent=["everything"])
+    assert "'everything' means nothing" in message
+
+
 def test_options_that_belong_together(twin: TwinHandle) -> None:
     with pytest.raises(ModuleFailed, match="block_size"):
         preflight(twin, procedure="change_block_size", pool=DEFAULT, target={"name": "t"})

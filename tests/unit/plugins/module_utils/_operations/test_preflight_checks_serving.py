@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from preflight_objects import DECLARE, WEB, examine, pod, thing, view, workload
+from preflight_objects import DECLARE, WEB, asked, examine, pod, thing, view, workload
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_checks_serving import CHECKS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_surroundings import (
@@ -92,6 +92,13 @@ def test_enough_of_them_stay() -> None:
 def test_nobody_answers_even_now() -> None:
     ((severity, message),) = found(webhook(), pods=(pod("web-1-a", ready=False),))
     assert (severity, "no pod behind Service shop/hook is ready" in message) == ("blocker", True)
+
+
+def test_consent_to_a_single_pod() -> None:
+    cluster = view(webhook(), services=(SERVICE,), pods=ONE, workloads=RECREATE)
+    for consent, severity in (("single_replica_webhooks/shop", "warning"), ("single_replica_webhooks/x", "blocker")):
+        problems = examine(CHECKS, "webhooks-stay-up", cluster, asked(consent=(consent,)))
+        assert [each.severity for each in problems] == [severity]
 
 
 def test_its_own_namespace_left_out() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from preflight_objects import DECLARE, PODS, WEB, budget, examine, pod, view, workload
+from preflight_objects import DECLARE, PODS, WEB, asked, budget, examine, pod, view, workload
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_checks_workloads import CHECKS
 
@@ -126,6 +126,30 @@ def test_those_who_ask_for_the_pool_are_said_by_other_checks() -> None:
 )
 def test_pods_that_cannot_be_moved(changes: t.Any, expected: t.Any) -> None:
     assert found("unmovable-pods", **changes) == expected
+
+
+MEMBER_DATA = {
+    "volumes": [{"name": "v", "emptyDir": {}}],
+    "containers": [{"name": "c", "volumeMounts": [{"name": "v"}]}],
+}
+
+
+def test_what_the_drain_may_do_is_not_in_the_way() -> None:
+    data = workload(
+        "StatefulSet", "db", replicas=2, template={"metadata": {"labels": {"app": "web"}}, "spec": MEMBER_DATA}
+    )
+    bare = view(pods=(pod("bare", owner=None),), workloads=())
+    local = view(pods=MEMBERS, workloads=(data,))
+    for identifier, cluster, consent in (
+        ("unmovable-pods", bare, "bare_pods"),
+        ("drain-can-finish", local, "local_data"),
+    ):
+        assert [each.severity for each in examine(CHECKS, identifier, cluster)] == ["blocker"]
+        for given in (consent, f"{consent}/shop"):
+            agreed = examine(CHECKS, identifier, cluster, asked(consent=(given,)))
+            assert [each.severity for each in agreed] in ([], ["warning"])
+        elsewhere = examine(CHECKS, identifier, cluster, asked(consent=(f"{consent}/other",)))
+        assert [each.severity for each in elsewhere] == ["blocker"]
 
 
 @pytest.mark.parametrize("identifier", [check.id for check in CHECKS])
