@@ -67,6 +67,8 @@ def marks(thing: Object) -> tuple[Mark, ...]:
     for entry in thing["metadata"].get("managedFields") or ():
         name = str(entry.get("manager") or "").lower()
         known = next((each for each in _MANAGERS if name.startswith(each[0])), None)
+        if name == "kubectl" and entry.get("operation") == "Apply":
+            known = (name, KUBECTL, False)
         # A label has said it already, with the name of the release or application.
         if known is not None and known[1].partition(" (")[0] not in said:
             found.append(Mark(*known[1:]))

@@ -103,8 +103,8 @@ def marked(**metadata: t.Any) -> dict[str, t.Any]:
     return {"pools": (StoredPool(pool.name, {**pool.thing, "metadata": {**pool.thing["metadata"], **metadata}}),)}
 
 
-def written_by(manager: str) -> dict[str, t.Any]:
-    return marked(managedFields=[{"manager": manager, "operation": "Update"}])
+def written_by(manager: str, operation: str = "Update") -> dict[str, t.Any]:
+    return marked(managedFields=[{"manager": manager, "operation": operation}])
 
 
 def statused(name: str, *conditions: dict[str, t.Any], **facts: t.Any) -> dict[str, t.Any]:
@@ -381,6 +381,7 @@ FOUND: list[Case] = [
     ("B22", "managed-elsewhere", MOVE, marked(labels={"argocd.argoproj.io/instance": "net"}), "blocker", "Argo CD"),
     ("B22", "managed-elsewhere", MOVE, written_by("kustomize-controller"), "blocker", "Flux"),
     ("B22", "managed-elsewhere", MOVE, written_by("Terraform"), "blocker", "Terraform"),
+    ("B22", "managed-elsewhere", MOVE, written_by("kubectl", "Apply"), "warning", "applied with kubectl"),
     ("B22", "managed-elsewhere", MOVE, written_by("kubectl-client-side-apply"), "warning", "applied with kubectl"),
     (
         "B22",
@@ -629,6 +630,7 @@ NOT_FOUND: list[tuple[str, PreflightRequest, dict[str, t.Any]]] = [
             "calico": calico(statuses=(thing("apiserver", DEGRADED),)),
         },
     ),
+    ("managed-elsewhere", MOVE, written_by("kubectl")),
     ("managed-elsewhere", MOVE, written_by("calico-ops")),
     (
         "managed-elsewhere",
