@@ -52,7 +52,8 @@ def resources_in(api: KubeApi, group: str, version: str) -> frozenset[str] | Non
     except Forbidden:
         return None
     except (NotFound, UnknownResource):
-        return frozenset()
+        # An API that is wrapped around one without discovery answers so, too, and tells nothing by it.
+        return None if group_versions(api) is None else frozenset()
 
 
 def is_served(api: KubeApi, resource: Resource) -> bool | None:

@@ -34,6 +34,7 @@ from cluster_tables import (
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
     ApiError,
+    NotFound,
     ServerError,
     Unauthorized,
 )
@@ -136,6 +137,8 @@ def test_rights_that_are_missing_leave_facts_unknown() -> None:
 )
 def test_without_discovery_the_cluster_is_asked(served: dict[str, t.Any], mode: str) -> None:
     assert detect(api_of(served, discovery=DENIED)).mode.value == mode
+    # An API around one that has no discovery says that there is nothing to be found, of whatever group.
+    assert detect(api_of(served, discovery=NotFound("This API has no list.", 404, "NotFound"))).mode.value == mode
 
 
 @pytest.mark.parametrize("error", [DENIED, Unauthorized("who", 401), ServerError("oops", 500)])
