@@ -32,6 +32,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
 
 OF_TEMPLATE = "of the pod template"
+#: Before the kind and the name of an owner that is none of the known workloads.
+OF_A_POD = " of a pod of "
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _pins_of_pods(view: ClusterView, name: str, network: Network | None) -> t.It
 def _of_pod(pod: Object) -> Holder:
     metadata = pod["metadata"]
     owner = controller_of(pod)
-    where = "" if owner is None else f"of a pod of {owner.kind} {owner.name}"
+    where = "" if owner is None else f"{OF_A_POD.strip()} {owner.kind} {owner.name}"
     return Holder("Pod", metadata["namespace"], metadata["name"], where, pod_annotations(pod))
 
 

@@ -12,19 +12,19 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.nodes import calico_labels
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import is_finished, on_host_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import why_not
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import cni_configs
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import selected_nodes
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import holders
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import OF_A_POD, Pin, pinned_by
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins import (
     ADDRESSES,
     FLOATING,
     POOLS,
     addresses_in,
     means_pool,
-    names_pool,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools
@@ -44,11 +44,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
 def pool_pinned(now: Situation) -> t.Iterator[Problem]:
     """B15."""
     for pool in _draining(now):
-        where = [
-            name
-            for name, annotations in _annotated(now)
-            if any(names_pool(annotations.get(key), pool.name, _range(pool)) for key in POOLS)
-        ]
+        where = list(dict.fromkeys(name for name, _pin in _pins(now, pool, POOLS)))
         if where:
             yield Problem(
                 BLOCKER,
@@ -77,12 +73,13 @@ def cni_config_pins_pool(now: Situation) -> t.Iterator[Problem]:
 def fixed_addresses(now: Situation) -> t.Iterator[Problem]:
     """B17."""
     for pool in _draining(now):
-        where = [
-            f"{name} ({address})"
-            for name, annotations in _annotated(now)
-            for key in (*ADDRESSES, FLOATING)
-            for address in addresses_in(annotations.get(key), _range(pool))
-        ]
+        where = list(
+            dict.fromkeys(
+                f"{name} ({address})"
+                for name, pin in _pins(now, pool, (*ADDRESSES, FLOATING))
+                for address in addresses_in(pin.value, _range(pool))
+            )
+        )
         if where:
             yield Problem(
                 BLOCKER,
@@ -188,8 +185,37 @@ def _draining(now: Situation) -> tuple[Wanted, ...]:
     return tuple(pool for pool in now.leaving() if not pool.deleted)
 
 
-def _annotated(now: Situation) -> t.Iterator[tuple[str, t.Mapping[str, str]]]:
-    return ((str(holder), holder.annotations) for holder in holders(now.view))
+def _pins(now: Situation, pool: Wanted, keys: t.Collection[str]) -> t.Iterator[tuple[str, Pin]]:
+    """Whatever has one of the annotations and will have new pods, with its name.
+
+    Pods whose owner is of a kind that nobody here knows are said as that owner's. Pods that have another
+    annotation than their template got it from a webhook, which will give it to the next ones, too.
+    """
+    over = _over(now)
+    for pin in pinned_by(now.view, pool.name, _range(pool)):
+        key = pin.how.partition("annotation ")[2].partition(" ")[0].rstrip(",")
+        if key not in keys or pin.kind == "Service" or (pin.kind, pin.namespace, pin.name) in over:
+            continue
+        owner = pin.how.partition(OF_A_POD)[2]
+        kind, _space, name = owner.partition(" ")
+        if owner:
+            yield f"{kind} {pin.namespace}/{name}, its pods", pin
+        else:
+            yield f"{pin.kind} {pin.namespace}/{pin.name}" if pin.namespace else f"{pin.kind} {pin.name}", pin
+
+
+def _over(now: Situation) -> set[tuple[str, str, str]]:
+    """What gets no address any more, or never one of a pool: jobs and pods that ended, and the host network."""
+    found = set()
+    for workload in now.view.workloads:
+        conditions = (workload.thing.get("status") or {}).get("conditions") or ()
+        ended = any(each.get("type") in ("Complete", "Failed") and each.get("status") == "True" for each in conditions)
+        if (workload.kind == "Job" and ended) or (workload.template.get("spec") or {}).get("hostNetwork"):
+            found.add(workload.key)
+    for pod in now.view.pods:
+        if is_finished(pod) or on_host_network(pod):
+            found.add(("Pod", pod["metadata"]["namespace"], pod["metadata"]["name"]))
+    return found
 
 
 def _range(pool: Wanted) -> Network | None:
