@@ -17,9 +17,11 @@ from twin_fixture import local_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ServerError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     BLOCK_AFFINITIES,
+    CALICO_V3,
     CLUSTER_INFORMATIONS,
     CONFIG_MAPS,
     CUSTOM_RESOURCE_DEFINITIONS,
@@ -154,6 +156,31 @@ def test_nothing_is_read_twice(api: tuple[Counted, CalicoApi]) -> None:
     counted.read.clear()
     fetch_view(calico, OLD)
     assert {what: times for what, times in counted.read.items() if times > 1} == {}
+
+
+class Down(Counted):
+    """Calico's API server does not answer."""
+
+    def list(self, resource: Resource, namespace: str | None = None, **selectors: t.Any) -> Listing:
+        self._refuse(resource)
+        return super().list(resource, namespace, **selectors)
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        self._refuse(resource)
+        return super().get(resource, name, namespace)
+
+    def _refuse(self, resource: Resource) -> None:
+        if resource.group == CALICO_V3:
+            raise ServerError("the server is currently unable to handle the request", 503, "ServiceUnavailable")
+
+
+def test_with_the_api_server_down_it_is_that_which_is_said() -> None:
+    twin = local_twin("small", installation="apiserver")
+    try:
+        findings = preflight(request(), fetch_view(calico_api(Down(twin)), OLD))["findings"]
+        assert "503" in next(each["message"] for each in findings if each["id"] == "installation-supported")
+    finally:
+        twin.close()
 
 
 @pytest.mark.parametrize(

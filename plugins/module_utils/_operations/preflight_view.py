@@ -195,8 +195,9 @@ def fetch_view(
     ``config_map_namespaces`` are those whose ConfigMaps are to be searched, ``"*"`` for all.
     Raises what the API raises, but for rights that are missing: those become ``unreadable``.
     """
-    reader = _Reader(api)
     installation, pools, operator = examine(api)
+    # Calico's store answers even while the API server in front of it does not.
+    reader = _Reader(t.cast("PagedApi", calico_api(api).raw) if installation.api_server_down.value else api)
     if pools is None:
         reader.may_not(IP_POOLS)
     if operator.source.startswith("no right"):
