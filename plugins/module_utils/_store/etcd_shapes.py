@@ -80,9 +80,11 @@ def _resource_shape(resource: Resource) -> Shape:
         rest = {key: value for key, value in thing.items() if key not in ("kind", "apiVersion", "metadata")}
         return {"kind": resource.kind, "apiVersion": api_version, "metadata": metadata, **rest}
 
+    # Kinds with namespaces are only read: their keys end with the namespace and the name.
+    slashes = 1 if resource.namespaced else 0
     return Shape(
         prefix,
-        lambda key: len(key) > len(prefix) and "/" not in key[len(prefix) :],
+        lambda key: len(key) > len(prefix) and key.count("/", len(prefix)) == slashes,
         lambda thing: prefix + name_of(thing),
         lambda name: prefix + name,
         to_object,

@@ -69,6 +69,22 @@ def test_keys_that_are_no_pools(key: str) -> None:
     assert not shape_of(IP_POOLS).is_key(key)
 
 
+def test_kinds_with_namespaces_are_read() -> None:
+    kind = Resource("crd.projectcalico.org", "v1", "networkpolicies", "NetworkPolicy", True)
+    prefix = "/calico/resources/v3/projectcalico.org/networkpolicies/"
+    shape = shape_of(kind)
+    assert [shape.is_key(prefix + rest) for rest in ("shop/default.web", "web", "a/b/c", "")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    value = {"kind": "NetworkPolicy", "metadata": {"name": "default.web", "namespace": "shop"}, "spec": {"order": 1}}
+    thing = shape.to_object(Row(f"{prefix}shop/default.web", json.dumps(value).encode(), 7))
+    assert thing is not None
+    assert (thing["metadata"]["namespace"], thing["metadata"]["name"]) == ("shop", "default.web")
+
+
 def test_what_belongs_to_an_answer_is_not_kept() -> None:
     metadata: dict[str, t.Any] = {"name": "teal", "uid": "u", "resourceVersion": "9", "generation": 3}
     members = shape_of(IP_POOLS).to_members({"metadata": metadata, "spec": {}, "status": {}}, None)
