@@ -12,15 +12,45 @@ version_added: 0.1.0
 description:
   - Makes every pod that has an address in the pool give it up for one of another pool, and waits until each replacement
     is ready and has an address elsewhere.
-  - The pool must be disabled first, since its pods would come back to it otherwise. Tunnel addresses of nodes leave a
-    disabled pool by themselves. There is nothing to do when the pool does not exist.
+  - The pool must be stopped first, since its pods would come back to it otherwise. Disable it, or give it a node
+    selector that matches nothing, which lets virtual machines keep their addresses. Tunnel addresses of nodes leave
+    such a pool by themselves. There is nothing to do when the pool does not exist.
   - Each workload goes the gentlest way that keeps to its PodDisruptionBudgets, see RV(workloads[].way). A rollout
     restart is not restrained by budgets, so its numbers are compared with them beforehand. Nothing is forced, and no
     workload of more than one replica loses its last ready pod.
-  - The cluster's name servers move first and alone, then workloads by namespace and name.
-  - Pods without a controller, static pods, and pods that no budget ever spares are left and reported in RV(left). Pods
-    of Jobs are left to finish.
-  - When it is interrupted, run it again. A rollout that is under way is waited for and not begun twice.
+  - A few pods go first, see O(canary). Then the cluster's name servers, the pods behind admission webhooks with failure
+    policy Fail, and those behind aggregated APIs, one workload at a time; then everything else, the longest first;
+    storage systems last, one pod at a time. A workload that goes before others but waits for its budget for more than a
+    minute is left for later.
+  - Nothing further is begun while a new pod of the drain gets no address, or none of the pods is ready that serve
+    names, a webhook or an aggregated API which were served when the drain began. The drain stops, and the module fails,
+    at the first new pod with an address of the pool, at a new pod that gets no address at all for long, and after
+    O(max_failures).
+  - Owners are followed through any chain of controllers, custom ones included as far as they may be read. Pods of a
+    custom controller are evicted one at a time. The strategy of a Deployment that belongs to another controller is not
+    changed.
+  - Pods without a controller, static pods, virtual machines, and pods that no budget ever spares are left and reported
+    in RV(left). So are pods that do not stop within a minute after their grace period, and pods on nodes that are not
+    ready, since nothing is forced. Pods of Jobs, and pods of custom controllers that are not started again when they
+    end, are left to finish. Finished pods and those on the host's network have no part in this.
+  - No workload is begun whose pods may be started on a node for which no enabled pool has addresses. Nodes that come,
+    go, are cordoned or fail on the way are taken into account.
+  - When it is interrupted, run it again. A rollout that is under way is waited for and not begun twice, pods that were
+    to be created again are, and CronJobs that were suspended are woken.
+notes:
+  - A StatefulSet whose template has an C(emptyDir) on disk, or a C(hostPath) directory that is written to, is moved
+    only with C(local_data) in O(consent), and so is a pod without a controller that has one. What members of a
+    StatefulSet keep there, and not in a claim, is likely to be meant. Pods of other controllers are replaced with every
+    release, so what they keep there is a cache. The plan counts them in RV(notes).
+  - Whether a Deployment can add a pod is judged by host ports, volume claims for one node, required anti-affinity, and
+    the labels, taints and free CPU and memory of the nodes. The scheduler has the last word.
+  - The drain tells of itself by Events on the pool, kept in the namespace C(default). Their reasons are
+    C(DrainStarted), C(DrainFinished), C(DrainIncomplete) when pods are left, and C(DrainStopped). A missing right to
+    write them is no failure.
+  - With C(bare_pods), manifests are saved in the ConfigMap C(calico-ops-saved-pods) of the pod's namespace until all
+    pods saved in it are back. This takes the right to list, create, patch and delete ConfigMaps, and to create pods.
+    With C(suspend_cron_jobs), the right to patch CronJobs. A CronJob that is suspended carries the annotation
+    C(ipam.calico-ops.io/suspended-for-drain).
 author:
   - calico_ops contributors (@calico-ops)
 extends_documentation_fragment:
@@ -34,7 +64,7 @@ attributes:
     support: full
     details:
       - Tells for each workload which way its pods would go, and which pods would be left.
-      - The pool need not be disabled in check mode.
+      - The pool need not be stopped in check mode.
   diff_mode:
     support: full
   idempotent:
@@ -157,6 +187,16 @@ EXAMPLES = r"""
     max_parallel: 2
     timeout: 1800
     on_blocked: report
+
+- name: Move pods without a controller, too, and let CronJobs rest meanwhile
+  calico_ops.ipam.ippool_drain:
+    pool: default-ipv4-ippool
+    max_parallel_per_namespace: 5
+    pause: 30
+    consent:
+      - bare_pods/shop
+      - suspend_cron_jobs
+    on_blocked: report
 """
 
 RETURN = r"""
@@ -206,7 +246,9 @@ workloads:
         - V(restart) is a rollout restart with the workload's own strategy.
         - V(surge) is a rollout restart of a Deployment that adds pods before it takes any away. Its own strategy is
           kept in the annotation C(ipam.calico-ops.io/original-strategy) and put back at the end.
-        - V(evict) is the Eviction API, pod by pod.
+        - V(evict) is the Eviction API, pod by pod. Of a StatefulSet, the next member goes when the one before is gone,
+          its successor is ready, and O(pause) has passed.
+        - V(recreate) is the Eviction API for a pod without a controller, which is then created again.
       returned: success
       type: str
       sample: restart
@@ -214,6 +256,17 @@ workloads:
       description: Number of its pods that had an address of the pool.
       returned: success
       type: int
+estimate:
+  description: How many seconds the drain would take in check mode, roughly.
+  returned: success
+  type: int
+  sample: 240
+notes:
+  description: What else there is to know about the plan in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [about 4 min for 200 pods, with max_parallel 20]
 steps:
   description: What was done, or would be in check mode, in this order.
   returned: success
@@ -263,6 +316,8 @@ def operate(context: Context) -> dict[str, t.Any]:
     if context.check_mode:
         for step in result.steps:
             context.report(f"would {step}")
+        for note in result.notes:
+            context.report(note)
     elif params["on_blocked"] == "fail":
         result.require_complete(options)
     return result.as_module_result()

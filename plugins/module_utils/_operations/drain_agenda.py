@@ -100,7 +100,7 @@ class Agenda:
                 wake(task)
             if task.done and task.owner not in touched:
                 continue
-            timer = (0 < task.due <= now) or (0 < task.look_at <= now)
+            timer = _rings(task, now)
             under_way = task.active or task.stuck or task.choice.way in (WAIT, NEVER) or task.done
             if under_way and (everybody or timer or namespace in spaces or task.owner in touched):
                 self._step(task)
@@ -204,6 +204,18 @@ class Agenda:
         moved = count_moved(self.run, task)
         self.moved += moved - task.moved
         task.moved = moved
+
+
+def _rings(task: Task, now: float) -> bool:
+    """Whether something of the task is due, which is told once."""
+    rings = False
+    if 0 < task.due <= now:
+        task.not_before = task.retry_at = 0.0
+        rings = True
+    if 0 < task.look_at <= now:
+        task.look_at = 0.0
+        rings = True
+    return rings
 
 
 def in_order(run: Run, tasks: t.Iterable[Task]) -> list[Task]:
