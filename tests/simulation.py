@@ -354,8 +354,9 @@ def simulate(monkeypatch: t.Any) -> None:
         gate_before_delete,
         pool_wait,
         probe,
+        probe_wait,
         range_wait,
     )
 
-    for module in (drain, gate_after_disable, gate_before_delete, pool_wait, probe, range_wait):
+    for module in (drain, gate_after_disable, gate_before_delete, pool_wait, probe, probe_wait, range_wait):
         monkeypatch.setattr(module, "Watches", SimulatedWatches)

@@ -13,7 +13,9 @@ description:
   - Creates a namespace with a pod in it, waits for the pod's address, checks that it lies in the pool, and deletes the
     namespace again, also when the check fails. Namespaces that earlier, killed probes of the same pool left behind are
     deleted as well.
-  - The pod is an ordinary one and not pinned to the pool. It needs no rights and next to no resources.
+  - The pod is an ordinary one and not pinned to the pool, unless O(pinned) says so. It needs no rights and next to no
+    resources.
+  - With O(targets), O(checks) or O(command), the pod also has to reach others from its address, and to end well.
 author:
   - calico_ops contributors (@calico-ops)
 extends_documentation_fragment:
@@ -47,12 +49,69 @@ options:
     type: list
     elements: str
     default: []
+  every_node:
+    description:
+      - Run a pod on each node that is ready and that the pool selects. Windows nodes are left out.
+      - O(nodes) takes precedence.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  namespaces:
+    description:
+      - Run the pods in a throw-away namespace like each of these, with the same labels and the same annotations of
+        Calico's CNI plugin. Namespaces that Calico cannot tell apart are proven once.
+      - Without it, in a namespace that has no labels of its own.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  pinned:
+    description:
+      - Let the pods ask for the pool, so that it can be proven while another pool still serves.
+      - This proves that the pool and its network work, and not that ordinary pods come to it.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  targets:
+    description:
+      - What every pod must be able to connect to, each as C(host:port). Firewalls and allow-lists outside of the
+        cluster that know the old range only show like this.
+      - Takes an O(image) with C(sh), C(nc) and C(nslookup), such as C(busybox).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  checks:
+    description: What every pod must be able to do. Takes an O(image) as O(targets) does.
+    type: list
+    elements: str
+    choices:
+      dns: Resolve the name of the Kubernetes API with the name servers of the cluster.
+      api: Connect to the Kubernetes API by its Service.
+    default: []
+    version_added: 0.2.0
+  command:
+    description:
+      - Command to run in the pod instead of the built-in one. It must end with exit code 0 within O(timeout).
+      - O(targets) are in its environment as C(CALICO_OPS_TARGETS), separated by blanks.
+      - The last lines of its output are in the message when it fails.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  annotations:
+    description: Annotations of the pods, such as one that keeps a service mesh from adding containers to them.
+    type: dict
+    default: {}
+    version_added: 0.2.0
   image:
-    description: Image of the pod. It has to stay running by itself without root rights.
+    description:
+      - Image of the pod. It must not need root rights.
+      - Without O(targets), O(checks) and O(command), it has to stay running by itself.
     type: str
     default: registry.k8s.io/pause:3.10
   timeout:
-    description: How many seconds to wait for the addresses.
+    description: How many seconds to wait for the addresses, and for the end of what the pods do.
     type: int
     default: 120
   namespace_prefix:
@@ -72,6 +131,12 @@ EXAMPLES = r"""
   calico_ops.ipam.ippool_probe:
     pool: default-ipv4-ippool
     nodes: [worker-1, worker-2]
+
+- name: Prove a new pool on every node before the old one is disabled
+  calico_ops.ipam.ippool_probe:
+    pool: default-ipv4-ippool
+    every_node: true
+    pinned: true
 """
 
 RETURN = r"""
@@ -94,6 +159,15 @@ addresses:
       description: Pool of the address.
       returned: success
       type: str
+    namespace:
+      description: The namespace of O(namespaces) that the pod stood for. Empty without O(namespaces).
+      returned: success
+      type: str
+    reached:
+      description: The O(targets) and O(checks) that the pod passed.
+      returned: success
+      type: list
+      elements: str
 steps:
   description: What would be done. Empty outside check mode.
   returned: success
@@ -126,6 +200,13 @@ def operate(context: Context) -> dict[str, t.Any]:
         image=params["image"],
         timeout=params["timeout"],
         namespace_prefix=params["namespace_prefix"],
+        every_node=params["every_node"],
+        namespaces=tuple(params["namespaces"]),
+        pinned=params["pinned"],
+        targets=tuple(params["targets"]),
+        checks=tuple(params["checks"]),
+        command=tuple(params["command"]),
+        annotations={key: str(value) for key, value in params["annotations"].items()},
     )
     require_writable(context.api)  # With a locked datastore, a probe would get no address.
     if context.check_mode:
@@ -139,6 +220,13 @@ def main() -> None:
         options={
             "pool": {"type": "str", "required": True},
             "nodes": {"type": "list", "elements": "str", "default": []},
+            "every_node": {"type": "bool", "default": False},
+            "namespaces": {"type": "list", "elements": "str", "default": []},
+            "pinned": {"type": "bool", "default": False},
+            "targets": {"type": "list", "elements": "str", "default": []},
+            "checks": {"type": "list", "elements": "str", "choices": ["dns", "api"], "default": []},
+            "command": {"type": "list", "elements": "str", "default": []},
+            "annotations": {"type": "dict", "default": {}},
             "image": {"type": "str", "default": "registry.k8s.io/pause:3.10"},
             "timeout": {"type": "int", "default": 120},
             "namespace_prefix": {"type": "str", "default": "calico-ops-probe"},

@@ -7,14 +7,16 @@
 """Prove where a new pod's address comes from, with pods that exist for nothing else.
 
 This is how Calico's guide verifies a change of pools: a throw-away namespace, a pod in it, a look at its
-address. The pods are not pinned to the pool, since what is to be proven is where ordinary pods end up.
+address. Ordinary pods are not pinned to the pool, since what is to be proven is where they end up. Pinned ones prove
+the pool itself, before the pool that serves now is stopped (hazards D04, B27; minimum gate 2).
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
@@ -24,84 +26,133 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     Forbidden,
     NotFound,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.nodes import calico_labels
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import (
-    addresses,
     annotations_of,
+    condition,
     metadata_of,
-    trouble,
     uid_of,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    EVENTS,
     NAMESPACES,
     NODES,
     PODS,
     SERVICE_ACCOUNTS,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import timestamp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.watch import Watches
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
     read_pools,
     require,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe_pods import (
+    LABEL,
+    PAUSE,
+    POOL_NOTE,
+    NamespaceClass,
+    PodWish,
+    class_of,
+    is_expired,
+    namespace_body,
+    pod_body,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe_wait import Found, Wanted, wait_for_pods
 
-LABEL = "ipam.calico-ops.io/probe"
-POOL_NOTE = "ipam.calico-ops.io/probe-pool"
-EXPIRES_NOTE = "ipam.calico-ops.io/probe-expires"
+__all__ = ["LABEL", "POOL_NOTE", "ProbeOptions", "ProbedAddress", "plan_probe", "probe"]
+
 # A probe of another pool is somebody else's, unless it has outlived its own time limit by this much.
 EXPIRY_GRACE = timedelta(minutes=5)
 CLEANUP_SECONDS = 60.0
+# A host name, an IPv4 address or an IPv6 address in brackets, and a port.
+_TARGET = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """``nodes`` are to run one pod each; none means one pod wherever it is scheduled. ``timeout`` in seconds."""
+    """``nodes`` are to run one pod each; none means one pod wherever it is scheduled. ``timeout`` in seconds.
+
+    ``every_node``: one pod on each ready node that the pool selects. ``namespaces``: in a namespace like each of
+    these. ``pinned``: the pods ask for the pool. ``targets`` (host:port) and ``checks`` (dns, api) are tried by the
+    image's sh, nc and nslookup, or ``command`` is run instead; the pods must end well then.
+    """
 
     pool: str
     nodes: t.Sequence[str] = ()
-    image: str = "registry.k8s.io/pause:3.10"
+    image: str = PAUSE
     timeout: float = 120.0
     namespace_prefix: str = "calico-ops-probe"
+    every_node: bool = False
+    namespaces: t.Sequence[str] = ()
+    pinned: bool = False
+    targets: t.Sequence[str] = ()
+    checks: t.Sequence[str] = ()
+    command: t.Sequence[str] = ()
+    annotations: t.Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ProbedAddress:
+    """What a pod proved: ``namespace`` is the one that it stood for, ``reached`` whether its checks ended well."""
+
     node: str
     address: str
     pool: str
+    namespace: str = ""
+    reached: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, str]:
-        return {"node": self.node, "address": self.address, "pool": self.pool}
+    def as_dict(self) -> dict[str, t.Any]:
+        return {
+            "node": self.node,
+            "address": self.address,
+            "pool": self.pool,
+            "namespace": self.namespace,
+            "reached": list(self.reached),
+        }
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The options held against the cluster: where pods are to run, and what they are like."""
+
+    pools: t.Sequence[StoredPool]
+    network: Network
+    nodes: t.Sequence[str | None]
+    classes: t.Sequence[NamespaceClass]
+    wish: PodWish
 
 
 def plan_probe(api: KubeApi, options: ProbeOptions) -> list[str]:
-    """What a probe would do, as sentences; raises ``InvalidInput`` for an unknown pool or node."""
-    _check(api, options)
-    where = f"on each of the nodes {', '.join(options.nodes)}" if options.nodes else "wherever it is scheduled"
+    """What a probe would do, as sentences; raises ``InvalidInput`` for an unknown pool, node or namespace."""
+    plan = _check(api, options)
+    named = [node for node in plan.nodes if node is not None]
+    where = f"on each of the nodes {', '.join(named)}" if named else "wherever it is scheduled"
+    likes = [each.name for each in plan.classes if each.name]
+    like = f" like {' and '.join(likes)} each" if likes else ""
+    what = f"wait until each has an address and check that it lies in IPPool {options.pool}"
+    ends = ", and that its command ends well" if plan.wish.ends else ""
     return [
-        f"create a namespace {options.namespace_prefix}-xxxxx with one pod of image {options.image} {where}",
-        f"wait until each has an address and check that it lies in IPPool {options.pool}",
+        f"create a namespace {options.namespace_prefix}-xxxxx{like} with one pod of image {options.image} {where}",
+        f"{what}{ends}",
         "delete the namespace",
     ]
 
 
 def probe(api: KubeApi, options: ProbeOptions, clock: Clock) -> list[ProbedAddress]:
-    """Run the probe; whatever comes of it, its namespace is deleted again.
+    """Run the probe; whatever comes of it, its namespaces are deleted again.
 
-    Raises ``Refused`` when a pod gets an address elsewhere or none in time, ``InvalidInput`` for an
-    unknown pool or node, ``Forbidden`` when a right is missing, also that to delete the namespace.
+    Raises ``Refused`` when a pod gets an address elsewhere or none in time, or its command fails, ``InvalidInput``
+    for an unknown pool, node or namespace, ``Forbidden`` when a right is missing, also that to delete a namespace.
     """
-    pools = _check(api, options)
-    network = _network(require(pools, options.pool))
+    plan = _check(api, options)
     _clean_up(api, options, clock)
     try:
-        namespace = _create_namespace(api, options, clock)
-        names = _create_pods(api, namespace, options, clock)
-        found = _wait_for_addresses(api, namespace, names, options, clock)
+        wanted = [each for like in plan.classes for each in _create(api, like, plan, options, clock)]
+        found = wait_for_pods(api, wanted, ends=plan.wish.ends, pool=options.pool, timeout=options.timeout, clock=clock)
     except BaseException:
         # A leftover is found by its label next time; why the probe failed matters more than a failing clean-up.
         with contextlib.suppress(ClusterError):
@@ -114,33 +165,107 @@ def probe(api: KubeApi, options: ProbeOptions, clock: Clock) -> list[ProbedAddre
         raise
     except ClusterError:
         pass
-    for pod in found:
-        node = str((pod.get("spec") or {}).get("nodeName") or "")
-        if not any(network.contains(parse_address(address)) for address in addresses(pod)):
-            address = ", ".join(addresses(pod))
+    _refuse_elsewhere(found, plan, options)
+    _refuse_unreached(found, options)
+    return sorted(
+        (_probed(each, plan) for each in found), key=lambda entry: (entry.node, entry.namespace, entry.address)
+    )
+
+
+def _refuse_elsewhere(found: t.Sequence[Found], plan: _Plan, options: ProbeOptions) -> None:
+    for each in found:
+        if not any(plan.network.contains(parse_address(address)) for address in each.addresses):
+            address = ", ".join(each.addresses)
             raise Refused(
-                f"The probe on node {node} got {address}, which is {_whose(addresses(pod)[0], pools)}, and not of "
-                f"IPPool {options.pool!r}: check that the pool is enabled, selects the node and the namespace, and "
-                "that no other pool is chosen before it.",
-                node=node,
+                f"The probe on node {each.node} got {address}, which is {_whose(each.addresses[0], plan.pools)}, and "
+                f"not of IPPool {options.pool!r}: check that the pool is enabled, selects the node and the namespace, "
+                "and that no other pool is chosen before it.",
+                node=each.node,
                 address=address,
             )
-    return sorted((_probed(pod, network, options.pool) for pod in found), key=lambda entry: (entry.node, entry.address))
 
 
-def _check(api: KubeApi, options: ProbeOptions) -> list[StoredPool]:
+def _refuse_unreached(found: t.Sequence[Found], options: ProbeOptions) -> None:
+    failed = [each for each in found if each.failed]
+    if failed:
+        named = "; ".join(
+            f"{each.node}{f', as in namespace {each.wanted.like}' if each.wanted.like else ''}: {each.failed}"
+            for each in failed[:5]
+        )
+        more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+        raise Refused(
+            f"New pods get addresses of IPPool {options.pool!r} and do not reach everything from there: {named}{more}.",
+            nodes=[{"node": each.node, "namespace": each.wanted.like, "why": each.failed} for each in failed],
+        )
+
+
+def _check(api: KubeApi, options: ProbeOptions) -> _Plan:
     pools = read_pools(api)
-    _network(require(pools, options.pool))
-    if options.nodes:
-        known = {str(metadata_of(node)["name"]) for node in api.list(NODES).items}
-        unknown = [name for name in options.nodes if name not in known]
-        if unknown:
+    live = require(pools, options.pool)
+    network = _network(live)
+    wish = PodWish(
+        pool=options.pool,
+        image=options.image,
+        pinned=network.version if options.pinned else None,
+        command=tuple(options.command),
+        targets=tuple(options.targets),
+        checks=tuple(options.checks),
+        annotations=options.annotations,
+    )
+    for target in wish.targets:
+        port = _TARGET.fullmatch(target)
+        if port is None or not 0 < int(port.group(1)) < 65536:
             raise InvalidInput(
-                f"nodes: the cluster has no node {unknown[0]!r}; it has {', '.join(sorted(known))}.",
-                "nodes",
-                unknown[0],
+                f"targets: {target!r} is not host:port, such as 198.51.100.7:443 or [2001:db8::7]:443.",
+                "targets",
+                target,
             )
-    return pools
+    if wish.ends and not wish.command and options.image == PAUSE:
+        raise InvalidInput(
+            f"image: {PAUSE} has no shell to try targets and checks with; name one that has sh, nc and nslookup, such "
+            "as busybox.",
+            "image",
+            options.image,
+        )
+    return _Plan(pools, network, _nodes(api, live, options), _classes(api, options), wish)
+
+
+def _nodes(api: KubeApi, live: StoredPool, options: ProbeOptions) -> list[str | None]:
+    """The nodes to run a pod on; one None for wherever the scheduler puts it."""
+    if not options.nodes and not options.every_node:
+        return [None]
+    things = {str(metadata_of(node)["name"]): node for node in api.list(NODES).items}
+    unknown = [name for name in options.nodes if name not in things]
+    if unknown:
+        raise InvalidInput(
+            f"nodes: the cluster has no node {unknown[0]!r}; it has {', '.join(sorted(things))}.", "nodes", unknown[0]
+        )
+    if options.nodes:
+        return list(options.nodes)
+    pool = live.pool()
+    chosen = [name for name, node in sorted(things.items()) if _takes_part(node, pool)]
+    if not chosen:
+        raise Refused(f"IPPool {options.pool!r} selects no node that is ready, so nothing can be proven of it.")
+    return list(chosen)
+
+
+def _takes_part(node: Object, pool: t.Any) -> bool:
+    ready = condition(node, "Ready").get("status") == "True"
+    return ready and not is_windows(node) and pool is not None and selects_node(pool, calico_labels(node))
+
+
+def _classes(api: KubeApi, options: ProbeOptions) -> list[NamespaceClass]:
+    """One namespace for all that Calico cannot tell apart."""
+    if not options.namespaces:
+        return [NamespaceClass()]
+    things = {str(metadata_of(item)["name"]): item for item in api.list(NAMESPACES).items}
+    found: dict[t.Any, NamespaceClass] = {}
+    for name in options.namespaces:
+        if name not in things:
+            raise InvalidInput(f"namespaces: there is no namespace {name!r}.", "namespaces", name)
+        like = class_of(things[name])
+        found.setdefault((frozenset(like.labels.items()), frozenset(like.annotations.items())), like)
+    return list(found.values())
 
 
 def _network(pool: StoredPool) -> Network:
@@ -156,72 +281,29 @@ def _whose(address: str, pools: t.Sequence[StoredPool]) -> str:
     return "of no IPPool"
 
 
-def _probed(pod: Object, network: Network, pool: str) -> ProbedAddress:
-    address = next(each for each in addresses(pod) if network.contains(parse_address(each)))
-    return ProbedAddress(str((pod.get("spec") or {}).get("nodeName") or ""), address, pool)
+def _probed(found: Found, plan: _Plan) -> ProbedAddress:
+    address = next(each for each in found.addresses if plan.network.contains(parse_address(each)))
+    reached = (*plan.wish.targets, *plan.wish.checks)
+    return ProbedAddress(found.node, address, plan.wish.pool, found.wanted.like, reached)
 
 
-def _create_namespace(api: KubeApi, options: ProbeOptions, clock: Clock) -> str:
+def _create(api: KubeApi, like: NamespaceClass, plan: _Plan, options: ProbeOptions, clock: Clock) -> t.Iterator[Wanted]:
     expires = clock.now() + timedelta(seconds=options.timeout + CLEANUP_SECONDS)
-    body = {
-        "apiVersion": NAMESPACES.api_version,
-        "kind": NAMESPACES.kind,
-        "metadata": {
-            "generateName": f"{options.namespace_prefix}-",
-            "labels": {LABEL: "true", "pod-security.kubernetes.io/enforce": "restricted"},
-            "annotations": {POOL_NOTE: options.pool, EXPIRES_NOTE: timestamp(expires)},
-        },
-    }
-    return str(metadata_of(api.create(NAMESPACES, body))["name"])
-
-
-def _create_pods(api: KubeApi, namespace: str, options: ProbeOptions, clock: Clock) -> list[str]:
-    names = []
-    for index, node in enumerate(options.nodes or [None]):
-        body = _pod(f"probe-{index}", options.image, node)
+    body = namespace_body(options.namespace_prefix, options.pool, like, expires)
+    namespace = str(metadata_of(api.create(NAMESPACES, body))["name"])
+    for index, node in enumerate(plan.nodes):
+        wanted = Wanted(namespace, f"probe-{index}", node, like.name)
+        pod = pod_body(wanted.name, node, plan.wish)
         try:
-            api.create(PODS, body, namespace)
+            api.create(PODS, pod, namespace)
         except Forbidden as error:
             # Admission wants the namespace's default service account, which a controller makes a moment later.
             # A user without the right may be a service account itself, so its name says nothing.
             if " cannot " in error.message or "serviceaccount" not in error.message.lower():
                 raise
             _wait_for_service_account(api, namespace, options.timeout, clock)
-            api.create(PODS, body, namespace)
-        names.append(f"probe-{index}")
-    return names
-
-
-def _pod(name: str, image: str, node: str | None) -> Object:
-    """A pod that the restricted Pod Security Standard admits and that asks for next to nothing."""
-    spec: Object = {
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": 0,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": 65535, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [
-            {
-                "name": "probe",
-                "image": image,
-                "resources": {
-                    "requests": {"cpu": "1m", "memory": "8Mi"},
-                    "limits": {"cpu": "50m", "memory": "32Mi"},
-                },
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-            }
-        ],
-    }
-    if node is not None:
-        # Past the scheduler: cordoned and tainted nodes are to be proven as well.
-        spec["nodeName"] = node
-        spec["tolerations"] = [{"operator": "Exists"}]
-    labels = {LABEL: "true"}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
+            api.create(PODS, pod, namespace)
+        yield wanted
 
 
 def _wait_for_service_account(api: KubeApi, namespace: str, timeout: float, clock: Clock) -> None:
@@ -237,42 +319,6 @@ def _wait_for_service_account(api: KubeApi, namespace: str, timeout: float, cloc
                 )
             if notice.change.type == "ADDED" and metadata_of(notice.change.object).get("name") == "default":
                 return
-
-
-def _wait_for_addresses(
-    api: KubeApi, namespace: str, names: t.Sequence[str], options: ProbeOptions, clock: Clock
-) -> list[Object]:
-    deadline = clock.monotonic() + options.timeout
-    pods: dict[str, Object] = {}
-    words: dict[str, str] = {}
-    with Watches(api) as watches:
-        watches.follow("pods", PODS, namespace)
-        watches.follow("events", EVENTS, namespace, optional=True)
-        while not all(name in pods and addresses(pods[name]) for name in names):
-            notice = watches.next(max(0.0, deadline - clock.monotonic()))
-            if notice is None:
-                raise Refused(_no_address([name for name in names if name not in pods], pods, words, options))
-            thing = notice.change.object
-            if notice.change.type not in ("ADDED", "MODIFIED"):
-                continue
-            if notice.source == "pods":
-                pods[str(metadata_of(thing)["name"])] = thing
-            elif thing.get("type") == "Warning":
-                involved = str((thing.get("involvedObject") or {}).get("uid") or "")
-                words[involved] = " ".join(str(thing.get("message") or "").split())
-    return [pods[name] for name in names]
-
-
-def _no_address(
-    missing: t.Sequence[str], pods: t.Mapping[str, Object], words: t.Mapping[str, str], options: ProbeOptions
-) -> str:
-    waiting = [pod for pod in pods.values() if not addresses(pod)]
-    reasons = []
-    for pod in waiting:
-        node = (pod.get("spec") or {}).get("nodeName") or "no node"
-        reasons.append(f"{node}: {words.get(uid_of(pod)) or trouble(pod) or 'no event says why'}")
-    text = ("; ".join(reasons) or f"{', '.join(missing)} did not appear").rstrip(".")
-    return f"A new pod got no address within {options.timeout:g} s, so IPPool {options.pool!r} is not proven: {text}."
 
 
 def _clean_up(api: KubeApi, options: ProbeOptions, clock: Clock) -> None:
@@ -304,8 +350,4 @@ def _clean_up(api: KubeApi, options: ProbeOptions, clock: Clock) -> None:
 
 
 def _is_ours(namespace: Object, pool: str, now: datetime) -> bool:
-    notes = annotations_of(namespace)
-    if notes.get(POOL_NOTE) == pool:
-        return True
-    expires = notes.get(EXPIRES_NOTE, "")
-    return expires != "" and expires < timestamp(now - EXPIRY_GRACE)
+    return annotations_of(namespace).get(POOL_NOTE) == pool or is_expired(namespace, now, EXPIRY_GRACE)
