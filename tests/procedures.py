@@ -27,6 +27,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.blocks
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.gates import GateRequest, pass_gate
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import JournalRequest, look
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_run import JournalRun
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock import Lock, LockLost, attach
@@ -163,6 +164,7 @@ class Procedure:
         probe(self.api, ProbeOptions(pool=pool), self.clock)
 
     def nobody_in(self, pool: str) -> None:
+        """Refused when a pod has an address of the pool; unlike the gate, others may have some."""
         store, pools = self.store, read_pools(self.api)
         params = dict.fromkeys(("node", "cidr", "address", "pod", "handle"))
         wanted = block_filter({"pool": pool, **params}, pools)
@@ -172,6 +174,30 @@ class Procedure:
         left = queried_blocks(pools, blocks, reservations, wanted, query, damaged.append, addresses=True)
         if left or damaged:
             raise Refused(f"Pods still hold addresses of pool {pool}: {left}, {damaged}")
+
+    def gate(self, name: str, pool: str, **options: t.Any) -> dict[str, t.Any]:
+        request = GateRequest(gate=name, pool=pool, soak=5, **options)
+        return pass_gate(self.api, open_stores(self.api), request, clock=self.clock, report=lambda event: None)
+
+    def stop(self, pool: str, target: str, noted: t.Callable[[str], dict[str, t.Any]], again: dict[str, t.Any]) -> None:
+        """Stop a pool between its two gates; when the second one fails it is made as it was, by ``again``.
+
+        ``noted`` writes the way down before it is taken, and returns what the journal says.
+        """
+        before = self.gate("before_disable", pool, target=target)
+        journal = noted("" if before["stopped"] else before["stop_way"])
+        way = {"node_selector": "!all()"} if journal["stop_way"] == "node_selector" else {"disabled": True}
+        try:
+            self.present(pool, **way)
+            self.gate("after_disable", pool, tunnels=before["tunnels"])
+        except IpamError:
+            self.present(pool, **again)
+            raise
+
+
+def enabled(spec: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What makes a pool give out addresses as it did."""
+    return {"disabled": spec.get("disabled", False), "node_selector": spec.get("nodeSelector", "all()")}
 
 
 def change_block_size(
@@ -202,21 +228,31 @@ def _change_block_size(do: Procedure, pool: str, size: int, target: dict[str, t.
                 block_size=target["block_size"],
                 disabled=False,
             )
-            do.present(pool, disabled=True)
+
+            def noted(way: str) -> dict[str, t.Any]:
+                found = do.journal("present", RESIZE, pool, stop_way=way or None, **wanted)
+                return t.cast("dict[str, t.Any]", found["journal"])
+
+            do.stop(pool, temporary, noted, enabled(definition["spec"]))
             moved = do.drain(pool)
             do.probe(temporary)
-            do.nobody_in(pool)
+            do.gate("before_delete", pool)
             kept = do.journal("present", RESIZE, pool, moved=moved, **wanted)
             definition, phase = kept["journal"]["definition"], kept["phase"]
+        cidr = definition["spec"]["cidr"]
         if phase != "moving_back":
-            do.absent(pool, definition["spec"]["cidr"])
+            do.absent(pool, cidr)
+            do.gate("before_create", pool, cidr=cidr)
         do.present(pool, definition=definition, block_size=size, disabled=False)
+        do.gate("after_create", pool)
+        kept = do.journal("present", RESIZE, pool, **wanted)
         if find(read_pools(do.api), temporary) is not None:
-            do.present(temporary, disabled=True)
+            do.stop(temporary, pool, lambda way: kept["journal"], {**enabled(definition["spec"]), "disabled": False})
             do.drain(temporary)
             do.probe(pool)
-            do.nobody_in(temporary)
+            do.gate("before_delete", temporary)
             do.absent(temporary)
+        do.gate("closed", pool)
     do.journal("absent", RESIZE, pool)
 
 
@@ -237,12 +273,18 @@ def _migrate_pool(do: Procedure, pool: str, target: dict[str, t.Any]) -> None:
         definition = kept["journal"]["definition"]
         do.present(**{"definition": {"spec": definition["spec"]}, "disabled": False, **target})
         if kept["phase"] != "recreate":
-            do.present(pool, disabled=True)
+
+            def noted(way: str) -> dict[str, t.Any]:
+                found = do.journal("present", MIGRATE, pool, target=target, stop_way=way or None)
+                return t.cast("dict[str, t.Any]", found["journal"])
+
+            do.stop(pool, target["name"], noted, enabled(definition["spec"]))
             moved = do.drain(pool)
             do.probe(target["name"])
-            do.nobody_in(pool)
+            do.gate("before_delete", pool)
             do.journal("present", MIGRATE, pool, target=target, moved=moved)
         do.absent(pool, definition["spec"]["cidr"])
+        do.gate("closed", pool, target=target["name"])
     do.journal("absent", MIGRATE, pool)
 
 
@@ -269,10 +311,10 @@ def _rollback(do: Procedure, procedure: str, pool: str) -> None:
             do.present(target["name"], definition=journal["target_definition"])
         else:
             if there:
-                do.present(target["name"], disabled=True)
+                do.stop(target["name"], pool, lambda way: journal, {})
                 do.drain(target["name"])
                 do.probe(pool)
-                do.nobody_in(target["name"])
+                do.gate("before_delete", target["name"])
             do.absent(target["name"], target["cidr"])
         if definition["spec"].get("disabled"):
             do.present(pool, disabled=True)
