@@ -33,6 +33,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.netwo
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.places import CRD_V1, CalicoPlaces
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.pod_request import PodRequest, pod_request
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.calico.virtual_machines import (
+    machine_attributes,
+    machine_of,
+    taken_over,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.clock import VirtualClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.objects import ObjectStore
 
@@ -72,10 +77,14 @@ class CalicoCni:
         """Give back what the pod's sandbox holds; nothing to give back is fine. Raises ``CniError``."""
         metadata = pod["metadata"]
         try:
-            handles = (
-                pod_handle(container_id(pod), network_config(self._objects).name),
+            network = network_config(self._objects).name
+            machine = machine_of(pod, self._datastore)
+            handles = [
+                pod_handle(container_id(pod), network),
                 old_pod_handle(metadata["namespace"], metadata["name"]),
-            )
+            ]
+            if machine is not None and not machine.stays(self._objects):
+                handles.append(machine.handle(network))
             for handle in handles:
                 self._release(handle)
         except IpamError as error:
@@ -94,6 +103,12 @@ class CalicoCni:
             "pod": metadata["name"],
             "timestamp": self._clock.now().astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f +0000 UTC"),
         }
+        machine = machine_of(pod, self._datastore)
+        if machine is not None:
+            kept = taken_over(self._datastore, machine, config.name, attributes, self._clock.now)
+            if kept:
+                return kept
+            handle, attributes = machine.handle(config.name), machine_attributes(machine, attributes)
         if request.addresses:
             return self._assign_given(request.addresses, node, handle, attributes)
         # A kubelet that repeats ADD for the same sandbox must not collect addresses.
