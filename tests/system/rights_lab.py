@@ -4,7 +4,7 @@
 
 """A twin where RBAC decides, a service account for each shipped role, and the modules each role is for.
 
-The twin tells which rights requests have needed (``/twin/v1/requests``), so what a role must grant is measured.
+The twin counts which rights requests have needed, so what a role must grant is measured.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-import time
 import typing as t
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,21 +19,22 @@ from pathlib import Path
 
 import yaml
 from leaks import leak, leave_behind
-from twin_fixture import TwinHandle, start_twin
+from modes_lab import Mode, empty_etcd
+from twin_fixture import local_twin
+from virtual_server import ADMIN, User, VirtualServer, user_with
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import HttpApi, connect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, NotFound
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
     IP_POOLS,
-    SERVICE_ACCOUNTS,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import process
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import close_etcd
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import DIRECTORY as SCENARIOS
+
+if t.TYPE_CHECKING:
+    from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.cluster import Twin
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests/unit/plugins/modules"))
@@ -158,42 +158,36 @@ class Run:
 
 
 class Lab:
-    """The twin with its users; ``installation`` and ``operator`` as for the twin."""
+    """A cluster in this process with a user for each role, and nobody, who has none."""
 
-    def __init__(self, directory: Path, installation: str, *, operator: bool = False) -> None:
-        self.directory = directory
-        self.installation = installation
-        self.twin: TwinHandle = start_twin(
-            directory, _scenario(), speed=200, rbac=True, installation=installation, operator=operator
+    def __init__(self, mode: Mode, scenario: str | None = None) -> None:
+        self.mode = mode
+        self.installation = mode.installation
+        self.twin: Twin = local_twin(
+            scenario or _scenario(),
+            installation=mode.installation,
+            operator=mode.operator,
+            etcd_endpoints=empty_etcd(mode),
         )
-        self.twin.settle()
-        self.raw: HttpApi = connect(ConnectionOptions(kubeconfig=self.twin.kubeconfig))
-        self.api: CalicoApi = calico_api(self.raw)
+        self.server = VirtualServer(self.twin)
+        self.api: CalicoApi = self.server.calico()
         self.manifests = manifests()
         self.turn = ""
         self._undo: list[t.Callable[[], None]] = []
         for definition in SOME_CLUSTERS:
+            if definition["spec"]["group"] in set(GROUPS.values()) - {GROUPS.get(mode.installation)}:
+                continue
             # Where there is an operator, there is its definition.
             with suppress(AlreadyExists):
                 self.api.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
         for manifest in self.manifests.values():
-            self._create_user(manifest)
             self._bind(manifest)
-        self._create_user(Manifest("nobody", ()))
 
     def close(self) -> None:
-        self.raw.close()
-        self.twin.stop()
+        close_etcd(self.api)
+        self.twin.close()
 
     # ---- users
-
-    def _create_user(self, manifest: Manifest) -> None:
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": manifest.name}}
-        self.api.create(SERVICE_ACCOUNTS, account, HOME)
-        token = self.twin.ask(f"/api/v1/namespaces/{HOME}/serviceaccounts/{manifest.name}/token", {"spec": {}})
-        content = json.loads(Path(self.twin.kubeconfig).read_text(encoding="utf-8"))
-        content["users"][0]["user"] = {"token": token["status"]["token"]}
-        self.kubeconfig(manifest.name).write_text(json.dumps(content), encoding="utf-8")
 
     def _bind(self, manifest: Manifest) -> None:
         self.grant(manifest.documents)
@@ -233,9 +227,10 @@ class Lab:
         finally:
             self.grant(self.manifests[role].documents)
 
-    def kubeconfig(self, user: str) -> Path:
-        """Of the user; "admin" may do everything."""
-        return Path(self.twin.kubeconfig) if user == "admin" else self.directory / f"kubeconfig.{user}"
+    @staticmethod
+    def user(name: str) -> User:
+        """Of that role; "admin" may do everything."""
+        return ADMIN if name == "admin" else user_with(f"system:serviceaccount:{HOME}:{name}")
 
     # ---- runs
 
@@ -243,26 +238,29 @@ class Lab:
         """Run the module as that user."""
         options = {**job.options, **(job.prepare(self) or {})}
         main = importlib.import_module(f"ansible_collections.calico_ops.ipam.plugins.modules.{job.module}").main
-        process.ask(self.twin.state, "/twin/v1/requests", method="DELETE")
+        self.server.authorizer.forget()
         result: dict[str, t.Any] = {}
         try:
-            result = run_module(main, kubeconfig=str(self.kubeconfig(user)), **options)
+            with self.server.modules(self.user(user)):
+                result = run_module(main, **options)
         except ModuleFailed as error:
             said = str(error.result["msg"])
             assert "\n" not in said
             assert "Traceback" not in said
         else:
             said = ""
-        process.ask(self.twin.state, "/twin/v1/faults", method="DELETE")
+        self.twin.faults.clear()
         while self._undo:
             self._undo.pop()()
-        name = f"system:serviceaccount:{HOME}:{user}"
-        asked = {
+        return Run(said, self.asked(user), result)
+
+    def asked(self, user: str) -> frozenset[Asked]:
+        """The rights that this user's requests have needed since the last run began."""
+        return frozenset(
             Asked(each["verb"], each["group"], each["resource"], each["namespace"], each["allowed"])
-            for each in self.twin.ask("/twin/v1/requests")["requests"]
-            if each["user"] == name
-        }
-        return Run(said, frozenset(asked), result)
+            for each in self.server.authorizer.asked()
+            if each["user"] == self.user(user).name
+        )
 
     def finish(self, job: Job) -> None:
         """The same as administrator, who is hindered by nothing."""
@@ -273,7 +271,11 @@ class Lab:
 
     def conflict(self, verb: str, *resources: str) -> None:
         """The next write of each of these meets somebody else's."""
-        self.twin.inject(*({"verb": verb, "resource": each, "count": 1, "code": 409} for each in resources))
+        self.inject(*({"verb": verb, "resource": each, "count": 1, "code": 409} for each in resources))
+
+    def inject(self, *rules: dict[str, t.Any]) -> None:
+        """Until the end of this run."""
+        self.twin.faults.add(list(rules))
 
     def create(self, resource: Resource, body: Object, namespace: str | None = None) -> None:
         self.api.create(resource, {"apiVersion": resource.api_version, "kind": resource.kind, **body}, namespace)
@@ -292,7 +294,7 @@ class Lab:
             self.api.delete(resource, name, namespace)
             for _moment in range(100):
                 self.api.get(resource, name, namespace)
-                time.sleep(0.02)
+                self.twin.clock.advance(0.5)
 
     def only(self, pool: str) -> None:
         """New addresses come out of this pool and no other."""
@@ -300,6 +302,8 @@ class Lab:
             name = thing["metadata"]["name"]
             if (thing["spec"].get("disabled") is True) == (name == pool):
                 self.api.patch(IP_POOLS, name, {"spec": {"disabled": name != pool}})
+        # For their conditions to follow.
+        self.twin.clock.advance(2)
 
     def toggle(self, field: str, pool: str) -> None:
         """A true of the pool becomes false, or the other way round."""
@@ -315,11 +319,11 @@ class Lab:
 
     def leave_behind(self) -> None:
         with suppress(Exception):
-            leave_behind(self.twin)
+            leave_behind(self.api)
 
     def leak(self, address: str, pod: str, **more: t.Any) -> None:
         with suppress(Exception):
-            leak(self.twin, address, pod, **more)
+            leak(self.api, address, pod, **more)
 
 
 def _scenario() -> list[Object]:
@@ -413,6 +417,8 @@ def _budget(name: str) -> Object:
     }
 
 
+#: Where there are custom resources of Calico.
+GROUPS = {"crd_v1": "crd.projectcalico.org", "apiserver": "crd.projectcalico.org", "crd_v3": "projectcalico.org"}
 #: What detection, the audit and the preflight look at where it is served.
 SOME_CLUSTERS = (
     definition_of("Installation", "operator.tigera.io", "v1", False),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from modes_lab import Mode
 from rights_lab import Job, Lab, Right, Run, covers, manifests
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import INSTALLATIONS, IP_POOLS
@@ -27,9 +28,9 @@ GET_POOL = Right("get", "projectcalico.org", "ippools")
 QUIET = {("list", "tigerastatuses"), ("watch", "tigerastatuses")}
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("rights"), "crd_v3", operator=True)
+@pytest.fixture(scope="module", params=["crd_v3", "apiserver"])
+def lab(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
+    lab = Lab(Mode(request.param, operator=True))
     yield lab
     lab.close()
 

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Both procedures from end to end by a user who has the role migrator and nothing else (docs/rbac), in virtual time."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from modes_lab import DEFAULT, Mode
+from procedures import change_block_size, migrate_pool
+from rights_lab import Lab
+from test_rights import DONE_WITHOUT, NOT_GRANTED
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
+
+MODES = [
+    Mode("crd_v1"),
+    Mode("crd_v3"),
+    Mode("apiserver"),
+    Mode("etcd"),
+    Mode("apiserver", operator=True),
+    Mode("crd_v3", operator=True),
+]
+TARGET = {"name": "temporary", "cidr": "10.0.0.0/16"}
+
+
+@pytest.fixture(params=MODES, ids=str)
+def lab(request: pytest.FixtureRequest) -> t.Iterator[Lab]:
+    lab = Lab(request.param, scenario="small")
+    yield lab
+    lab.close()
+
+
+def test_change_block_size_then_migrate_pool(lab: Lab) -> None:
+    if lab.mode.operator:
+        lab.bind_beside("operator-pools", "migrator")
+    lab.server.authorizer.forget()
+    with lab.server.modules():
+        api = lab.server.calico(lab.user("migrator"))
+        change_block_size(api, DEFAULT, 28, TARGET)
+        lab.twin.clock.advance(60)
+        in_pool(lab, "192.168.0.0/16", 28)
+        migrate_pool(api, DEFAULT, {"name": "new", "cidr": "10.1.0.0/16"})
+    lab.twin.clock.advance(60)
+    in_pool(lab, "10.1.0.0/16", 28)
+    record = lab.twin.recorder.record()
+    assert (record["outages"], record["budget_violations"], record["addresses_outside_pools"]) == ([], [], [])
+    denied = {each[:3] for each in lab.asked("migrator") if not each.allowed}
+    assert denied <= NOT_GRANTED | DONE_WITHOUT.get(lab.installation, {}).get("migrator", set())
+
+
+def test_nobody_changes_anything(lab: Lab) -> None:
+    lab.server.authorizer.forget()
+    with lab.server.modules(), pytest.raises(IpamError, match="cannot (get|list) resource"):
+        change_block_size(lab.server.calico(lab.user("nobody")), DEFAULT, 28, TARGET)
+    assert [each for each in lab.asked("nobody") if each.allowed] == []
+
+
+def in_pool(lab: Lab, cidr: str, size: int) -> None:
+    (pool,) = lab.api.list(IP_POOLS).items
+    assert (pool["spec"]["cidr"], pool["spec"]["blockSize"]) == (cidr, size)
+    addresses = [pod["status"]["podIP"] for pod in lab.api.list(PODS).items if not pod["spec"].get("hostNetwork")]
+    assert addresses and all(parse_network(cidr).contains(parse_address(each)) for each in addresses)
