@@ -59,6 +59,11 @@ class Lab:
         given = DrainOptions(pool="old", timeout=timeout, **options)
         return drain_pool(api, given, SimulatedClock(api), report, lambda text: None, check_mode=check_mode)
 
+    def full(self) -> None:
+        """Give out no address at all."""
+        for name in POOLS:
+            self.admin.patch(IP_POOLS, name, {"spec": {"disabled": True}})
+
     def left(self) -> list[str]:
         return [
             pod["metadata"]["name"]

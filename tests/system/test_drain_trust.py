@@ -293,6 +293,21 @@ class TestPatience:
         assert lab.left() == [entry.pod for entry in result.left if entry.pod]
 
 
+class TestAddresses:
+    def test_it_stops_when_new_pods_get_none(self, lab: Lab) -> None:
+        for number in range(4):
+            lab.create(DEPLOYMENTS, workload(f"app-{number}", 2))
+        lab.begin()
+        # Nobody sees it but the new pod: the pool gives no more addresses once the first restart is written.
+        api = SimulatedApi(lab.twin, after=lambda write: lab.full())
+        with pytest.raises(DrainStopped, match=r"the new pod shop/app-0-\S+ gets no address: .*pool"):
+            lab.drain(api=api, timeout=3600)
+        assert [write.name for write in api.writes if write.resource == DEPLOYMENTS] == ["app-0"]
+        reasons = [event["reason"] for event in lab.admin.list(EVENTS, "default").items]
+        assert "DrainStopped" in reasons
+        lab.unharmed()
+
+
 class TestNodes:
     def test_no_pod_is_sent_where_no_pool_has_addresses(self, lab: Lab) -> None:
         lab.create(DEPLOYMENTS, workload("web", 3))
@@ -405,7 +420,11 @@ class TestWhatIsSaid:
         result = lab.drain(report=lambda event: lines.append(str(event)), pause=10.0)
         assert result.left == ()
         assert any("pods a minute" in line and "left" in line for line in lines)
-        assert lines[-3:-1] == ["restart       1 workloads      4 pods", "evict         1 workloads      6 pods"]
+        assert lines[-4:-1] == [
+            "way        workloads  pods",
+            "restart            1     4",
+            "evict              1     6",
+        ]
         events = [
             (event["reason"], event["type"], event["involvedObject"]["name"])
             for event in lab.admin.list(EVENTS, "default").items

@@ -114,19 +114,27 @@ def takes(node: NodeFacts, pod_spec: PodSpec, *, cordon: bool = True, occasional
 
 
 def requests_of(pod_spec: PodSpec) -> Room:
-    """What a pod reserves: the sum of its containers, or its largest init container where that is more."""
-    total = Room(pods=1.0)
-    for container in pod_spec.get("containers") or ():
-        total += _requests(container)
-    cpu, memory = total.cpu, total.memory
+    """What a pod reserves: the sum of its containers, or what its init containers need where that is more.
+
+    Init containers run one after the other; those that are restarted always stay beside what comes later.
+    """
+    beside, first = Room(), Room()
     for container in pod_spec.get("initContainers") or ():
         one = _requests(container)
         if container.get("restartPolicy") == "Always":
-            cpu, memory = cpu + one.cpu, memory + one.memory
+            beside += one
         else:
-            cpu, memory = max(cpu, one.cpu), max(memory, one.memory)
+            first = _larger(first, beside + one)
+    total = beside
+    for container in pod_spec.get("containers") or ():
+        total += _requests(container)
     overhead = pod_spec.get("overhead") or {}
-    return Room(cpu + amount(overhead.get("cpu")), memory + amount(overhead.get("memory")), 1.0)
+    total = _larger(total, first)
+    return Room(total.cpu + amount(overhead.get("cpu")), total.memory + amount(overhead.get("memory")), 1.0)
+
+
+def _larger(one: Room, other: Room) -> Room:
+    return Room(max(one.cpu, other.cpu), max(one.memory, other.memory))
 
 
 def _requests(container: t.Mapping[str, t.Any]) -> Room:

@@ -107,6 +107,8 @@ class Owners:
             try:
                 thing = self._api.get(resource, owner.name, namespace if resource.namespaced else None)
             except NotFound:
+                if not _is_built_in(owner):
+                    self._above[owner.uid] = None
                 # Its pods are about to go as well; not remembered, for a cached reader it may only be late.
                 return None
             except (Forbidden, UnknownResource):

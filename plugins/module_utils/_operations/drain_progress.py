@@ -111,7 +111,7 @@ class Overview:
         self._history.append((now, moved))
         while len(self._history) > 2 and now - self._history[0][0] > RATE_WINDOW:
             self._history.popleft()
-        parts = [f"{active} workloads on their way"]
+        parts = ["1 workload on its way" if active == 1 else f"{active} workloads on their way"]
         budgets = sorted({each.partition("budget ")[2].split(" ")[0] for each in waiting if " for budget " in each})
         if budgets:
             more = f" and {len(budgets) - 3} more" if len(budgets) > 3 else ""

@@ -130,7 +130,9 @@ class DrainResult:
                 rows.append((way, len(mine), sum(mine)))
         if self.left:
             rows.append(("left", len({entry.owner or entry.pod for entry in self.left}), len(self.left)))
-        return [f"{way:<9}{workloads:>6} workloads{pods:>7} pods" for way, workloads, pods in rows]
+        if not rows:
+            return []
+        return ["way        workloads  pods", *(f"{way:<9}{owners:>11}{pods:>6}" for way, owners, pods in rows)]
 
     def summary(self) -> str:
         """The last line of the progress."""

@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden, NotFound
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import REPLICA_SETS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner, Owners, read_counted
 
@@ -63,6 +63,58 @@ def test_chains(reference: Object, above: Object | None, expected: Owner) -> Non
     between = thing(reference["kind"], reference["name"], *([above] if above else []))
     found, _api = owners(between)
     assert found.of(thing("Pod", "p", reference)) == expected
+
+
+CLUSTERS = "db.example.com/v1"
+
+
+@pytest.mark.parametrize(
+    ("chain", "expected"),
+    [
+        # A custom controller between the ReplicaSet and the pods, or above it, or two of them.
+        ([ref("Rollout", "web", CLUSTERS), ref("ReplicaSet", "web-1")], Owner("shop", "web", "Rollout")),
+        ([ref("Member", "db-1", CLUSTERS), ref("Database", "db", CLUSTERS)], Owner("shop", "db", "Database")),
+        # What has a rollout of its own is where a person would restart it, whoever made it.
+        ([ref("Shard", "db-1", CLUSTERS), ref("StatefulSet", "db"), ref("Database", "db", CLUSTERS)], "StatefulSet"),
+        ([ref("ReplicaSet", "web-1"), ref("Deployment", "web"), ref("Shop", "web", CLUSTERS)], "Deployment"),
+        # A machine's pod is the machine's.
+        (
+            [ref("VirtualMachineInstance", "vm", "kubevirt.io/v1"), ref("VirtualMachine", "vm")],
+            "VirtualMachineInstance",
+        ),
+    ],
+)
+def test_chains_through_custom_controllers(chain: list[Object], expected: Owner | str) -> None:
+    if chain[1]["kind"] == "ReplicaSet":
+        chain = [chain[1], chain[0]]
+    shelf = [thing(each["kind"], each["name"], *chain[index + 1 : index + 2]) for index, each in enumerate(chain)]
+    found, api = owners(*shelf)
+    for number in range(3):
+        owner = found.of(thing("Pod", f"p{number}", chain[0]))
+        assert (owner.kind if isinstance(expected, str) and owner else owner) == expected
+    assert api.asked <= 2
+
+
+def test_owners_in_a_circle_and_owners_that_may_not_be_read() -> None:
+    first, second = ref("Egg", "e", CLUSTERS), ref("Hen", "h", CLUSTERS)
+    found, api = owners(thing("Egg", "e", second), thing("Hen", "h", first))
+    assert found.of(thing("Pod", "p", first)) is not None
+    assert api.asked == 2
+
+    class Forbidding(Api):
+        def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+            self.asked += 1
+            raise Forbidden(f'{resource.plural} "{name}" is forbidden', 403, "Forbidden")
+
+    closed = Forbidding()
+    for number in range(2):
+        pod = thing("Pod", f"p{number}", first)
+        assert Owners(t.cast("t.Any", closed)).of(pod) == Owner("shop", "e", "Egg")
+    found = Owners(t.cast("t.Any", closed))
+    closed.asked = 0
+    for number in range(2):
+        found.of(thing("Pod", f"p{number}", first))
+    assert closed.asked == 1
 
 
 def test_bare_and_static_pods() -> None:
