@@ -23,6 +23,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool, Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context
+from ansible_collections.calico_ops.ipam.plugins.modules import ippool_info
 
 MODES = [
     Mode("crd_v1"),
@@ -162,6 +164,30 @@ def test_the_plan_says_where_and_what(lab: Lab) -> None:
     else:
         assert write.where == "IPPool teal"
         assert "disabled: true" in diff["after"]
+
+
+def test_what_is_shown_of_pools(lab: Lab) -> None:
+    """``ippool_info``: read defaults, conditions, owner, place and use, wherever the pools are."""
+    lab.present("teal", cidr="10.7.0.0/24", disabled=True, labels={"team": "red"})
+    lab.advance(5)
+    context = Context({"name": None, "cidr": None}, False, lab.api, lambda event: None, lambda text: None, lab.api)
+    found = ippool_info.operate(context)
+    assert (found["mode"], found["strays"], found["damaged"]) == (lab.mode.installation, [], [])
+    default, teal = found["pools"]
+    assert (default["name"], teal["name"]) == (DEFAULT, "teal")
+    defaults = {"blockSize": 26, "nodeSelector": "all()", "allowedUses": ["Workload", "Tunnel"]}
+    assert teal["spec"].items() >= {**defaults, "disabled": True, "natOutgoing": False}.items()
+    assert teal["labels"].items() >= {"team": "red"}.items()
+    assert teal["owner"] == default["owner"] == (OPERATOR if lab.mode.operator else None)
+    assert teal["where"] == lab.present("teal", disabled=True).where
+    assert not teal["terminating"]
+    told = [each["type"] for each in teal["conditions"]]
+    assert told == (["Allocatable"] if lab.mode.installation == "crd_v3" else [])
+    assert teal["utilization"]["addresses"] == {"capacity": 256, "in_use": 0, "reserved": 0, "free": 256}
+    use = default["utilization"]
+    held = lab.blocks_in("192.168.0.0/16")
+    assert use["blocks"]["allocated"] == len(held) == sum(node["blocks"] for node in use["nodes"]) > 0
+    assert use["addresses"]["in_use"] >= len(lab.pod_addresses()) > 0
 
 
 def test_what_asks_for_a_pool_is_told_before_it_is_disabled(lab: Lab) -> None:
