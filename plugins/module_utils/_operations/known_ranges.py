@@ -19,7 +19,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
 
 POOL, BLOCK, RESERVATION = "pool", "block", "reservation"
-NODE, TUNNEL, NODE_POD_CIDR, SERVICE, SERVICE_ADDRESS = "node", "tunnel", "node pod range", "service range", "service address"
+NODE, TUNNEL, NODE_POD_CIDR = "node", "tunnel", "node pod range"
+SERVICE, SERVICE_ADDRESS = "service range", "service address"
 PEER, OUTSIDE = "BGP peer", "outside"
 
 

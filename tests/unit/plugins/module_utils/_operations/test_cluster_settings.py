@@ -10,7 +10,9 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import Fact, Installation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import (
+    calico_backend,
     cni_configs,
+    local_traffic_mode,
     pod_ranges,
     service_ranges,
 )
@@ -45,6 +47,38 @@ def test_pod_ranges_come_in_the_order_of_trust() -> None:
         (["10.2.0.0/16"], "--cluster-cidr"),
         (["10.3.0.0/16"], "clusterNetwork"),
     ]
+
+
+def test_how_kube_proxy_tells_pods_apart() -> None:
+    """B23: only by ClusterCIDR does its range matter, which is what it does when nobody says anything."""
+    flagged = {
+        "metadata": {"labels": {"k8s-app": "kube-proxy"}},
+        "spec": {"containers": [{"command": ["kube-proxy"], "args": ["--detect-local-mode=NodeCIDR"]}]},
+    }
+    assert local_traffic_mode(view()) == "ClusterCIDR"
+    assert (
+        local_traffic_mode(view(maps={"kube-proxy": {"config.conf": PROXY + 'detectLocalMode: ""'}})) == "ClusterCIDR"
+    )
+    assert local_traffic_mode(view(pods=(flagged,))) == "NodeCIDR"
+    configured = {"kube-proxy": {"config.conf": PROXY + "detectLocalMode: BridgeInterface"}}
+    assert local_traffic_mode(view(maps=configured, pods=(flagged,))) == "BridgeInterface"
+    ranged = control_plane("kube-proxy", "kube-proxy", "--cluster-cidr", "10.4.0.0/16")
+    assert said(pod_ranges(view(pods=(ranged,)))) == [(["10.4.0.0/16"], "--cluster-cidr")]
+
+
+@pytest.mark.parametrize(
+    ("parts", "backend", "where"),
+    [
+        ({}, "", ""),
+        ({"operator_spec": {"calicoNetwork": {"bgp": "Enabled"}}}, "bird", "Installation default"),
+        ({"operator_spec": {"calicoNetwork": {"bgp": "Disabled"}}}, "vxlan", "Installation default"),
+        ({"maps": {"calico-config": {"calico_backend": "none"}}}, "none", "ConfigMap kube-system/calico-config"),
+        ({"calico_node_env": {"CALICO_NETWORKING_BACKEND": "vxlan"}}, "vxlan", "DaemonSet calico-node"),
+    ],
+)
+def test_the_backend_of_calico_node(parts: dict[str, t.Any], backend: str, where: str) -> None:
+    found, source = calico_backend(view(**parts))
+    assert (found, source.endswith(where)) == (backend, True)
 
 
 def test_service_ranges() -> None:
