@@ -177,9 +177,11 @@ class Lock:
                 try:
                     self._thing = self._api.replace(LEASES, {**self._thing, "spec": spec}, NAMESPACE)
                 except (Conflict, NotFound):
-                    if not self._read_again():
-                        return
-                    continue
+                    if self._read_again():
+                        continue
+                    if self._lost is not None:
+                        raise self._lost from None
+                    return
                 except (Forbidden, Unauthorized):
                     raise
                 except ClusterError:

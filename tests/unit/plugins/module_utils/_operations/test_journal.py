@@ -19,6 +19,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     NOT_STARTED,
     RECREATE,
     RESIZE,
+    UNDOING,
     Journal,
     JournalRequest,
     config_map_name,
@@ -41,10 +42,10 @@ def request(procedure: str = RESIZE, **changes: t.Any) -> JournalRequest:
     return JournalRequest(**{"procedure": procedure, "pool": "old", "target": TARGET, "block_size": size, **changes})
 
 
-def journal(procedure: str = RESIZE) -> Journal:
+def journal(procedure: str = RESIZE, direction: str = "forward") -> Journal:
     wanted = request(procedure)
     definition = definition_of(stored(blockSize=26))
-    return Journal(procedure, "old", TARGET, wanted.block_size, definition, "2026-08-22T09:30:00Z", "0.1.0")
+    return Journal(procedure, "old", TARGET, wanted.block_size, definition, "2026-08-22T09:30:00Z", "0.1.0", direction)
 
 
 OLD, RESIZED = stored(blockSize=26), stored(blockSize=28)
@@ -79,6 +80,24 @@ NEW = stored("new", cidr="10.0.0.0/16")
 def test_phases(procedure: str, written: bool, live: StoredPool | None, target: StoredPool | None, phase: str) -> None:
     found = journal(procedure) if written else None
     assert phase_of(request(procedure), found, live, target) == phase
+
+
+@pytest.mark.parametrize(
+    ("procedure", "live", "target", "phase"),
+    [
+        (RESIZE, OLD, NEW, UNDOING),
+        (RESIZE, OLD, None, UNDOING),
+        (RESIZE, stored(blockSize=26, disabled=True), NEW, UNDOING),
+        (RESIZE, None, NEW, RECREATE),
+        (RESIZE, RESIZED, NEW, MOVING_BACK),
+        (MIGRATE, OLD, NEW, UNDOING),
+        (MIGRATE, None, NEW, RECREATE),
+    ],
+)
+def test_phases_while_it_is_undone(
+    procedure: str, live: StoredPool | None, target: StoredPool | None, phase: str
+) -> None:
+    assert phase_of(request(procedure), journal(procedure, "rollback"), live, target) == phase
 
 
 def test_a_pool_that_is_neither_the_old_nor_the_new_one() -> None:
