@@ -26,7 +26,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Problem,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_drain import (
-    adds_first,
+    added_first,
     planned_drain,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
@@ -52,7 +52,7 @@ def surge_room(now: Situation) -> t.Iterator[Problem]:
     left = {entry.owner for entry in plan.left}
     tight, single = [], []
     for workload in owners_of(now.source_pods(), now.view):
-        if workload.kind not in ("Deployment", "StatefulSet") or adds_first(workload, plan):
+        if workload.kind not in ("Deployment", "StatefulSet") or str(workload) in added_first(now):
             continue
         if str(workload) not in ways or str(workload) in left:
             continue

@@ -19,7 +19,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods impo
     is_ready,
     labels_of,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import owner_of, owners_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import owner_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_consent import (
     SINGLE_REPLICA_WEBHOOKS,
     consents,
@@ -32,7 +32,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Problem,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_drain import (
-    adds_first,
+    added_first,
     planned_drain,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
@@ -84,12 +84,9 @@ class _Backends:
 
     @staticmethod
     def of(now: Situation) -> _Backends | None:
-        plan = planned_drain(now)
-        if plan is None:
+        if planned_drain(now) is None:
             return None
-        pods = now.source_pods()
-        added = frozenset(str(owner) for owner in owners_of(pods, now.view) if adds_first(owner, plan))
-        return _Backends(now, frozenset(full_name(pod) for pod in pods), added)
+        return _Backends(now, frozenset(full_name(pod) for pod in now.source_pods()), added_first(now))
 
     def behind(self, namespace: str, name: str) -> _Backend | None:
         """None for a Service that is not there, or that says nothing about pods."""

@@ -12,6 +12,7 @@ What the drain can do with each of them is asked of the drain's own plan.
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.budgets import Budget, parse_budget
@@ -26,7 +27,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Problem,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_drain import (
-    adds_first,
+    added_first,
     planned_drain,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
@@ -64,9 +65,10 @@ def budgets_allow(now: Situation) -> t.Iterator[Problem]:
         return
     budgets = [parse_budget(thing) for thing in now.view.budgets]
     pods = {full_name(pod): pod for pod in now.source_pods()}
+    matched_by = _matched_by(budgets, pods.values())
     stuck: set[str] = set()
     for (owner, reason), names in sorted(_given_up(now, plan).items()):
-        matching = _matching(budgets, [pods[name] for name in names if name in pods])
+        matching = sorted(label for label, matched in matched_by.items() if not matched.keys().isdisjoint(names))
         stuck.update(matching)
         if reason.startswith(_OF_BUDGETS):
             yield Problem(
@@ -76,11 +78,11 @@ def budgets_allow(now: Situation) -> t.Iterator[Problem]:
                 (*(f"PodDisruptionBudget {label}" for label in matching), owner),
             )
     for budget in budgets:
-        matched = [pod for pod in pods.values() if budget.matches(pod)]
+        matched = matched_by[budget.label].values()
         if not matched or budget.allowed > 0 or budget.label in stuck:
             continue
         owners = {_owner_name(pod, now): owner_of(pod, now.view) for pod in matched}
-        waiting = sorted(name for name, owner in owners.items() if owner is None or not adds_first(owner, plan))
+        waiting = sorted(name for name, owner in owners.items() if owner is None or name not in added_first(now))
         if waiting:
             yield Problem(
                 WARNING,
@@ -89,7 +91,7 @@ def budgets_allow(now: Situation) -> t.Iterator[Problem]:
                 "Wait until its pods are healthy, add a replica, or relax it for the time of the procedure.",
                 (f"PodDisruptionBudget {budget.label}", *waiting),
             )
-    yield from _several_budgets(pods.values(), budgets)
+    yield from _several_budgets(pods, matched_by)
 
 
 def _given_up(now: Situation, plan: DrainResult) -> dict[tuple[str, str], list[str]]:
@@ -108,8 +110,20 @@ def _given_up(now: Situation, plan: DrainResult) -> dict[tuple[str, str], list[s
     return found
 
 
-def _several_budgets(pods: t.Iterable[Object], budgets: t.Sequence[Budget]) -> t.Iterator[Problem]:
-    double = [full_name(pod) for pod in pods if sum(budget.matches(pod) for budget in budgets) > 1]
+def _matched_by(budgets: t.Iterable[Budget], pods: t.Iterable[Object]) -> dict[str, dict[str, Object]]:
+    """The pods of each budget by their names, by the budget's."""
+    beside: dict[str, list[Object]] = {}
+    for pod in pods:
+        beside.setdefault(pod["metadata"]["namespace"], []).append(pod)
+    return {
+        budget.label: {full_name(pod): pod for pod in beside.get(budget.namespace, ()) if budget.matches(pod)}
+        for budget in budgets
+    }
+
+
+def _several_budgets(pods: t.Iterable[str], matched_by: t.Mapping[str, t.Mapping[str, Object]]) -> t.Iterator[Problem]:
+    times = Counter(name for matched in matched_by.values() for name in matched)
+    double = [name for name in pods if times[name] > 1]
     if double:
         yield Problem(
             WARNING,
@@ -118,10 +132,6 @@ def _several_budgets(pods: t.Iterable[Object], budgets: t.Sequence[Budget]) -> t
             "Leave them one budget each, or let them be moved by a rollout restart.",
             tuple(double),
         )
-
-
-def _matching(budgets: t.Iterable[Budget], pods: t.Sequence[Object]) -> list[str]:
-    return sorted(budget.label for budget in budgets if any(budget.matches(pod) for pod in pods))
 
 
 def _unhealthy(budget: Budget) -> str:

@@ -39,7 +39,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import (
     WORKLOADS,
-    Workload,
 )
 
 
@@ -50,18 +49,27 @@ def planned_drain(now: Situation) -> DrainResult | None:
     """
     if now.source is None or now.source.pool is None or now.target is None:
         return None
-    api = t.cast("KubeApi", _ViewApi(now))
-    options = DrainOptions(now.source.name, consent=tuple(now.request.consent))
-    return plan_drain(api, now.source.pool.cidr, options, SystemClock())
+    if "drain" not in now.known:
+        api = t.cast("KubeApi", _ViewApi(now))
+        options = DrainOptions(now.source.name, consent=tuple(now.request.consent))
+        now.known["drain"] = plan_drain(api, now.source.pool.cidr, options, SystemClock())
+    return t.cast(DrainResult, now.known["drain"])
 
 
-def adds_first(workload: Workload, plan: DrainResult) -> bool:
-    """Whether new pods of the workload are there before old ones go."""
-    ways = {treated.owner: treated.way for treated in plan.workloads}
-    way = ways.get(str(workload))
-    if workload.kind != "Deployment" or way is None:
-        return False
-    return way == SURGE or (way == RESTART and deployment_bounds(workload.thing).unavailable == 0)
+def added_first(now: Situation) -> frozenset[str]:
+    """The workloads, by their names in sentences, whose new pods are there before old ones go."""
+    if "added_first" not in now.known:
+        now.known["added_first"] = frozenset(_added_first(now))
+    return t.cast("frozenset[str]", now.known["added_first"])
+
+
+def _added_first(now: Situation) -> t.Iterator[str]:
+    plan = planned_drain(now)
+    ways = {treated.owner: treated.way for treated in plan.workloads} if plan is not None else {}
+    for workload in now.view.workloads:
+        way = ways.get(str(workload)) if workload.kind == "Deployment" else None
+        if way == SURGE or (way == RESTART and deployment_bounds(workload.thing).unavailable == 0):
+            yield str(workload)
 
 
 @dataclass(frozen=True)

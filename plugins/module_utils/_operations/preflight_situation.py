@@ -90,6 +90,8 @@ class Situation:
     source: Wanted | None
     # Every pool that shall exist or change: the target, the pool with its new block size, declared pools.
     wanted: tuple[Wanted, ...]
+    # What several checks go by and is worked out once, by name.
+    known: dict[str, t.Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def target(self) -> Wanted | None:
@@ -107,12 +109,14 @@ class Situation:
 
     def source_pods(self) -> list[Object]:
         """Pods of the pod network that have an address in a pool that is going to be drained."""
-        networks = [pool.pool.cidr for pool in self.leaving() if pool.pool is not None]
-        return [
-            pod
-            for pod in self.view.pods
-            if any(network.contains(address) for network in networks for address in pod_addresses(pod))
-        ]
+        if "source_pods" not in self.known:
+            networks = [pool.pool.cidr for pool in self.leaving() if pool.pool is not None]
+            self.known["source_pods"] = [
+                pod
+                for pod in self.view.pods
+                if any(network.contains(address) for address in pod_addresses(pod) for network in networks)
+            ]
+        return list(self.known["source_pods"])
 
 
 def situation(request: PreflightRequest, view: ClusterView) -> Situation:
