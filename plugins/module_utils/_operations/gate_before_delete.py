@@ -135,7 +135,7 @@ def before_delete(
         watches.follow("blocks", watched or IPAM_BLOCKS)
         watches.follow("pods", PODS)
         watches.follow("nodes", tunnel_source(api))
-        watches.follow("services", SERVICES, optional=True)
+        watches.follow("services", SERVICES)
         while True:
             left = begun + timeout - clock.monotonic()
             rest = None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, Network, parse_address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import LOAD_BALANCER, POD, TUNNEL, Holder
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import LOAD_BALANCER, POD, TUNNEL
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import LEAVES, STAYS, Holding
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.node_tunnels import tunnels_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
@@ -48,7 +48,7 @@ class Use:
 
 def recorded(held: t.Iterable[Holding]) -> list[Use]:
     """What IPAM's records say."""
-    return [Use(each.holder.kind, _name(each.holder), each.address, each.state, "blocks") for each in held]
+    return [Use(each.holder.kind, _name(each), each.address, each.state, "blocks") for each in held]
 
 
 def used_by_pod(pod: Object, network: Network) -> list[Use]:
@@ -108,8 +108,11 @@ def by_kind(uses: t.Iterable[Use], most: int) -> str:
     return ", ".join(parts)
 
 
-def _name(holder: Holder) -> str:
-    return str(holder).partition(" ")[2] or holder.kind
+def _name(holding: Holding) -> str:
+    """What people call the holder, or else the address."""
+    holder = holding.holder
+    named = holder.namespace or holder.name or holder.handle or holder.node
+    return str(holder).partition(" ")[2] if named else str(holding.address)
 
 
 _PLURALS: t.Mapping[str, str] = {
