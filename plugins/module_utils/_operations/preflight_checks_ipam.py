@@ -149,10 +149,11 @@ def _wrong_sizes(now: Situation, pool: Pool, blocks: t.Sequence[BlockFact], seve
             "Repair the IPAM data first.",
             listed(wrong),
         )
+    said = {block.cidr for block in blocks}
     rows = [
         f"BlockAffinity {row.host} {row.cidr}"
         for row in now.view.affinities
-        if row.cidr.overlaps(pool.cidr) and row.cidr.prefix != pool.block_size and f"IPAMBlock {row.cidr}" not in wrong
+        if row.cidr.overlaps(pool.cidr) and row.cidr.prefix != pool.block_size and row.cidr not in said
     ]
     if rows:
         yield Problem(

@@ -25,6 +25,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_surroundings import API_SERVICES
 
 API_SERVER_STATUS = "apiserver"
+# What the operator says of pools and of what runs on the nodes; the others are about other things.
+OF_POOLS = ("ippools", "calico")
 V3_API_SERVICE = "v3.projectcalico.org"
 OPERATOR_DEPLOYMENT = ("tigera-operator", "tigera-operator")
 
@@ -34,13 +36,12 @@ def operator_healthy(now: Situation) -> t.Iterator[Problem]:
     manages = bool(now.view.installation.operator.value)
     if not manages and now.view.operator is None:
         return
-    severity = BLOCKER if manages else WARNING
     for status in now.view.calico.statuses:
         name = status["metadata"]["name"]
         complaint = None if name == API_SERVER_STATUS else _complaint(status)
         if complaint:
             yield Problem(
-                severity,
+                BLOCKER if manages and name in OF_POOLS else WARNING,
                 f"TigeraStatus {name} {complaint}: what the operator is asked for now may come late or never.",
                 "Repair what it complains of first.",
                 (f"TigeraStatus {name}",),

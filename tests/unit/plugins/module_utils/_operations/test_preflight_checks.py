@@ -314,6 +314,7 @@ FOUND: list[Case] = [
         "old",
     ),
     ("B19", "calico-ipam-in-use", MOVE, {"operator_spec": {"cni": {"type": "AmazonVPC"}}}, "blocker", "AmazonVPC"),
+    ("B20", "operator-healthy", MOVE, statused("monitor", DEGRADED), "warning", "TigeraStatus monitor"),
     ("B20", "operator-healthy", MOVE, statused("ippools", DEGRADED), "blocker", "Failed to update IPPool old"),
     ("B20", "operator-healthy", MOVE, statused("calico", condition("Available", "False")), "blocker", "not Available"),
     (
