@@ -23,7 +23,7 @@ from simulation import TICK, SimulatedClock, SimulatedWatches
 from ansible_collections.calico_ops.ipam.plugins.module_utils import _module
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster import transport
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.answers import error_from_answer
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Resource, WatchEvent
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import HttpApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ClusterError
@@ -210,6 +210,3 @@ class VirtualWatches(SimulatedWatches):
         if self._errors and not self._absent:
             raise self._errors.popleft()
         return super().next(timeout)
-
-
-__all__ = ["ADMIN", "User", "VirtualApi", "VirtualServer", "WatchEvent", "user_with"]

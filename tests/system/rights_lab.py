@@ -21,9 +21,9 @@ import yaml
 from leaks import leak, leave_behind
 from modes_lab import Mode, empty_etcd
 from twin_fixture import local_twin
-from virtual_server import ADMIN, User, VirtualServer, user_with
+from virtual_server import ADMIN, VirtualServer
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, NotFound
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
@@ -31,6 +31,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     IP_POOLS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import close_etcd
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.auth import User, user_with
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import DIRECTORY as SCENARIOS
 
 if t.TYPE_CHECKING:
@@ -39,7 +40,7 @@ if t.TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests/unit/plugins/modules"))
 
-from module_runner import ModuleFailed, run_module  # noqa: E402
+from module_runner import ModuleFailed, failure, run_module  # noqa: E402, F401
 
 RBAC = "rbac.authorization.k8s.io"
 KINDS = {
@@ -157,6 +158,29 @@ class Run:
         return sorted(f"{each.verb} {each.resource}" for each in self.asked if each.allowed and each.verb in WRITES)
 
 
+def grant(api: KubeApi, document: Object) -> None:
+    """Make a role what its document says."""
+    resource, metadata = KINDS[document["kind"]], document["metadata"]
+    try:
+        api.create(resource, document, metadata.get("namespace"))
+    except AlreadyExists:
+        api.patch(resource, metadata["name"], {"rules": document["rules"]}, metadata.get("namespace"))
+
+
+def bind(api: KubeApi, account: str, document: Object) -> None:
+    """Give a role to a service account in ``HOME``."""
+    grant(api, document)
+    metadata, kind = document["metadata"], document["kind"]
+    body = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": BINDINGS[kind].kind,
+        "metadata": {"name": metadata["name"]},
+        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": metadata["name"]},
+        "subjects": [{"kind": "ServiceAccount", "namespace": HOME, "name": account}],
+    }
+    api.create(BINDINGS[kind], body, metadata.get("namespace"))
+
+
 class Lab:
     """A cluster in this process with a user for each role, and nobody, who has none."""
 
@@ -181,26 +205,14 @@ class Lab:
             with suppress(AlreadyExists):
                 self.api.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
         for manifest in self.manifests.values():
-            self._bind(manifest)
+            for document in manifest.documents:
+                bind(self.api, manifest.name, document)
 
     def close(self) -> None:
         close_etcd(self.api)
         self.twin.close()
 
     # ---- users
-
-    def _bind(self, manifest: Manifest) -> None:
-        self.grant(manifest.documents)
-        for document in manifest.documents:
-            metadata, kind = document["metadata"], document["kind"]
-            body = {
-                "apiVersion": f"{RBAC}/v1",
-                "kind": BINDINGS[kind].kind,
-                "metadata": {"name": metadata["name"]},
-                "roleRef": {"apiGroup": RBAC, "kind": kind, "name": metadata["name"]},
-                "subjects": [{"kind": "ServiceAccount", "namespace": HOME, "name": manifest.name}],
-            }
-            self.api.create(BINDINGS[kind], body, metadata.get("namespace"))
 
     def bind_beside(self, role: str, user: str) -> None:
         """Give a role to the user of another one, who keeps that."""
@@ -212,11 +224,7 @@ class Lab:
     def grant(self, documents: t.Iterable[Object]) -> None:
         """Make the roles what these documents say."""
         for document in documents:
-            resource, metadata = KINDS[document["kind"]], document["metadata"]
-            try:
-                self.api.create(resource, document, metadata.get("namespace"))
-            except AlreadyExists:
-                self.api.patch(resource, metadata["name"], {"rules": document["rules"]}, metadata.get("namespace"))
+            grant(self.api, document)
 
     @contextmanager
     def without(self, role: str, right: Right) -> t.Iterator[None]:

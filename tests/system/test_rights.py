@@ -6,14 +6,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import typing as t
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from modes_lab import Mode
-from rights_lab import Job, Lab, Right, Run, covers, manifests
+from rights_lab import Job, Lab, Right, Run, bind, covers, failure, manifests, run_module
+from twin_fixture import start_twin
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     CONFIG_MAPS,
     IP_POOLS,
@@ -22,7 +28,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     LEASES,
     NAMESPACES,
     NODES,
+    SERVICE_ACCOUNTS,
 )
+from ansible_collections.calico_ops.ipam.plugins.modules import ippool_info
 
 DEFAULT = "default-ipv4-ippool"
 LOCK = "calico-ops-ipam"
@@ -432,6 +440,24 @@ def test_without_any_right_nothing_is_written(lab: Lab, module: str) -> None:
         assert run.said == "" and not any(each.allowed for each in run.asked)
     else:
         assert SENTENCE.fullmatch(run.said), run.said
+
+
+def test_over_https(tmp_path: Path) -> None:
+    """The same sentence from a server that authenticates a token, and names the file that it is from."""
+    (manifest,) = [each for name, each in manifests().items() if name == "reporter"]
+    with start_twin(tmp_path, "small", rbac=True) as twin:
+        content = json.loads(Path(twin.kubeconfig).read_text(encoding="utf-8"))
+        with closing(connect(ConnectionOptions(kubeconfig=twin.kubeconfig))) as api:
+            api.create(SERVICE_ACCOUNTS, {"metadata": {"name": "reporter"}}, "kube-system")
+            token = twin.ask("/api/v1/namespaces/kube-system/serviceaccounts/reporter/token", {"spec": {}})
+            content["users"][0]["user"] = {"token": token["status"]["token"]}
+            path = tmp_path / "reporter"
+            path.write_text(json.dumps(content), encoding="utf-8")
+            said = failure(ippool_info.main, kubeconfig=str(path))
+            assert SENTENCE.fullmatch(said) and str(path) in said
+            for document in manifest.documents:
+                bind(api, manifest.name, document)
+        assert run_module(ippool_info.main, kubeconfig=str(path))["pools"]
 
 
 # What the server says, or we, and what can be done about it.
