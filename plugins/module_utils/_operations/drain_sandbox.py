@@ -19,8 +19,8 @@ FOR_GOOD = 15.0
 FOR_NOW = 120.0
 # Calico's words for it: no pool selects the pod, a pool asked for is not to be had, or all are full.
 _LASTING = re.compile(
-    r"no configured Calico pools|Assigned 0 out of|not in any configured|is not one of|does not exist|pools are disabled|"
-    r"no (qualified|enabled|IPv[46]) .*pool|No more free|out of addresses|not enough IPs|limit.*blocks",
+    r"no configured Calico pools|Assigned 0 out of|No more free|out of addresses|not enough IPs|limit.*blocks|"
+    r"not in any configured|is not one of|does not exist|pools are disabled|no (qualified|enabled|IPv[46]) .*pool",
     re.IGNORECASE,
 )
 
