@@ -122,7 +122,7 @@ def fetch_surroundings(api: KubeApi, mode: str, config_map_namespaces: t.Collect
     With ``"*"`` among ``config_map_namespaces``, the ConfigMaps of all namespaces are read.
     """
     calico = calico_api(api)
-    served = group_versions(calico.raw)
+    served = calico.location.served or group_versions(calico.raw)
     unreadable: list[str] = []
     things: dict[Resource, t.Sequence[Object]] = {}
 
