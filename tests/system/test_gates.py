@@ -21,6 +21,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     NODES,
     PODS,
     SERVICES,
+    TIGERA_STATUSES,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.access import access_to
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.affinity import (
@@ -153,6 +154,17 @@ def test_a_pool_that_is_not_allocatable_does_not_take_over() -> None:
         lab.advance(30)
         with pytest.raises(Refused, match="never gives out an address: kube-controllers says CIDROverlap"):
             gate(lab, "before_disable", target="overlapped", timeout=30)
+
+
+def test_an_operator_that_is_not_content() -> None:
+    with Lab(Mode("crd_v3", operator=True)) as lab:
+        lab.present("new", cidr="10.0.0.0/16", ipip_mode="Always")
+        assert len(gate(lab, "before_disable", target="new")["tunnels"]) == 2
+        status = lab.admin.get(TIGERA_STATUSES, "ippools")
+        degraded = [{"type": "Degraded", "status": "True", "message": "cannot reach the API server"}]
+        lab.twin.server.objects.update(TIGERA_STATUSES, {**status, "status": {"conditions": degraded}})
+        with pytest.raises(Refused, match="mend what it is Degraded for: cannot reach the API server"):
+            gate(lab, "before_disable", target="new")
 
 
 # after_disable

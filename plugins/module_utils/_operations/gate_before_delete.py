@@ -153,7 +153,9 @@ def before_delete(
             before, uses = uses, seen.uses()
             refuse_staying(what, uses, soaking=empty_since is not None)
             if uses:
-                empty_since = None
+                if empty_since is not None:
+                    # Whoever came and will leave is waited for like the first ones.
+                    empty_since, begun = None, clock.monotonic()
                 if uses != before:
                     report(f"{what}: waiting for {by_kind(uses, NAMED)}")
             elif empty_since is None:

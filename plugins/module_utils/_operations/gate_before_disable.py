@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import CRD_V3
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import detect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api, detect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.nodes import calico_labels
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import NAMESPACES, NODES, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import Datastore
@@ -36,7 +36,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.bindin
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import CniConfig
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.gate_closed import managers_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.gate_closed import (
+    managers_of,
+    operator_complaints,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import Holding
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.node_tunnels import Tunnel, tunnels_in
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
@@ -124,6 +127,7 @@ def before_disable(
     pool = live.pool()
     if pool is None:
         raise Refused(f"IPPool {name!r} cannot be stopped safely: its CIDR {live.spec.get('cidr')!r} does not parse.")
+    _require_content_operator(api, name)
     if target is not None:
         require_target(api, require(pools, target), pool, clock=clock, timeout=timeout, report=report)
     taken = clock.now()
@@ -170,6 +174,19 @@ def require_target(
         )
     if detect(api).mode.value == CRD_V3:
         wait_until_allocatable(api, target, clock=clock, timeout=timeout, report=report)
+
+
+def _require_content_operator(api: PagedApi, name: str) -> None:
+    """B20, B21: an operator that cannot carry out what its Installation says could not take it back either."""
+    complaints = list(operator_complaints(calico_api(api).raw, detect(api)))
+    if complaints:
+        status, what = complaints[0]
+        raise Refused(
+            f"IPPool {name!r} must not be stopped yet: the Tigera operator manages pools and is not content itself; "
+            f"see TigeraStatus {status} and {what}.",
+            pool=name,
+            status=status,
+        )
 
 
 def sentence_of(left: t.Sequence[LeftOut]) -> str:

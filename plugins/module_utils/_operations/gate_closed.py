@@ -16,7 +16,7 @@ import json
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.discovery import readable_object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api, detect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Installation
@@ -50,6 +50,7 @@ OPERATOR = "the Tigera operator"
 KUBESPRAY = "Kubespray"
 KUBECTL = "a manifest applied with kubectl"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+STATUSES = ("ippools", "apiserver", "calico")
 ENTRIES = "Installation default, spec.calicoNetwork.ipPools"
 
 
@@ -111,7 +112,7 @@ def managers_of(pool: StoredPool) -> list[str]:
     return sorted(set(marks_of(pool.thing)))
 
 
-def _operator(raw: t.Any, installation: Installation, pools: t.Sequence[StoredPool]) -> t.Iterator[Change]:
+def _operator(raw: KubeApi, installation: Installation, pools: t.Sequence[StoredPool]) -> t.Iterator[Change]:
     entries = installation.operator_entries.value
     if entries is not None:
         known = set()
@@ -130,12 +131,21 @@ def _operator(raw: t.Any, installation: Installation, pools: t.Sequence[StoredPo
         for pool in pools:
             if pool.name not in known and any(is_owner(key, value) for key, value in pool.labels.items()):
                 yield Change(OPERATOR, ENTRIES, f"add an entry for IPPool {pool.name}, which is the operator's")
+    for status, complaint in operator_complaints(raw, installation):
+        yield Change(OPERATOR, f"TigeraStatus {status}", complaint)
+
+
+def operator_complaints(raw: KubeApi, installation: Installation) -> t.Iterator[tuple[str, str]]:
+    """Each TigeraStatus that is not content, with what to do; none where the operator does not manage pools.
+
+    It makes pools only while Calico's API server answers, where that is installed (hazard B21).
+    """
     if installation.operator.value:
-        for status in ("ippools", "calico"):
+        for status in STATUSES:
             thing, _source = readable_object(raw, TIGERA_STATUSES, status)
             complaint = None if thing is None else _complaint(thing)
             if complaint:
-                yield Change(OPERATOR, f"TigeraStatus {status}", complaint)
+                yield status, complaint
 
 
 def _complaint(status: Object) -> str | None:
@@ -184,7 +194,7 @@ def kubespray_variables(pool: Pool) -> dict[str, t.Any]:
 
 
 def _marks(
-    raw: t.Any, pools: t.Sequence[StoredPool], name: str, target: str | None, managers: t.Sequence[str]
+    raw: KubeApi, pools: t.Sequence[StoredPool], name: str, target: str | None, managers: t.Sequence[str]
 ) -> t.Iterator[Change]:
     told = set()
     for pool in pools:
