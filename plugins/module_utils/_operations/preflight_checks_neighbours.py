@@ -15,6 +15,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.budgets i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import is_finished, labels_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import VM
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import owner_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_order import STORAGE_NAMESPACES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.named_ranges import texts_in
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
@@ -54,9 +55,7 @@ _PRESENT = {
 }
 
 # Storage systems by the namespaces they are installed in, and by the labels of their pods.
-_STORAGE_NAMESPACES = frozenset(
-    {"longhorn-system", "rook-ceph", "openebs", "portworx", "piraeus-datastore", "linbit-sds", "storageos"}
-)
+_STORAGE_NAMESPACES = STORAGE_NAMESPACES | {"storageos"}
 _STORAGE_LABELS: tuple[tuple[str, frozenset[str]], ...] = (
     ("app.kubernetes.io/part-of", frozenset({"longhorn", "rook", "rook-ceph", "piraeus-operator"})),
     ("app.kubernetes.io/name", frozenset({"longhorn", "rook-ceph", "piraeus-datastore"})),
