@@ -10,7 +10,8 @@ Every workload has start-up and stop times of its own, the same for all its pods
 its strategy and its budget let be away, never more than ``max_parallel``. Replacing one takes at least the time a new
 pod needs to be ready; where the new one may only come once the old one is gone (StatefulSets, DaemonSets without a
 surge), the time to stop comes on top. So it takes at least ``ceil(pods / at_once)`` rounds of that, and where pods are
-only added first, the last old one still has to stop.
+only added first, the last old one still has to stop. Members of a StatefulSet that may form a quorum have the drain's
+``pause`` between them.
 
 *All together.* A pod takes up one of ``max_parallel`` places while it is being replaced, so the sum of all those times
 divided by the places is a bound too. The name servers go before everybody else, so their time is added to the larger
@@ -36,6 +37,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import EVENTS, IP_POOLS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import resolve
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import QUORUM
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions, DrainResult
 
 if t.TYPE_CHECKING:
@@ -43,6 +45,7 @@ if t.TYPE_CHECKING:
 
 OLD, NEW = "old", "new"
 OLD_CIDR, NEW_CIDR = "10.0.0.0/16", "10.1.0.0/16"
+PAUSE = DrainOptions(pool=OLD).pause
 _TWIN = "ipam.calico-ops.io/twin-"
 
 
@@ -76,10 +79,11 @@ class Workload:
         """The least time for one pod, in which it takes up a place."""
         return self.start + (self.stop if self.kind != "Deployment" and not self.surge else 0.0)
 
-    def least(self, max_parallel: int) -> float:
+    def least(self, max_parallel: int, pause: float = PAUSE) -> float:
         """The least time for all its pods."""
         away = self.unavailable if self.slack is None else min(self.unavailable, self.slack)
-        return math.ceil(self.pods / self.at_once(max_parallel)) * self.each + (0.0 if away else self.stop)
+        rest = pause * (self.pods - 1) if self.kind == "StatefulSet" and self.pods >= QUORUM else 0.0
+        return math.ceil(self.pods / self.at_once(max_parallel)) * self.each + (0.0 if away else self.stop) + rest
 
 
 @dataclass(frozen=True)
