@@ -82,8 +82,8 @@ options:
     description:
       - Tunnel addresses that there were before, for V(after_disable), as RV(tunnels) of V(before_disable) had them. The
         nodes named must have another address of the same type in the end.
-      - Without it, a node is expected to have an address of each type that is in use in the cluster and that an enabled
-        pool serves it with.
+      - In any case, a node is expected to have an address of each type that is in use in the cluster and that an
+        enabled pool serves it with.
     type: list
     elements: dict
     suboptions:
@@ -142,10 +142,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Add the pool that is to take over
+- name: Add the pool that is to take over, with the encapsulation of the old one
   calico_ops.ipam.ippool:
     name: new-pool
     cidr: 10.0.0.0/16
+    ipip_mode: Always
 
 - name: Would every node and namespace still be served?
   calico_ops.ipam.ippool_gate:

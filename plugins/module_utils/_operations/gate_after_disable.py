@@ -148,8 +148,8 @@ def after_disable(
 ) -> dict[str, t.Any]:
     """Wait until every tunnel address is out of the stopped pool, then prove that no young pod has an address in it.
 
-    ``tunnels`` are those there were before; None where nobody wrote them down, then a node is expected to have
-    an address of every device that a pool serves it for. ``since`` is when the pool was stopped, RFC 3339, by
+    ``tunnels`` are those there were before, None where nobody wrote them down. A node is also expected to have an
+    address of every device that a pool serves it for. ``since`` is when the pool was stopped, RFC 3339, by
     default when that field of the pool was written last. Nodes that are not ready are waited for no longer than
     the others and reported, since nobody runs there who could move their addresses. Refused when it does not
     come to that within ``timeout`` seconds, and when the pool is enabled.
@@ -184,6 +184,7 @@ def _wait(
     source = tunnel_source(api)
     sources = {"pools", "nodes"} | ({"tunnels"} if source != NODES else set())
     seen = _Seen(live.name, network, set(sources), sources=frozenset(sources))
+    complete = False
     told = -1
     with Watches(api) as watches:
         watches.follow("pools", IP_POOLS)
@@ -199,8 +200,11 @@ def _wait(
                 continue
             if not seen.stopped:
                 _require_stopped(require(read_pools(api), live.name))
-            if expected is None:
-                expected = _expected(seen, engine_pools(read_pools(api)))
+            if not complete:
+                # A run that was killed has seen only what was left of the addresses before.
+                expected = (expected or set()) | _expected(seen, engine_pools(read_pools(api)))
+                complete = True
+            expected = expected or set()
             left = seen.unmoved(expected)
             total = len(expected | {key for key, _why in left})
             if len(left) != told:

@@ -14,18 +14,25 @@ of the IPAM records, so that blocks, limits, borrowing and reservations count as
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import CRD_V3
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api, detect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.nodes import calico_labels
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import annotations_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import NAMESPACES, NODES, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import Datastore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.timestamps import format_time
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.tunnels import BY_TYPE, why_no_tunnel
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.tunnels import (
+    BY_TYPE,
+    DEVICES,
+    Device,
+    serves,
+    why_no_tunnel,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.binding_answer import (
     SELECTORS,
     USUAL,
@@ -36,12 +43,18 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.bindin
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import CniConfig
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.gate_closed import (
     managers_of,
     operator_complaints,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import Holding
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.node_tunnels import Tunnel, tunnels_in
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.node_tunnels import (
+    Tunnel,
+    node_names_ready,
+    tunnels_in,
+    tunnels_of,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_condition import wait_until_allocatable
@@ -252,6 +265,12 @@ def _without_pool(view: _View) -> t.Iterator[LeftOut]:
 
 def _without_tunnel(view: _View, rehearsal: Rehearsal) -> t.Iterator[LeftOut]:
     others = [pool for pool in engine_pools(view.after) if pool.name != view.pool.name]
+    for node, device in _lost(view):
+        problem = rehearsal.tunnel(node, device)
+        if problem is not None:
+            yield LeftOut(
+                "node", node, f"the pool is stopped already, and it has lost its {device} address ({problem})"
+            )
     for tunnel in view.tunnels:
         if tunnel.node not in view.nodes:
             continue  # Nobody runs there who could want it; the garbage collection takes it.
@@ -262,6 +281,28 @@ def _without_tunnel(view: _View, rehearsal: Rehearsal) -> t.Iterator[LeftOut]:
         whys = [f"{pool.name} {why}" for pool in others if (why := why_no_tunnel(pool, tunnel.device, labels))]
         detail = problem if len(whys) < len(others) else "; ".join(whys) or "there is no other pool"
         yield LeftOut("node", tunnel.node, f"it would lose its {tunnel.device} address ({detail})")
+
+
+def _lost(view: _View) -> t.Iterator[tuple[str, Device]]:
+    """Where a run was killed after the stop: devices in use that the pool served, on nodes that have none any more."""
+    if not view.pool.disabled:
+        return
+    before = replace(view.pool, disabled=False, allocatable=True)
+    have = {(tunnel.node, tunnel.device) for node in view.nodes.values() for tunnel in tunnels_of(node)}
+    in_use = {device for _node, device in have}
+    ready = node_names_ready(view.nodes.values())
+    for name, node in view.nodes.items():
+        if not ready[name] or is_windows(node):
+            continue
+        for device in DEVICES:
+            keyed = not device.key or annotations_of(node).get(device.key)
+            if (
+                device in in_use
+                and keyed
+                and (name, device) not in have
+                and serves(before, device, calico_labels(node))
+            ):
+                yield name, device
 
 
 def _without_address(view: _View, inside: t.Sequence[Object], rehearsal: Rehearsal) -> t.Iterator[LeftOut]:
