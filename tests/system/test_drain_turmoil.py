@@ -6,22 +6,32 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 import pytest
 from drain_lab import budget, rolling, workload
 from drain_room import SPACE, Lab
-from simulation import simulate
+from simulation import SimulatedApi, Write, simulate
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ApiError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    ApiError,
+    Conflict,
+    ServerError,
+    TooManyRequests,
+    Unreachable,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     DAEMON_SETS,
     DEPLOYMENTS,
+    NODES,
     POD_DISRUPTION_BUDGETS,
     REPLICA_SETS,
     STATEFUL_SETS,
 )
+
+NIGHTLY = os.environ.get("CALICO_OPS_NIGHTLY") == "1"
 
 
 @pytest.fixture(autouse=True)
@@ -140,3 +150,48 @@ def test_a_replica_set_scaled_on_the_way() -> None:
         assert scaled
         assert (lab.left(), list(result.left)) == ([], []), (first, then)
         lab.unharmed()
+
+
+@pytest.mark.parametrize("seed", range(1, 13 if NIGHTLY else 5))
+def test_nodes_come_and_go_while_the_server_stumbles(seed: int) -> None:
+    """Cordons, a new node, refusals and lost writes at random; nobody is harmed, and nobody is left for it."""
+    chance = random.Random(2000 + seed)
+    lab = Lab(seed)
+    furnish(lab, chance)
+    lab.begin()
+    clock = lab.twin.clock
+    due = {"next": clock.monotonic() + 1.0, "until": clock.monotonic() + 40.0}
+
+    def live() -> None:
+        now = clock.monotonic()
+        if now < due["next"]:
+            return
+        due["next"] = now + chance.choice([0.5, 2.0, 5.0])
+        if now > due["until"]:
+            for number in range(1, 4):
+                lab.admin.patch(NODES, f"node-{number}", {"spec": {"unschedulable": None}})
+            lab.admin.ticks.clear()
+        elif chance.random() < 0.2 and len(lab.admin.list(NODES).items) < 4:
+            lab.create(NODES, {"metadata": {"name": "node-9", "labels": {"kubernetes.io/hostname": "node-9"}}}, None)
+        else:
+            patch = {"spec": {"unschedulable": chance.random() < 0.5}}
+            lab.admin.patch(NODES, f"node-{chance.randint(1, 3)}", patch)
+
+    def stumble(write: Write) -> None:
+        if chance.random() < 0.1:
+            raise chance.choice(
+                [
+                    TooManyRequests("slow down", 429, "TooManyRequests", {}, retry_after=2.0),
+                    ServerError("etcdserver: leader changed", 500, "InternalError", {}),
+                    Conflict("the object has been modified", 409, "Conflict", {}),
+                    Unreachable("connection reset", maybe_done=False),
+                ]
+            )
+
+    lab.admin.ticks.append(live)
+    api = SimulatedApi(lab.twin, lag=random.Random(seed), before=stumble)
+    result = lab.drain(api=api, max_parallel=chance.choice([2, 5, 10]), timeout=600, pause=1.0)
+    lab.unharmed()
+    assert {entry.pod for entry in result.left if entry.pod} >= set(lab.left())
+    hopeless = ("never spares", "at once", "cannot count", "its pods may be started", "several budgets")
+    assert all(any(words in entry.reason for words in hopeless) for entry in result.left), result.left

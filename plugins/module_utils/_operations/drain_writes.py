@@ -41,10 +41,12 @@ def evict_pod(run: Run, task: Task, pod: PodFacts) -> bool:
     """Ask for one eviction; true when it was accepted, or was no longer needed."""
     try:
         run.api.evict(pod.name, pod.namespace, uid=pod.uid)
-    except (NotFound, Conflict):
-        # Gone already, perhaps by our own request whose answer was lost, or replaced under the same name.
+    except NotFound:
+        # Gone already, perhaps by our own request whose answer was lost.
         task.evicted.add(pod.uid)
         return True
+    except Conflict:
+        return _after_conflict(run, task, pod)
     except TooManyRequests as error:
         _refused(run, task, error)
         return False
@@ -73,6 +75,20 @@ def evict_pod(run: Run, task: Task, pod: PodFacts) -> bool:
     task.active = task.acted = True
     task.note = f"evicted {pod.name}: {task.choice.reason}"
     run.steps.append(f"evict pod {pod.short}: {task.choice.reason}")
+    return True
+
+
+def _after_conflict(run: Run, task: Task, pod: PodFacts) -> bool:
+    """Either another pod has the name by now, or somebody wrote to this one at the same moment."""
+    try:
+        here = still_here(run, pod)
+    except (ServerError, TooManyRequests, Unreachable):
+        here = True
+    if here:
+        pause_task(run, task, None)
+        task.note = f"{pod.name} was changed at the same moment"
+        return False
+    task.evicted.add(pod.uid)
     return True
 
 
