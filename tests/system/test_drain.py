@@ -235,9 +235,10 @@ class TestObstacles:
 
         with pytest.raises(DrainStopped) as caught:
             lab.drain("again", report=enable, max_parallel=1)
-        assert caught.value.message.startswith("The drain stopped because the new pod again/aaa-")
+        assert caught.value.message.startswith("The drain stopped because the new pod again/")
         assert "got an address of IPPool 'old': the pool has been enabled again" in caught.value.message
-        assert lab.revision("again", "zzz") == "1"
+        # Whichever went first, as the quickest, the other was not begun.
+        assert sorted(lab.revision("again", name) for name in ("aaa", "zzz")) == ["1", "2"]
         lab.allow("new")
         assert lab.drain("again").left == ()
 
