@@ -35,9 +35,9 @@ class Outcome:
 
 
 def command(name: str, kubeconfig: Path, variables: dict[str, object], *extra: str) -> list[str]:
-    # Between two proofs that a pool is empty, the roles wait for a minute; the twin has no use for that.
-    soak = {f"{name.removesuffix('_rollback')}_soak": 1}
-    given = {"calico_ops_kubeconfig": str(kubeconfig), **soak, **variables}
+    # The twin has no use for the minute between two proofs, nor for the pauses between members of a StatefulSet.
+    role = name.removesuffix("_rollback")
+    given = {"calico_ops_kubeconfig": str(kubeconfig), f"{role}_soak": 1, f"{role}_pause": 0, **variables}
     return [str(BIN / "ansible-playbook"), f"calico_ops.ipam.{name}", "-e", json.dumps(given), *extra]
 
 

@@ -77,12 +77,13 @@ class Reader:
     def follow(self, block: Block) -> str:
         """Write the file, or run the commands; the output of commands that must all succeed."""
         if block.file is not None:
-            # Between two proofs that a pool is empty, the roles wait for a minute; the twin has no use for that.
-            soaks = [f"{role}_soak: 1\n" for role in ROLES if f"\n{role}_" in block.text]
+            # The twin has no use for the minute between two proofs, nor for the pauses of StatefulSets.
+            soaks = [f"{role}_soak: 1\n{role}_pause: 0\n" for role in ROLES if f"\n{role}_" in block.text]
             (self.directory / block.file).write_text(block.text + "".join(soaks), encoding="utf-8")
             return ""
         assert block.language == "shell", f"nobody knows what to do with this block:\n{block.text}"
         lines = [line for line in block.text.splitlines() if not line.startswith(tuple(NOT_RUN))]
+        lines = [re.sub(r"ipam\.(\w+)_rollback ", r"\g<0>-e \1_soak=1 -e \1_pause=0 ", line) for line in lines]
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", "\n".join(lines)],
             cwd=self.directory,

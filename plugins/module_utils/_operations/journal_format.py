@@ -199,7 +199,7 @@ def _one_of(value: t.Any, allowed: t.Sequence[str]) -> str:
 
 def _summary(journal: Journal, resume: str, undo: str) -> str:
     """Aligned lines: the first word says what, the rest is for people."""
-    phase, since = max(journal.phases.items(), key=lambda item: item[1], default=("begun", journal.started))
+    phase, since = next(reversed(list(journal.phases.items())), ("begun", journal.started))
     last = journal.runs[-1] if journal.runs else {}
     rows = [
         ("what", journal.sentence()),

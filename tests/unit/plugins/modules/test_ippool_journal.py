@@ -19,12 +19,15 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CONFIG_MAPS, IP_POOLS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_process import this_process
 from ansible_collections.calico_ops.ipam.plugins.modules import ippool, ippool_journal, ippool_journal_info
 
 from .module_runner import failure, run_module
 
 DEFAULT = "default-ipv4-ippool"
 TARGET = {"name": "temporary", "cidr": "10.0.0.0/16"}
+SPARE: dict[str, t.Any] = {"procedure": "change_block_size", "pool": "spare"}
+REQUEST: dict[str, t.Any] = {**SPARE, "block_size": 28, "target": TARGET}
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +136,36 @@ def test_a_journal_that_cannot_be_read(twin: TwinHandle, api: HttpApi, data: dic
     for main in (ippool_journal.main, ippool_journal_info.main):
         assert "is not a journal" in failure(main, kubeconfig=twin.kubeconfig, **options)
     assert api.get(IP_POOLS, "spare")
+
+
+def test_a_run_takes_the_lock_writes_under_it_and_gives_it_back(twin: TwinHandle, api: HttpApi) -> None:
+    run = journal(twin, run_by=this_process(user="ann").as_dict())["run"]
+    assert run.startswith("ann@")
+    assert "is held by ann@" in run_module(ippool_journal_info.main, kubeconfig=twin.kubeconfig, **SPARE)["lock"]
+    assert run_module(ippool.main, kubeconfig=twin.kubeconfig, name="spare", nat_outgoing=True, run=run)["changed"]
+    other = this_process(user="bob", inventory_host="other").as_dict()
+    assert "is held by ann@" in failure(ippool_journal.main, kubeconfig=twin.kubeconfig, run_by=other, **REQUEST)
+    assert not journal(twin, check=True, run_by=other)["run"]
+    message = failure(ippool.main, kubeconfig=twin.kubeconfig, name="spare", nat_outgoing=False, run="bob@there/1")
+    assert "not by this run (bob@there/1) any more" in message
+    paused = run_module(ippool_journal.main, kubeconfig=twin.kubeconfig, state="paused", run=run, **SPARE)
+    assert (paused["changed"], paused["run"], paused["phase"]) == (False, None, "moving_out")
+    assert "calico_ops.ipam.change_block_size_rollback -e change_block_size_pool=spare" in paused["advice"]
+    assert run_module(ippool_journal_info.main, kubeconfig=twin.kubeconfig, **SPARE)["lock"] == ""
+    message = failure(ippool.main, kubeconfig=twin.kubeconfig, name="spare", nat_outgoing=False, run=run)
+    assert message.endswith("was removed, so this run writes nothing any more; run the same command again.")
+
+
+def test_undoing_begins_once_and_keeps_the_procedure_from_going_on(twin: TwinHandle, api: HttpApi) -> None:
+    nothing = run_module(ippool_journal.main, kubeconfig=twin.kubeconfig, direction="rollback", **SPARE)
+    assert (nothing["changed"], nothing["journal"]) == (False, None)
+    journal(twin)
+    assert journal(twin, stop_way="node_selector", waivers=["a"])["changed"]
+    begun = run_module(ippool_journal.main, kubeconfig=twin.kubeconfig, direction="rollback", **SPARE)
+    assert (begun["changed"], begun["phase"], begun["journal"]["stop_way"]) == (True, "undoing", "node_selector")
+    assert not run_module(ippool_journal.main, kubeconfig=twin.kubeconfig, direction="rollback", **SPARE)["changed"]
+    message = failure(ippool_journal.main, kubeconfig=twin.kubeconfig, **REQUEST)
+    assert "is being undone, so it cannot go on: finish undoing it with" in message
+    summary = api.get(CONFIG_MAPS, "calico-ops-ipam-spare", "kube-system")["data"]["summary"]
+    assert "phase      undoing since " in summary
+    assert remove(twin)["changed"]
