@@ -1,0 +1,104 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection calico_ops.ipam.
+
+"""The variables that describe the pools as they are, or will be, for the inventory (spec kubespray.md §2, step 2)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_declared import (
+    IPV4,
+    IPV6_SUFFIX,
+    PODS_SUBNET,
+    POOL_NAME,
+    POOL_VARIABLES,
+    Declared,
+    DeclaredPool,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_drift import moved_to
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_live import Live
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_moves import Move
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
+    SPEC_FIELDS,
+    find,
+    shown_spec,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.yaml_text import yaml_text
+
+Variables = t.Dict[str, t.Any]
+
+
+def variables_after(declared: Declared, live: Live, moves: t.Sequence[Move]) -> Variables:
+    """Kubespray's variables for the pools as they are, or as the moves will make them; nothing for unknown pools."""
+    found: Variables = {}
+    for pool in declared.pools:
+        name, spec = _after(pool, live, next((move for move in moves if move.version == pool.version), None))
+        if name is None:
+            continue
+        if pool.version == IPV4:
+            found[POOL_NAME] = name
+        else:
+            found.setdefault(POOL_NAME, name[: -len(IPV6_SUFFIX)] if name.endswith(IPV6_SUFFIX) else name)
+        for key, variable in POOL_VARIABLES[pool.version].items():
+            if key == "cidr" and not pool.own_cidr and str(spec.get(key)) == str(pool.pods_subnet):
+                continue  # The pods' subnet says it.
+            found[variable] = spec.get(key)
+    return found
+
+
+def changed_variables(declared: Declared, after: t.Mapping[str, t.Any]) -> Variables:
+    """Those that the inventory, or a default, has otherwise."""
+    before: Variables = {}
+    for pool in declared.pools:
+        if pool.name is not None:
+            before.setdefault(POOL_NAME, pool.name[: -len(IPV6_SUFFIX)] if pool.version != IPV4 else pool.name)
+        before.update({variable: pool.fields[key] for key, variable in pool.variables.items()})
+    return {name: value for name, value in after.items() if str(before.get(name)) != str(value)}
+
+
+def block_lines(after: t.Mapping[str, t.Any], changed: t.Mapping[str, t.Any]) -> t.List[str]:
+    """The variables as lines of YAML, the changed ones marked."""
+    lines = []
+    for name, value in after.items():
+        text = yaml_text({name: value}).rstrip("\n")
+        lines.append(f"{text}  # changed" if name in changed else text)
+    return lines
+
+
+def subnet_notes(declared: Declared, after: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """What has to be changed before the run, where the new range is outside that of the pods (§2, step 1)."""
+    for pool in declared.pools:
+        cidr = after.get(POOL_VARIABLES[pool.version]["cidr"])
+        if cidr is None or pool.pods_subnet is None or pool.pods_subnet.contains(parse_network(cidr, strict=False)):
+            continue
+        name = PODS_SUBNET[pool.version]
+        yield (
+            f"{cidr} is outside {name} {pool.pods_subnet}: widen {name} and run upgrade-cluster.yml before the move, "
+            "which restarts kube-proxy; or choose a range inside, which needs neither."
+        )
+
+
+def _after(pool: DeclaredPool, live: Live, move: t.Optional[Move]) -> t.Tuple[t.Optional[str], t.Dict[str, t.Any]]:
+    """Name and spec of the pool that serves the family when all is done."""
+    if move is not None:
+        stored = find(live.pools, move.pool)
+        spec = {} if stored is None else shown_spec(stored.spec)
+        if move.block_size is not None:
+            return move.pool, {**spec, "blockSize": move.block_size}
+        target = find(live.pools, str(move.to["name"]))
+        if target is not None:
+            return target.name, shown_spec(target.spec)
+        asked = {SPEC_FIELDS[key]: value for key, value in move.to.items() if key in SPEC_FIELDS}
+        return str(move.to["name"]), {**spec, **asked}
+    stored = None if pool.name is None else find(live.pools, pool.name)
+    if stored is None:
+        return None, {}
+    journal = moved_to(stored, live)
+    successor = None if journal is None else find(live.pools, str(journal.target.get("name")))
+    served = successor or stored
+    return served.name, shown_spec(served.spec)
