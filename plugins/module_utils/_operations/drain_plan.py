@@ -27,6 +27,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart i
     deployment_bounds,
     desired_count,
     original_strategy,
+    resolve,
     stateful_set_bounds,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import (
@@ -270,7 +271,9 @@ def _deployment(
     if above is not None:
         # Its strategy would be put back at once, and the rollout would go on without regard to budgets.
         return _evict(view, owner, budgets, 1, f"{too_much}, and its strategy belongs to {above.kind} {above.name}")
-    surge = max(1, min(bounds.surge, limits.at_once))
+    # As many as its author lets go at once, where that is more than is added, but no more than Kubernetes' own default.
+    usual = resolve("25%", desired_count(workload), round_up=True)
+    surge = max(1, min(max(bounds.surge, min(bounds.unavailable, usual)), limits.at_once))
     return Choice(SURGE, too_much, Bounds(surge, 0))
 
 

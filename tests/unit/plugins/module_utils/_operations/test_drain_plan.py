@@ -56,7 +56,7 @@ class TestDeployments:
             (web(6), "restart", Bounds(2, 1)),
             ([*web(6), pdb(6, minAvailable=4)], "restart", Bounds(2, 1)),
             ([*web(6), pdb(6, minAvailable=6)], "surge", Bounds(2, 0)),
-            ([*web(6, rolling(0, 3)), pdb(6, maxUnavailable=1)], "surge", Bounds(1, 0)),
+            ([*web(6, rolling(0, 3)), pdb(6, maxUnavailable=1)], "surge", Bounds(2, 0)),
             ([*web(3, rolling(1, 1)), pdb(3, minAvailable=3)], "surge", Bounds(1, 0)),
             (web(1), "restart", Bounds(1, 0)),
             ([*web(1), pdb(1, minAvailable=1)], "restart", Bounds(1, 0)),
