@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The examples in the documentation of the modules work on the tutorial cluster, as they stand."""
+"""The examples in the documentation of our plugins work on the tutorial cluster, as they stand."""
 
 from __future__ import annotations
 
@@ -19,12 +19,20 @@ from twin_fixture import TwinHandle, start_twin
 ROOT = Path(__file__).parents[2]
 # A module that changes what the examples of others find there comes last.
 LAST = ["ippool_drain"]
+LOOKUPS = sorted(path.stem for path in (ROOT / "plugins/lookup").glob("*.py"))
+SIDECARS = sorted((ROOT / "plugins").glob("filter/*.yml")) + sorted((ROOT / "plugins").glob("test/*.yml"))
 MODULES = sorted((path.stem for path in (ROOT / "plugins/modules").glob("*.py")), key=lambda name: (name in LAST, name))
 
 
-def examples(module: str) -> list[dict[str, t.Any]]:
-    found = importlib.import_module(f"ansible_collections.calico_ops.ipam.plugins.modules.{module}")
+def examples(name: str, kind: str = "modules") -> list[dict[str, t.Any]]:
+    found = importlib.import_module(f"ansible_collections.calico_ops.ipam.plugins.{kind}.{name}")
     return t.cast("list[dict[str, t.Any]]", yaml.safe_load(found.EXAMPLES))
+
+
+def examples_beside(sidecar: Path) -> list[dict[str, t.Any]]:
+    documents = yaml.safe_load(sidecar.read_text(encoding="utf-8"))
+    assert documents["DOCUMENTATION"]["name"] == sidecar.stem
+    return t.cast("list[dict[str, t.Any]]", yaml.safe_load(documents["EXAMPLES"]))
 
 
 @pytest.fixture
@@ -43,16 +51,21 @@ def nodes_own_configuration(tmp_path: Path) -> Path:
 
 
 def test_the_examples_run(twin: TwinHandle, tmp_path: Path) -> None:
+    tasks = {f"{path.parent.name} {path.stem}": examples_beside(path) for path in SIDECARS}
+    tasks.update({f"lookup {name}": examples(name, "lookup") for name in LOOKUPS})
+    tasks.update({module: examples(module) for module in MODULES})
     plays = [
         {
-            "name": module,
+            "name": name,
             "hosts": "localhost",
             "connection": "local",
             "gather_facts": False,
             "module_defaults": {"group/calico_ops.ipam.cluster": {"kubeconfig": twin.kubeconfig}},
-            "tasks": examples(module),
+            # Lookups have no defaults of their group; they read the variables of our playbooks.
+            "vars": {"calico_ops_kubeconfig": twin.kubeconfig},
+            "tasks": own,
         }
-        for module in MODULES
+        for name, own in tasks.items()
     ]
     # The directory of the example's twin may be somebody's own.
     text = yaml.safe_dump(plays, sort_keys=False).replace("/tmp/rehearsal", str(tmp_path / "rehearsal"))
@@ -71,5 +84,5 @@ def test_the_examples_run(twin: TwinHandle, tmp_path: Path) -> None:
     outcome = Outcome(done.returncode, done.stdout)
     assert outcome.code == 0, outcome.output
     assert outcome.recap()["failed"] == 0
-    for module in MODULES:
-        assert f"PLAY [{module}]" in outcome.output
+    for name in tasks:
+        assert f"PLAY [{name}]" in outcome.output
