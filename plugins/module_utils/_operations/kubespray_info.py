@@ -29,7 +29,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubesp
     moves_for,
     stops_for,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_runs import Run, predict
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_runs import PASSES, Run, predict
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import find, shown_spec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report import table
 
@@ -102,8 +102,9 @@ def run_lines(runs: t.Sequence[Run]) -> t.List[str]:
     """What each of Kubespray's playbooks would do now."""
     lines = []
     for run in runs:
-        said = "; ".join([*run.reasons, *(f"but {effect}" for effect in run.effects), *run.hides])
-        lines.append(f"{run.name:<20} {run.verdict}{': ' + said if said else ''}")
+        but = [f"but {effect}" if run.verdict == PASSES else effect for effect in run.effects]
+        said = "; ".join([*run.reasons, *but, *run.hides])
+        lines.append(f"{run.name:<20} {run.verdict}{', ' if but and not run.reasons else ': ' if said else ''}{said}")
     return ["KUBESPRAY'S NEXT RUN", *lines]
 
 
