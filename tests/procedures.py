@@ -41,7 +41,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     preflight_request,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import fetch_view
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe import ProbeOptions, probe
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe import ProbeOptions, clean_up, probe
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_stores
 
 TARGET = {"cidr": "10.0.0.0/16"}
@@ -179,12 +179,22 @@ class Procedure:
         request = GateRequest(gate=name, pool=pool, soak=5, **options)
         return pass_gate(self.api, open_stores(self.api), request, clock=self.clock, report=lambda event: None)
 
-    def stop(self, pool: str, target: str, noted: t.Callable[[str], dict[str, t.Any]], again: dict[str, t.Any]) -> None:
+    def stop(
+        self,
+        pool: str,
+        target: str,
+        noted: t.Callable[[str], dict[str, t.Any]],
+        again: dict[str, t.Any],
+        *,
+        canary: bool = False,
+    ) -> None:
         """Stop a pool between its two gates; when the second one fails it is made as it was, by ``again``.
 
         ``noted`` writes the way down before it is taken, and returns what the journal says.
         """
         before = self.gate("before_disable", pool, target=target)
+        if canary and not before["stopped"]:
+            probe(self.api, ProbeOptions(pool=target, every_node=True, pinned=True), self.clock)
         journal = noted("" if before["stopped"] else before["stop_way"])
         way = {"node_selector": "!all()"} if journal["stop_way"] == "node_selector" else {"disabled": True}
         try:
@@ -233,7 +243,7 @@ def _change_block_size(do: Procedure, pool: str, size: int, target: dict[str, t.
                 found = do.journal("present", RESIZE, pool, stop_way=way or None, **wanted)
                 return t.cast("dict[str, t.Any]", found["journal"])
 
-            do.stop(pool, temporary, noted, enabled(definition["spec"]))
+            do.stop(pool, temporary, noted, enabled(definition["spec"]), canary=True)
             moved = do.drain(pool)
             do.probe(temporary)
             do.gate("before_delete", pool)
@@ -278,7 +288,7 @@ def _migrate_pool(do: Procedure, pool: str, target: dict[str, t.Any]) -> None:
                 found = do.journal("present", MIGRATE, pool, target=target, stop_way=way or None)
                 return t.cast("dict[str, t.Any]", found["journal"])
 
-            do.stop(pool, target["name"], noted, enabled(definition["spec"]))
+            do.stop(pool, target["name"], noted, enabled(definition["spec"]), canary=True)
             moved = do.drain(pool)
             do.probe(target["name"])
             do.gate("before_delete", pool)
@@ -311,6 +321,7 @@ def _rollback(do: Procedure, procedure: str, pool: str) -> None:
             do.present(target["name"], definition=journal["target_definition"])
         else:
             if there:
+                clean_up(do.api, ProbeOptions(pool=target["name"]), do.clock)
                 do.stop(target["name"], pool, lambda way: journal, {})
                 do.drain(target["name"])
                 do.probe(pool)

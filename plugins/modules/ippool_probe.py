@@ -38,6 +38,14 @@ attributes:
     details:
       - Nothing is different afterwards, so the module never reports a change.
 options:
+  state:
+    description:
+      - With V(present) the addresses are proven.
+      - With V(absent) nothing is proven, and only what killed probes of the pool left behind is deleted.
+    type: str
+    choices: [present, absent]
+    default: present
+    version_added: 0.2.0
   pool:
     description: Name of the pool that the address is to come from.
     type: str
@@ -189,7 +197,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe import ProbeOptions, plan_probe, probe
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe import (
+    ProbeOptions,
+    clean_up,
+    plan_probe,
+    probe,
+)
 
 
 def operate(context: Context) -> dict[str, t.Any]:
@@ -208,6 +221,10 @@ def operate(context: Context) -> dict[str, t.Any]:
         command=tuple(params["command"]),
         annotations={key: str(value) for key, value in params["annotations"].items()},
     )
+    if params["state"] == "absent":
+        if not context.check_mode:
+            clean_up(context.api, options, SystemClock())
+        return {"changed": False, "addresses": [], "steps": []}
     require_writable(context.api)  # With a locked datastore, a probe would get no address.
     if context.check_mode:
         return {"changed": False, "addresses": [], "steps": plan_probe(context.api, options)}
@@ -218,6 +235,7 @@ def operate(context: Context) -> dict[str, t.Any]:
 def main() -> None:
     own = ArgumentSpec(
         options={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "pool": {"type": "str", "required": True},
             "nodes": {"type": "list", "elements": "str", "default": []},
             "every_node": {"type": "bool", "default": False},

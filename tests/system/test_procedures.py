@@ -45,7 +45,7 @@ NEW = {"name": "new", "cidr": "10.0.0.0/16"}
 MOST_WRITES = 90
 NIGHTLY = bool(os.environ.get("CALICO_OPS_NIGHTLY"))
 # Every n-th write by day, with another remainder for each test; all of them at night.
-EACH = 1 if NIGHTLY else 4
+EACH = 1 if NIGHTLY else 6
 MODES = [Mode("crd_v1")]
 
 

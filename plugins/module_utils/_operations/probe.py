@@ -63,7 +63,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe_
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe_wait import Found, Wanted, wait_for_pods
 
-__all__ = ["LABEL", "POOL_NOTE", "ProbeOptions", "ProbedAddress", "plan_probe", "probe"]
+__all__ = ["LABEL", "POOL_NOTE", "ProbeOptions", "ProbedAddress", "clean_up", "plan_probe", "probe"]
 
 # A probe of another pool is somebody else's, unless it has outlived its own time limit by this much.
 EXPIRY_GRACE = timedelta(minutes=5)
@@ -149,17 +149,17 @@ def probe(api: KubeApi, options: ProbeOptions, clock: Clock) -> list[ProbedAddre
     for an unknown pool, node or namespace, ``Forbidden`` when a right is missing, also that to delete a namespace.
     """
     plan = _check(api, options)
-    _clean_up(api, options, clock)
+    clean_up(api, options, clock)
     try:
         wanted = [each for like in plan.classes for each in _create(api, like, plan, options, clock)]
         found = wait_for_pods(api, wanted, ends=plan.wish.ends, pool=options.pool, timeout=options.timeout, clock=clock)
     except BaseException:
         # A leftover is found by its label next time; why the probe failed matters more than a failing clean-up.
         with contextlib.suppress(ClusterError):
-            _clean_up(api, options, clock)
+            clean_up(api, options, clock)
         raise
     try:
-        _clean_up(api, options, clock)
+        clean_up(api, options, clock)
     except Forbidden:
         # It would be left behind by every probe.
         raise
@@ -321,7 +321,7 @@ def _wait_for_service_account(api: KubeApi, namespace: str, timeout: float, cloc
                 return
 
 
-def _clean_up(api: KubeApi, options: ProbeOptions, clock: Clock) -> None:
+def clean_up(api: KubeApi, options: ProbeOptions, clock: Clock) -> None:
     """Delete the namespaces of this pool's probes, earlier ones that were killed included, and see them gone."""
     now = clock.now()
     listing = api.list(NAMESPACES, label_selector=f"{LABEL}=true")
