@@ -50,6 +50,7 @@ WRITING: dict[str, list[dict[str, t.Any]]] = {
 }
 NOT_WRITING = {
     "ippool_gate": "waits and reads",
+    "ippool_report": "writes files on the control node",
     "twin": "starts a cluster of its own",
 }
 
