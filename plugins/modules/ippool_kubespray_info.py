@@ -105,8 +105,9 @@ EXAMPLES = r"""
   calico_ops.ipam.ippool_kubespray_info:
     inventory:
       kube_network_plugin: calico
-      kube_pods_subnet: 192.168.0.0/16
+      kube_pods_subnet: 10.0.0.0/16
       calico_pool_name: default-ipv4-ippool
+      calico_pool_cidr: 192.168.0.0/16
       calico_pool_blocksize: 26
       calico_ipip_mode: Always
       calico_vxlan_mode: Never
@@ -119,7 +120,7 @@ EXAMPLES = r"""
 - name: What the inventory has to say after a move
   calico_ops.ipam.ippool_kubespray_info:
     inventory:
-      kube_pods_subnet: 192.168.0.0/16
+      kube_pods_subnet: 10.0.0.0/16
       calico_pool_name: default-ipv4-ippool
     procedure: migrate_pool
     target:
@@ -190,6 +191,10 @@ findings:
       type: str
     pool:
       description: The pool concerned; empty when it is the cluster.
+      returned: success
+      type: str
+    family:
+      description: V(ipv4) or V(ipv6); empty when it is the cluster.
       returned: success
       type: str
 drift:

@@ -85,7 +85,7 @@ def subnet_notes(declared: Declared, after: t.Mapping[str, t.Any]) -> t.Iterator
 
 def _after(pool: DeclaredPool, live: Live, move: t.Optional[Move]) -> t.Tuple[t.Optional[str], t.Dict[str, t.Any]]:
     """Name and spec of the pool that serves the family when all is done."""
-    if move is not None:
+    if move is not None and not (move.done and move.to):
         stored = find(live.pools, move.pool)
         spec = {} if stored is None else shown_spec(stored.spec)
         if move.block_size is not None:
@@ -95,7 +95,8 @@ def _after(pool: DeclaredPool, live: Live, move: t.Optional[Move]) -> t.Tuple[t.
             return target.name, shown_spec(target.spec)
         asked = {SPEC_FIELDS[key]: value for key, value in move.to.items() if key in SPEC_FIELDS}
         return str(move.to["name"]), {**spec, **asked}
-    stored = None if pool.name is None else find(live.pools, pool.name)
+    name = pool.name if move is None else move.pool
+    stored = None if name is None else find(live.pools, name)
     if stored is None:
         return None, {}
     journal = moved_to(stored, live)

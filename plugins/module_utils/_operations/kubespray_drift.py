@@ -44,6 +44,7 @@ class Finding:
     live: t.Any
     message: str
     pool: str = ""
+    version: int = 0
 
     def shown(self) -> t.Dict[str, t.Any]:
         return {
@@ -53,6 +54,7 @@ class Finding:
             "live": self.live,
             "message": self.message,
             "pool": self.pool,
+            "family": f"ipv{self.version}" if self.version else "",
         }
 
 
@@ -84,7 +86,7 @@ def _pool(pool: DeclaredPool, live: Live) -> t.Iterator[Finding]:
     stored = find(live.pools, pool.name)
     if stored is None:
         said = f"IPPool {pool.name}, which {POOL_NAME} names, is not in the cluster"
-        yield Finding(DRIFT, POOL_NAME, pool.name, None, f"{said}; Kubespray would create it.", pool.name)
+        yield Finding(DRIFT, POOL_NAME, pool.name, None, f"{said}; Kubespray would create it.", pool.name, pool.version)
         return
     journal = moved_to(stored, live)
     if journal is not None:
@@ -97,6 +99,7 @@ def _pool(pool: DeclaredPool, live: Live) -> t.Iterator[Finding]:
             f"The pods of IPPool {pool.name} have moved, or are moving, to IPPool {to}. Kubespray's runs are harmless "
             f"until {pool.name} is deleted; change the inventory before that.",
             pool.name,
+            pool.version,
         )
     spec = shown_spec(stored.spec)
     for key, value in pool.fields.items():
@@ -111,6 +114,7 @@ def _pool(pool: DeclaredPool, live: Live) -> t.Iterator[Finding]:
             f"{subject} is {_said(value)} ({pool.sources[key]}), and IPPool {pool.name} has {key} "
             f"{_said(spec.get(key))}.",
             pool.name,
+            pool.version,
         )
 
 
@@ -124,6 +128,7 @@ def _unknown(pool: DeclaredPool) -> t.Iterator[Finding]:
             f"{name} was not compared: the inventory does not define it, and the defaults of Kubespray's roles were "
             "not found. kubespray_checkout says where they are.",
             pool.name or "",
+            pool.version,
         )
 
 

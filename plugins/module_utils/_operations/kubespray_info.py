@@ -67,7 +67,7 @@ def held_against(
         "findings": [finding.shown() for finding in findings],
         "drift": any(finding.severity == DRIFT for finding in findings),
         "runs": [run.shown() for run in runs],
-        "moves": [move.shown() for move in moves],
+        "moves": [move.shown() for move in moves if not move.done],
         "stops": [stop.shown() for stop in stops],
         "variables": after,
         "changed_variables": changed,

@@ -15,7 +15,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import MIGRATE, RESIZE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_declared import (
@@ -45,13 +45,17 @@ Target = t.Mapping[str, t.Any]
 
 @dataclass(frozen=True)
 class Move:
-    """What to do with the pool of one family: where its pods go, or its new block size by way of a temporary range."""
+    """What to do with the pool of one family: where its pods go, or its new block size by way of a temporary range.
+
+    ``done`` when the cluster is that way already; then ``pool`` is the one that is there.
+    """
 
     version: int
     pool: str
     to: t.Mapping[str, t.Any] = field(default_factory=dict)
     block_size: t.Optional[int] = None
     temporary_cidr: t.Optional[str] = None
+    done: bool = False
 
     def shown(self) -> t.Dict[str, t.Any]:
         shown: t.Dict[str, t.Any] = {"family": f"ipv{self.version}", "pool": self.pool}
@@ -75,7 +79,7 @@ class Stop:
 def moves_for(
     procedure: str, declared: Declared, live: Live, targets: t.Mapping[int, t.Optional[Target]]
 ) -> t.Tuple[Move, ...]:
-    """What there is to do. InvalidInput when a target lacks what the procedure needs or contradicts Kubespray."""
+    """What is to be done, and what is done. InvalidInput for a target that lacks something or contradicts Kubespray."""
     if procedure == LOOK:
         return ()
     if procedure == FINISH:
@@ -104,12 +108,12 @@ def stops_for(
     found = list(_everywhere(declared))
     if procedure != LOOK:
         found += _running(live)
-    if procedure in (MIGRATE, RESIZE):
-        concerned = {move.pool for move in moves}
-        drift = [each for each in findings if each.severity == DRIFT and each.pool]
+    if procedure in (MIGRATE, RESIZE) and any(not move.done for move in moves):
         # A procedure that is under way made the difference itself.
-        drift = [each for each in drift if live.journal_of(each.pool) is None]
-        if drift and (moves or concerned):
+        drift = [each for each in findings if each.severity == DRIFT and each.pool and not live.journal_of(each.pool)]
+        finished = {move.version for move in moves if move.done}
+        drift = [each for each in drift if each.version not in finished]
+        if drift:
             found.append(
                 Stop(
                     INVENTORY_DRIFT,
@@ -201,8 +205,15 @@ def _resize(declared: Declared, live: Live, version: int, target: Target) -> Mov
             f"{option}: the change of a block size keeps name and CIDR of the pool; leave them out, or choose migrate.",
             field="target",
         )
-    name = _current(pool, live).name
-    return Move(version, name, block_size=int(target["block_size"]), temporary_cidr=str(target["temporary_cidr"]))
+    name, size = _current(pool, live), int(target["block_size"])
+    stored = find(live.pools, name)
+    return Move(
+        version,
+        name,
+        block_size=size,
+        temporary_cidr=str(target["temporary_cidr"]),
+        done=stored is not None and stored.spec.get("blockSize") == size and live.journal_of(name) is None,
+    )
 
 
 def _migrations(declared: Declared, live: Live, given: t.Mapping[int, Target]) -> t.Iterator[Move]:
@@ -218,19 +229,21 @@ def _migrations(declared: Declared, live: Live, given: t.Mapping[int, Target]) -
         if cidr.version != version:
             raise InvalidInput(f"{option}: {cidr} is not an IPv{version} range.", field="cidr", value=str(cidr))
         pool = _declared_pool(declared, version)
-        there = None if pool.name is None else find(live.pools, pool.name)
-        if there is not None and there.pool_cidr == cidr:
-            # The inventory was changed already; what may be left is for finish, unless a run was cut short.
-            journal = live.journal_to(there.name)
-            if journal is not None and not journal.keep_pool:
-                yield Move(version, journal.pool, to=dict(journal.target))
+        there = _arrived(pool, live, target, cidr)
+        if there is not None:
+            under_way = live.journal_to(there.name)
+            if under_way is not None and not under_way.keep_pool:
+                # The inventory was changed too early.
+                yield Move(version, under_way.pool, to=dict(under_way.target))
+            else:
+                yield Move(version, there.name, to={"name": there.name, "cidr": str(target["cidr"])}, done=True)
             base = there.name if version == IPV4 else base
             continue
         old = _current(pool, live)
-        journal = live.journal_of(old.name)
+        journal = live.journal_of(old)
         name = target.get("name") or (journal.target.get("name") if journal is not None else None)
         if name is None:
-            name = _next_name(old.name, live) if version == IPV4 or base is None else base + IPV6_SUFFIX
+            name = _next_name(old, live) if version == IPV4 or base is None else base + IPV6_SUFFIX
         if version == IPV4:
             base = str(name)
         elif not str(name).endswith(IPV6_SUFFIX) or (base is not None and name != base + IPV6_SUFFIX):
@@ -241,7 +254,7 @@ def _migrations(declared: Declared, live: Live, given: t.Mapping[int, Target]) -
                 value=name,
             )
         to = {key: value for key, value in target.items() if value is not None and key != "temporary_cidr"}
-        yield Move(version, old.name, to={**to, "name": str(name), "cidr": str(target["cidr"])})
+        yield Move(version, old, to={**to, "name": str(name), "cidr": str(target["cidr"])})
 
 
 def _declared_pool(declared: Declared, version: int) -> DeclaredPool:
@@ -253,12 +266,23 @@ def _declared_pool(declared: Declared, version: int) -> DeclaredPool:
     return pool
 
 
-def _current(pool: DeclaredPool, live: Live) -> StoredPool:
-    """The pool that Kubespray keeps; where no variable names it, the only one of its family."""
+def _arrived(pool: DeclaredPool, live: Live, target: Target, cidr: Network) -> t.Optional[StoredPool]:
+    """The target, once the inventory names it, or the pool that the inventory names is gone for good."""
+    old = None if pool.name is None else find(live.pools, pool.name)
+    if old is None and (pool.name is None or live.journal_of(pool.name) is not None):
+        return None
+    there = next((each for each in live.pools if each.pool_cidr == cidr), None)
+    if there is None or (old is not None and old.name != there.name) or target.get("name") not in (None, there.name):
+        return None
+    return there
+
+
+def _current(pool: DeclaredPool, live: Live) -> str:
+    """The name of the pool that Kubespray keeps; where no variable names it, that of the only one of its family."""
     if pool.name is not None:
-        stored = find(live.pools, pool.name)
-        if stored is not None:
-            return stored
+        # In the middle of a procedure it may not be there.
+        if find(live.pools, pool.name) is not None or live.journal_of(pool.name) is not None:
+            return pool.name
         raise InvalidInput(
             f"IPPool {pool.name}, which {POOL_NAME} names, is not in the cluster; its pools are: "
             f"{', '.join(each.name for each in live.pools) or 'none'}. If another one is meant, set "
@@ -268,7 +292,7 @@ def _current(pool: DeclaredPool, live: Live) -> StoredPool:
         )
     mine = [each for each in live.pools if each.pool_cidr is not None and each.pool_cidr.version == pool.version]
     if len(mine) == 1:
-        return mine[0]
+        return mine[0].name
     raise InvalidInput(
         f"Which IPv{pool.version} pool is Kubespray's? {POOL_NAME} is not known, and the cluster has "
         f"{', '.join(each.name for each in mine) or 'none'}. Set {OURS}: {{{POOL_NAME}: its name}}.",

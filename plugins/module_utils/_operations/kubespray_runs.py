@@ -126,10 +126,9 @@ def _apply(pool: DeclaredPool, pools: t.Sequence[StoredPool]) -> _Apply:
     if live is None:
         return _create(pool, pools, failures)
     spec = shown_spec(live.spec)
-    if "cidr" in pool.fields and str(pool.fields["cidr"]) != str(spec.get("cidr")):
-        failures.append(
-            f"the CIDR of IPPool {live.name} is {spec.get('cidr')} and cannot be changed to {pool.fields['cidr']}"
-        )
+    # Calico masks and shortens a range before it compares.
+    if cidr is not None and cidr != live.pool_cidr:
+        failures.append(f"the CIDR of IPPool {live.name} is {spec.get('cidr')} and cannot be changed to {cidr}")
     effects = [
         f"sets {key} of IPPool {live.name} from {_said(spec.get(key))} back to {_said(pool.fields[key])}"
         for key in _WRITTEN

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The result as a whole, its lines, and the variables to change."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import yaml
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import MIGRATE, RESIZE
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_declared import (
+    IPV4,
+    IPV6,
+    read_declared,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_drift import differences
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_info import held_against
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_runs import PASSES
+
+from . import kubespray_objects as ks
+
+TARGET = {IPV4: {"cidr": ks.NEW_RANGE}}
+BOTH = {IPV4: {"cidr": ks.NEW_RANGE, "block_size": 24}, IPV6: {"cidr": ks.NEW_RANGE6}}
+
+
+def changes(*args: t.Any, **rest: t.Any) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    result = held_against(*args, **rest)
+    return result["variables"], result["changed_variables"]
+
+
+def test_the_variables_of_a_move_before_it_and_after_it() -> None:
+    before = changes(ks.both_families(), ks.live(ks.pool(), ks.POOL6), procedure=MIGRATE, targets=BOTH)
+    pools = (
+        ks.pool(disabled=True),
+        ks.pool(ks.NEW, ks.NEW_RANGE, blockSize=24),
+        ks.pool("default-pool-ipv6", ks.RANGE6, disabled=True),
+        ks.pool("default-pool-2-ipv6", ks.NEW_RANGE6),
+    )
+    journals = (ks.journal(), ks.journal("default-pool-ipv6", "default-pool-2-ipv6", ks.NEW_RANGE6))
+    moved = ks.live(*pools, journals=journals)
+    assert changes(ks.both_families(), moved, procedure=MIGRATE, targets=BOTH) == before
+    # Whoever looks later learns the same.
+    assert changes(ks.both_families(), moved) == before
+    assert changes(ks.both_families(), ks.live(*pools[1::2]), procedure=MIGRATE, targets=BOTH) == before
+    assert before[1] == {
+        "calico_pool_name": ks.NEW,
+        "calico_pool_cidr": ks.NEW_RANGE,
+        "calico_pool_blocksize": 24,
+        "calico_pool_cidr_ipv6": ks.NEW_RANGE6,
+    }
+    # With the variables in the inventory, every playbook passes and changes nothing.
+    new = ks.both_families(**before[0])
+    assert changes(new, moved) == (before[0], {})
+    result = held_against(new, moved)
+    assert (result["drift"], result["findings"]) == (False, [])
+    assert all((run["verdict"], run["effects"], run["hides"]) == (PASSES, [], []) for run in result["runs"])
+
+
+def test_the_variables_of_a_new_block_size() -> None:
+    target = {IPV4: {"block_size": 28, "temporary_cidr": "10.234.128.0/18"}}
+    for pool in (ks.pool(), ks.pool(blockSize=28)):
+        variables, changed = changes(ks.declared(), ks.live(pool), procedure=RESIZE, targets=target)
+        assert changed == {"calico_pool_blocksize": 28}
+        assert variables["calico_pool_name"] == ks.POOL
+
+
+def test_a_range_that_follows_the_pods_subnet_needs_no_variable() -> None:
+    declared = ks.declared(calico_pool_cidr="")
+    variables, changed = changes(declared, ks.live(ks.pool(cidr="10.234.0.0/16")))
+    assert ("calico_pool_cidr" in variables, changed) == (False, {})
+    _variables, changed = changes(
+        declared, ks.live(ks.pool(cidr="10.234.0.0/16")), procedure=MIGRATE, targets={IPV4: {"cidr": ks.OUTSIDE}}
+    )
+    assert changed == {"calico_pool_name": ks.NEW, "calico_pool_cidr": ks.OUTSIDE}
+
+
+def test_the_block_can_be_copied() -> None:
+    lines = held_against(ks.declared(), ks.live(), procedure=MIGRATE, targets=TARGET, show=["changes"])["lines"]
+    start = lines.index("calico_pool_name: default-pool-2  # changed")
+    block = yaml.safe_load("\n".join(lines[start:]))
+    assert block == held_against(ks.declared(), ks.live(), procedure=MIGRATE, targets=TARGET)["variables"]
+    assert [line for line in lines if line.endswith("# changed")] == [
+        "calico_pool_name: default-pool-2  # changed",
+        f'calico_pool_cidr: "{ks.NEW_RANGE}"  # changed',
+    ]
+
+
+def test_a_range_outside_the_pods_subnet_is_told_before_the_move() -> None:
+    targets = {IPV4: {"cidr": ks.OUTSIDE}}
+    lines = held_against(ks.declared(), ks.live(), procedure=MIGRATE, targets=targets)["lines"]
+    assert lines[-1].startswith(f"{ks.OUTSIDE} is outside kube_pods_subnet 10.234.0.0/16: widen")
+    assert not any("is outside" in line for line in held_against(ks.declared(), ks.live())["lines"])
+
+
+def test_lines() -> None:
+    pools = (ks.pool(blockSize=28), ks.pool("racks", "10.9.0.0/24"))
+    lines = held_against(ks.declared(), ks.live(*pools), show=["drift"])["lines"]
+    assert lines == [
+        "FAMILY  VARIABLE               INVENTORY      CLUSTER",
+        "IPv4    calico_pool_name       default-pool   default-pool",
+        "IPv4    calico_pool_cidr       10.234.0.0/18  10.234.0.0/18",
+        "IPv4    calico_pool_blocksize  26             28             differs",
+        "IPv4    calico_ipip_mode       Never          Never",
+        "IPv4    calico_vxlan_mode      Always         Always",
+        "IPv4    nat_outgoing           true           true",
+        "not Kubespray's: racks",
+        "",
+        "DRIFT       calico_pool_blocksize is 26 (Kubespray's role defaults), and IPPool default-pool has blockSize "
+        "28.",
+        "",
+        "KUBESPRAY'S NEXT RUN",
+        "cluster.yml          fails in check: calico_pool_blocksize is 26 and IPPool default-pool has blockSize 28",
+        "upgrade-cluster.yml  fails in check: calico_pool_blocksize is 26 and IPPool default-pool has blockSize 28",
+        "scale.yml            fails in check: calico_pool_blocksize is 26 and IPPool default-pool has blockSize 28",
+        "--tags network       passes: IPPool default-pool keeps blockSize 28 although calico_pool_blocksize is 26",
+        "remove-node.yml      passes",
+    ]
+
+
+def test_a_run_that_passes_and_undoes_something() -> None:
+    lines = held_against(ks.declared(), ks.live(ks.pool(ks.NEW, ks.NEW_RANGE)), show=["drift"])["lines"]
+    assert "cluster.yml          passes, but creates IPPool default-pool (10.234.0.0/18), enabled" in lines
+    assert (
+        "DRIFT       IPPool default-pool, which calico_pool_name names, is not in the cluster; Kubespray would "
+        in " ".join(lines)
+    )
+
+
+def test_the_result_is_plain_data() -> None:
+    result = held_against(ks.both_families(), ks.live(ks.pool(), ks.POOL6), procedure=MIGRATE, targets=BOTH)
+    assert json.loads(json.dumps(result)) == result
+    assert [pool["name"] for pool in result["pools"]] == ["default-pool", "default-pool-ipv6"]
+    assert result["pools"][0]["sources"]["calico_pool_cidr"] == "inventory"
+    assert result["unmanaged"] == []
+
+
+def test_nothing_is_asked_of_a_cluster_without_pools_of_kubesprays() -> None:
+    """Not even a target."""
+    result = held_against(ks.declared(kube_network_plugin="cilium"), ks.live(), procedure=MIGRATE)
+    assert [stop["id"] for stop in result["stops"]] == ["kubespray-plugin"]
+    assert result["moves"] == []
+    assert any(line.startswith("STOP") for line in result["lines"])
+
+
+def test_the_variables_after_any_move_describe_the_cluster() -> None:
+    """Whatever is moved, the printed block brings the differences to nothing."""
+    for size in (24, 26, 28):
+        for modes in ({}, {"ipipMode": "Always", "vxlanMode": "Never"}, {"natOutgoing": False}):
+            old, new = ks.pool(disabled=True, **modes), ks.pool(ks.NEW, ks.NEW_RANGE, blockSize=size, **modes)
+            live = ks.live(old, new, journals=(ks.journal(),))
+            variables = held_against(ks.declared(), live)["variables"]
+            again = read_declared({**ks.INVENTORY, **variables}, ks.DEFAULTS)
+            assert differences(again, live) == ()
