@@ -16,6 +16,7 @@ import contextlib
 import logging
 import os
 import socket
+import threading
 import typing as t
 from dataclasses import dataclass
 
@@ -122,10 +123,13 @@ def _explained(
 @contextlib.contextmanager
 def _captured_log() -> t.Iterator[list[str]]:
     records: list[str] = []
+    here = threading.get_ident()
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            records.append(record.getMessage())
+            # Other threads may be loading other configurations.
+            if record.thread == here:
+                records.append(record.getMessage())
 
     handler = Handler(logging.ERROR)
     root = logging.getLogger()

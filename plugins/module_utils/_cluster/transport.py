@@ -144,7 +144,8 @@ class Transport:
     def _once(self, request: Request, read_timeout: float | None) -> t.Any:
         errors = self._libraries.urllib3.exceptions
         timeout = self._libraries.urllib3.Timeout(
-            connect=CONNECT_TIMEOUT, read=read_timeout or self._options.request_timeout
+            connect=min(CONNECT_TIMEOUT, self._options.request_timeout),
+            read=read_timeout or self._options.request_timeout,
         )
         try:
             return self._pool.request(
