@@ -75,7 +75,7 @@ class Operated(Lab):
         self._ticks = 0
         members = MEMBERS if old else {**MEMBERS, **YOUNGER}
         entries = {"type": "array", "maxItems": 25, "items": {"type": "object", "properties": members}}
-        network = {"type": "object", "properties": {"ipPools": entries}}
+        network = {"type": "object", "properties": {"ipPools": entries, "bgp": TEXT}}
         spec = {"type": "object", "properties": {"calicoNetwork": network, "variant": TEXT}}
         raw = self.admin.raw
         raw.create(CUSTOM_RESOURCE_DEFINITIONS, definition("installations", "Installation", spec))

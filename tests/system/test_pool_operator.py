@@ -155,6 +155,49 @@ def test_a_pool_the_operator_ignores(lab: Operated) -> None:
     lab.admin.patch(IP_POOLS, DEFAULT, {"metadata": {"annotations": annotations}})
     with pytest.raises(Refused, match="does not carry changes of its entry out"):
         lab.present(DEFAULT, nat_outgoing=False)
+    # The annotation itself can be taken off, and put on again.
+    for given in (dict.fromkeys(annotations), annotations):
+        write = lab.present(DEFAULT, annotations=given)
+        assert write.plan.changed and write.pool["annotations"] == {key: each for key, each in given.items() if each}
+        assert not lab.present(DEFAULT, annotations=given).plan.changed
+    lab.present("teal", cidr="10.7.0.0/16")
+    lab.present("teal", annotations=annotations)
+    with pytest.raises(Refused, match="does not carry changes of its entry out"):
+        lab.absent("teal")
+
+
+def test_a_change_of_labels_alone_is_shown_as_it_is_stored(lab: Operated) -> None:
+    planned = lab.present(DEFAULT, check=True, labels={"team": "red"}, annotations={"note": "Gr\u00fc\u00dfe"})
+    done = lab.present(DEFAULT, labels={"team": "red"}, annotations={"note": "Gr\u00fc\u00dfe"})
+    assert done.pool == planned.pool == t.cast("t.Any", lab.pool(DEFAULT)).shown()
+    assert done.pool["labels"] == {"team": "red", **OWNED}
+
+
+@pytest.mark.parametrize("value", [None, "Helm"])
+def test_the_operators_label_is_not_taken_away(lab: Operated, value: str | None) -> None:
+    """Nor in silence, nor along with others."""
+    for labels in ({OWNER_LABEL: value}, {OWNER_LABEL: value, "team": "red"}):
+        with pytest.raises(Refused, match="puts that back; leave it out of labels"):
+            lab.present(DEFAULT, labels=labels)
+    assert not lab.simulated.writes
+    lab.put("mine", cidr="10.9.0.0/16", blockSize=26)
+    assert lab.present("mine", labels={OWNER_LABEL: value}).plan.changed == (value is not None)
+
+
+def test_what_would_make_the_operator_stop(lab: Operated) -> None:
+    """It carries out nothing of its list while one entry is wrong, or no pool is enabled."""
+    lab.admin.patch(INSTALLATIONS, "default", {"spec": {"calicoNetwork": {"bgp": "Disabled"}}})
+    with pytest.raises(Refused, match="has bgp Disabled, and then the Tigera operator takes no pool with IPIP"):
+        lab.present("teal", cidr="10.7.0.0/16", ipip_mode="CrossSubnet")
+    lab.present("teal", cidr="10.7.0.0/16", vxlan_mode="CrossSubnet")
+    lab.present("teal", disabled=True)
+    lab.edit(DEFAULT, disabled=True)
+    lab.write(*({**entry, "disableNewAllocations": True} for entry in lab.entries()))
+    lab.present("teal", disabled=False)
+    with pytest.raises(Refused, match="is the last pool that is not disabled"):
+        lab.present("teal", disabled=True)
+    lab.put("mine", cidr="10.9.0.0/16", blockSize=26)
+    assert lab.present("teal", disabled=True).plan.changed
 
 
 def test_a_helm_release_is_named(lab: Operated) -> None:

@@ -39,7 +39,7 @@ def notices(api: KubeApi, pool: Pool) -> list[str]:
 
 
 def pinned(api: PagedApi, installation: Installation, pool: Pool) -> list[str]:
-    """A sentence about what asks for a pool that is going to be disabled or deleted; none when nothing does.
+    """A sentence about what asks for a pool that is going to serve no pods any more; none when nothing does.
 
     Costs some ten lists. What the user has no right to read is not looked at, which is said.
     """
@@ -57,8 +57,8 @@ def pinned(api: PagedApi, installation: Installation, pool: Pool) -> list[str]:
     )
     more = f"; and {len(pins) - 3} more" if len(pins) > 3 else ""
     return [
-        f"Pool {pool.name!r} is asked for by name or address, which fails for every new pod while the pool is disabled "
-        f"or gone ({named}{more}); calico_ops.ipam.ippool_binding_info tells all of them.",
+        f"Pool {pool.name!r} is asked for by name or address, which fails for every new pod while the pool is "
+        f"disabled, gone or not for pods ({named}{more}); calico_ops.ipam.ippool_binding_info tells all of them.",
         *blind,
     ]
 

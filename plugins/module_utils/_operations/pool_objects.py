@@ -17,7 +17,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, OWNER_LABEL
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_stop import NO_CALICO
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import annotations_of, labels_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import (
+    PACKED,
+    annotations_of,
+    labels_of,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool, default_spec, pool_from_object
@@ -39,7 +43,7 @@ SPEC_FIELDS: dict[str, str] = {
 FLAGS = ("natOutgoing", "disabled", "disableBGPExport")
 
 # What tools write for themselves and what must not travel to a re-created pool.
-BOOKKEEPING = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
+BOOKKEEPING = frozenset({"kubectl.kubernetes.io/last-applied-configuration", PACKED})
 
 
 @dataclass(frozen=True)

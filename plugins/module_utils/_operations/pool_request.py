@@ -11,8 +11,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import annotations_of, labels_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import (
+    PACKED,
+    annotations_of,
+    labels_of,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_fields import LEGACY_FIELDS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     BOOKKEEPING,
     SPEC_FIELDS,
@@ -43,7 +48,7 @@ def pool_request(params: t.Mapping[str, t.Any]) -> PoolRequest:
         name=params["name"],
         fields={ours: params[option] for option, ours in SPEC_FIELDS.items() if params.get(option) is not None},
         labels=_labels(params),
-        annotations=_texts(params.get("annotations") or {}, "annotations"),
+        annotations=_annotations(params),
         definition=params.get("definition"),
     )
 
@@ -61,10 +66,27 @@ def _labels(params: t.Mapping[str, t.Any]) -> dict[str, str | None]:
     return labels
 
 
+def _annotations(params: t.Mapping[str, t.Any]) -> dict[str, str | None]:
+    annotations = _texts(params.get("annotations") or {}, "annotations")
+    for key in sorted(BOOKKEEPING & set(annotations)):
+        raise InvalidInput(
+            f"annotations.{key}: this annotation is kept by {'Calico' if key == PACKED else 'kubectl'} itself, and "
+            "whoever else writes it damages what is known of the pool; leave it out.",
+            field=f"annotations.{key}",
+            value=annotations[key],
+        )
+    return annotations
+
+
 def wanted_spec(request: PoolRequest, live: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The spec that is asked for, given the one that is there (empty for a new pool)."""
-    base = dict(live) if request.definition is None else definition_parts(request.definition)[0]
-    return {**base, **request.fields}
+    if request.definition is None:
+        return {**live, **request.fields}
+    defined = definition_parts(request.definition)[0]
+    # Leftovers of old schemas mean nothing, and the API server of today refuses them in what is written.
+    kept = {key: live[key] for key in LEGACY_FIELDS if key in live}
+    spec = {key: value for key, value in defined.items() if key not in LEGACY_FIELDS}
+    return {**spec, **kept, **request.fields}
 
 
 def wanted_labels(request: PoolRequest) -> dict[str, str | None]:

@@ -36,7 +36,8 @@ def last_uses(before: Pool, after: Pool | None, others: t.Iterable[Pool]) -> lis
     """The uses that ``before`` gives addresses for, and neither ``after`` nor anybody else of its IP version.
 
     ``after`` None: the pool goes. A Manual pool counts for those alone who ask for it by name, so none is the last
-    one, and none stands in for another.
+    one, and none stands in for another. One that becomes Manual goes on giving addresses to tunnels, which name their
+    pools, and to no pod.
     """
     if before.assignment_mode == "Manual":
         return []
@@ -49,7 +50,7 @@ def last_uses(before: Pool, after: Pool | None, others: t.Iterable[Pool]) -> lis
         use
         for use in _USES
         if _gives(before, use)
-        and not (after is not None and _gives(after, use))
+        and not (after is not None and _gives(after, use) and not (use == "Workload" and _manual(after)))
         and not any(_gives(pool, use) for pool in kin)
     ]
 
@@ -70,17 +71,16 @@ def in_the_way(pool: Pool, uses: t.Iterable[str], held: t.Sequence[Holding]) -> 
     return None
 
 
-def stranded(api: KubeApi, pool: Pool, others: t.Iterable[Pool]) -> list[str]:
+def stranded(api: KubeApi, pool: Pool, others: t.Iterable[Pool], after: Pool | None = None) -> list[str]:
     """A sentence about nodes for whose pods no pool is left once this one is stopped; none when there are no such.
 
-    Where no other pool is for pods at all, that is told elsewhere. Nodes that may not be read are not looked at.
+    ``after`` is what becomes of the pool, where it is neither disabled nor gone. Where no other pool is for pods at
+    all, that is told elsewhere. Nodes that may not be read are not looked at.
     """
+    kin = [each for each in others if each.version == pool.version and each.name != pool.name]
     kin = [
-        each
-        for each in others
-        if each.version == pool.version and each.name != pool.name and each.assignment_mode != "Manual"
+        each for each in (*kin, *([] if after is None else [after])) if _gives(each, "Workload") and not _manual(each)
     ]
-    kin = [each for each in kin if _gives(each, "Workload")]
     if not kin or not _gives(pool, "Workload") or pool.assignment_mode == "Manual":
         return []
     names = []
@@ -91,10 +91,15 @@ def stranded(api: KubeApi, pool: Pool, others: t.Iterable[Pool]) -> list[str]:
     if not names:
         return []
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    when = "once it is disabled or gone" if after is None else "once it is changed"
     return [
         f"{len(names)} nodes that pool {pool.name!r} selects are selected by no other enabled IPv{pool.version} pool "
-        f"({', '.join(sorted(names)[:3])}{more}): new pods there get no address once it is disabled or gone."
+        f"({', '.join(sorted(names)[:3])}{more}): new pods there get no address {when}."
     ]
+
+
+def _manual(pool: Pool) -> bool:
+    return pool.assignment_mode == "Manual"
 
 
 def _gives(pool: Pool, use: str) -> bool:

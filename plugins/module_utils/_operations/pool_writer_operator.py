@@ -105,8 +105,12 @@ class OperatorWriter:
     def parts(self, name: str, before: Shown | None, after: Shown | None) -> list[Part]:
         if not self._owned(name):
             return self._below.parts(name, before, after)
+        _refuse_to_give_away(name, before, after)
         new = self._changed(name, before, after)
-        parts = [] if new == self._entries else [Part(WHERE, self._entries, new)]
+        parts = []
+        if new != self._entries:
+            self._refuse_ignored(name)
+            parts.append(Part(WHERE, self._entries, new))
         old_metadata, new_metadata = _metadata(before), _metadata(after)
         if after is not None and old_metadata != new_metadata:
             parts.append(Part(self._below.where(name), old_metadata, new_metadata))
@@ -148,8 +152,9 @@ class OperatorWriter:
             self._refuse_what_is_refused_to_the_operator(live, spec)
             self._write(name, self._with(name, changed, spec))
         metadata = {key: value for key, value in patch["metadata"].items() if key != "resourceVersion"}
-        if metadata:
-            self._label(live, metadata)
+        labelled = self._label(live, metadata) if metadata else None
+        if labelled is not None and not changed:
+            return self._declared(labelled)
         # Without labels, for settle() to leave those alone that are there by now.
         return StoredPool(name, {"metadata": {"name": name}, "spec": {**live.spec, **changed}})
 
@@ -174,6 +179,7 @@ class OperatorWriter:
                     "list, then run this again.",
                     pool=pool.name,
                 )
+            self._refuse_ignored(pool.name)
             made = wait_until_made(self._api, pool.name, entries[index], clock=clock, timeout=timeout, report=report)
             # The operator gives a new pool no labels but its own.
             metadata = metadata_patch(made.thing, pool.labels, pool.annotations)
@@ -244,7 +250,6 @@ class OperatorWriter:
         if index is not None:
             entry = self._entries[index]
             self._refuse_another_range(name, live.pool_cidr, entry)
-            _refuse_ignored(live)
             if labelled or adopts(entry, live.spec):
                 return True
             if same_pool(entry, live.spec):
@@ -267,6 +272,16 @@ class OperatorWriter:
                     entry=entry,
                 )
         return labelled
+
+    def _refuse_ignored(self, name: str) -> None:
+        """§10.3: the operator would not carry a change of the entry out."""
+        live = find(self._live, name)
+        if live is not None and live.annotations.get(IGNORE) == "true":
+            raise Refused(
+                f"IPPool {name!r} has the annotation {IGNORE}, so the Tigera operator does not carry changes of its "
+                "entry out; take the annotation off, then run this again.",
+                pool=name,
+            )
 
     def _refuse_another_range(self, name: str, cidr: Network | None, entry: Entry) -> None:
         wanted = network_of(entry)
@@ -311,7 +326,30 @@ class OperatorWriter:
             )
         self._refuse_unknown_members(name, entries[self._place(name)])
         _refuse_what_the_operator_does_not_take(name, new)
+        if "ipipMode" in changed and new["ipipMode"] != "Never":
+            self._refuse_ipip_without_bgp(name)
+        if new.get("disabled") and not old.get("disabled"):
+            self._refuse_none_enabled(name)
         return entries
+
+    def _refuse_ipip_without_bgp(self, name: str) -> None:
+        if ((self._installation.get("spec") or {}).get("calicoNetwork") or {}).get("bgp") == "Disabled":
+            raise Refused(
+                f"IPPool {name!r} cannot have ipipMode: Installation default has bgp Disabled, and then the Tigera "
+                "operator takes no pool with IPIP, nor any other change of the list; use vxlan_mode.",
+                pool=name,
+                field="ipipMode",
+            )
+
+    def _refuse_none_enabled(self, name: str) -> None:
+        """§10.1: of whatever kind, listed or not."""
+        others = (pool for pool in self.pools() if pool.name != name)
+        if all(pool.terminating or pool.spec.get("disabled") for pool in others):
+            raise Refused(
+                f"IPPool {name!r} is the last pool that is not disabled, and the Tigera operator is Degraded until "
+                "there is one; create or enable another pool first.",
+                pool=name,
+            )
 
     def _place(self, name: str) -> int:
         index = self._index(name)
@@ -331,12 +369,17 @@ def entries_of(installation: Object) -> list[Entry]:
     return [dict(entry) for entry in network.get("ipPools") or ()]
 
 
-def _refuse_ignored(live: StoredPool) -> None:
-    if live.annotations.get(IGNORE) == "true":
+def _refuse_to_give_away(name: str, before: Shown | None, after: Shown | None) -> None:
+    """§10.3: the label comes back while an equal entry exists, and otherwise the operator is Degraded."""
+    if before is None or after is None or before["labels"].get(OWNER_LABEL) != OPERATOR:
+        return
+    if after["labels"].get(OWNER_LABEL) != OPERATOR:
         raise Refused(
-            f"IPPool {live.name!r} has the annotation {IGNORE}, so the Tigera operator does not carry changes of its "
-            "entry out; take the annotation off, then run this again.",
-            pool=live.name,
+            f"IPPool {name!r} is the Tigera operator's, which knows it by the label {OWNER_LABEL}={OPERATOR} and puts "
+            f"that back; leave it out of labels. To take the pool from the operator, set its annotation {IGNORE} to "
+            "'true', remove the label with kubectl, and take its entry out of the Installation, in this order.",
+            pool=name,
+            field=f"labels.{OWNER_LABEL}",
         )
 
 

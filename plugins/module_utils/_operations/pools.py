@@ -222,11 +222,21 @@ def _notices(api: PagedApi, installation: Installation, write: PoolWrite, pools:
         return []
     if write.create is not None:
         return notices(api, pool)
-    changed = (write.patch or {}).get("spec") or {}
-    if not changed.get("disabled"):
+    stored = find(pools, write.pool["name"])
+    before = None if stored is None else stored.pool()
+    if before is None or not write.plan.changed:
         return []
-    before = replace(pool, disabled=False)
-    return [*stranded(api, before, engine_pools(pools)), *pinned(api, installation, pool)]
+    stopped = pool.disabled and not before.disabled
+    found = []
+    if stopped or (before.node_selector, before.allowed_uses, before.assignment_mode) != (
+        pool.node_selector,
+        pool.allowed_uses,
+        pool.assignment_mode,
+    ):
+        found.extend(stranded(api, before, engine_pools(pools), None if stopped else pool))
+    if stopped or "Workload" in before.allowed_uses - pool.allowed_uses:
+        found.extend(pinned(api, installation, pool))
+    return found
 
 
 def _engine_pool(shown: t.Mapping[str, t.Any]) -> Pool | None:
@@ -307,6 +317,8 @@ def _decide_create(
 def _decide_update(request: PoolRequest, live: StoredPool, pools: t.Sequence[StoredPool], place: Place) -> PoolWrite:
     old = default_spec(live.spec)
     new = default_spec(wanted_spec(request, live.spec))
+    # Whatever means the same stays as it is written, so that what is shown is what will be stored.
+    new.update({key: old[key] for key in old if key in new and _same_value(key, old[key], new[key])})
     labels, annotations = wanted_labels(request), wanted_annotations(request)
     if _same(old, new):
         new = old
@@ -381,7 +393,7 @@ def _same(old: t.Mapping[str, t.Any], new: t.Mapping[str, t.Any]) -> bool:
 
 def _same_value(key: str, old: t.Any, new: t.Any) -> bool:
     if key == "allowedUses" and isinstance(old, list) and isinstance(new, list):
-        return set(old) == set(new)
+        return sorted(map(str, old)) == sorted(map(str, new))
     if key in FLAGS:
         return bool(old) == bool(new)
     return bool(old == new)

@@ -46,6 +46,8 @@ BOTH = ["Workload", "Tunnel"]
         (A, OFF, [replace(B, allowed_uses=frozenset({"LoadBalancer"}))], BOTH),
         (A, OFF, [replace(B, allowed_uses=PODS_ONLY)], ["Tunnel"]),
         (A, replace(A, allowed_uses=PODS_ONLY), [], ["Tunnel"]),
+        # Tunnels name their pools.
+        (A, replace(A, assignment_mode="Manual"), [], ["Workload"]),
         (A, OFF, [B], []),
         # Whether it is for the same nodes is no reason to refuse; see below.
         (A, OFF, [replace(B, node_selector="rack == '1'")], []),
@@ -82,6 +84,22 @@ def test_nodes_for_which_no_pool_is_left(pool: Pool, others: list[Pool], words: 
     assert stranded(api_of({"nodes.": DENIED}), pool, others) == []
 
 
+@pytest.mark.parametrize(
+    ("after", "others", "words"),
+    [
+        (replace(A, node_selector="rack == '1'"), [], "4 nodes that pool 'a' selects"),
+        (replace(A, node_selector="has(nothing)"), [], "8 nodes that pool 'a' selects"),
+        (replace(A, node_selector="has(nothing)"), [B], None),
+        (replace(A, node_selector="has(nothing)"), [replace(B, assignment_mode="Manual")], "8 nodes"),
+        (replace(A, assignment_mode="Manual"), [replace(B, node_selector="rack == '1'")], "4 nodes"),
+        (replace(A, node_selector="has(rack)"), [], None),
+    ],
+)
+def test_nodes_for_which_a_change_leaves_no_pool(after: Pool, others: list[Pool], words: str | None) -> None:
+    found = stranded(api_of({"nodes.": NODES}), A, others, after)
+    assert found == [] if words is None else words in found[0] and found[0].endswith("once it is changed.")
+
+
 class Cluster:
     """The small cluster: pods and tunnels of its nodes have addresses of its only pool."""
 
@@ -108,6 +126,7 @@ def test_the_last_pool_in_use_goes_on() -> None:
         {"disabled": True},
         {"node_selector": "!all()"},
         {"allowed_uses": ["Tunnel"]},
+        {"assignment_mode": "Manual"},
     )
     for params in stop:
         with pytest.raises(Refused) as caught:
@@ -155,4 +174,8 @@ def test_nodes_without_a_pool_are_told() -> None:
     assert any(
         "that pool 'default-ipv4-ippool' selects are selected by no other enabled IPv4 pool" in each
         for each in cluster.present(check=True, disabled=True).plan.warnings
+    )
+    assert any(
+        "new pods there get no address once it is changed" in each
+        for each in cluster.present(node_selector="has(nothing)").plan.warnings
     )

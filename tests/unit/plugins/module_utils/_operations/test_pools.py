@@ -132,6 +132,29 @@ def test_only_what_changes_is_sent_with_the_version_that_was_read():
     assert write.patch == {"metadata": {"resourceVersion": "7"}, "spec": {"disabled": True}}
 
 
+def test_uses_in_another_order_are_shown_as_they_stay():
+    live = stored(allowedUses=["Workload", "Tunnel"])
+    write = decided(PoolRequest(live.name, {"allowedUses": ["Tunnel", "Workload"], "natOutgoing": False}), live)
+    assert write.patch["spec"] == {"natOutgoing": False}
+    assert write.pool["spec"]["allowedUses"] == ["Workload", "Tunnel"]
+    assert write.plan.steps[0].after["spec"]["allowedUses"] == ["Workload", "Tunnel"]
+
+
+def test_a_use_that_is_stored_twice_is_put_right():
+    live = stored(allowedUses=["Workload", "Workload"])
+    write = decided(PoolRequest(live.name, {"allowedUses": ["Workload"]}), live)
+    assert write.patch["spec"] == {"allowedUses": ["Workload"]}
+
+
+def test_leftovers_of_old_schemas_are_not_written():
+    definition = {"spec": {"cidr": "10.0.0.0/16", "ipip": {"enabled": True}, "nat-outgoing": True}}
+    write = decided(PoolRequest("new", definition=definition))
+    assert not {"ipip", "nat-outgoing"} & set(write.create["spec"])
+    live = stored("old", cidr="10.0.0.0/16", ipip={"enabled": True})
+    write = decided(PoolRequest("old", definition={"spec": {**live.spec, "natOutgoing": False}}), live)
+    assert write.patch["spec"] == {"natOutgoing": False}
+
+
 def test_disabling_the_only_pool_warns():
     write = decided(PoolRequest("default-ipv4-ippool", {"disabled": True}), stored())
     assert len(write.plan.warnings) == 1
@@ -214,3 +237,12 @@ def test_a_request_holds_only_what_was_given():
     assert pool_request(params) == PoolRequest(
         "p", {"blockSize": 28, "disabled": False}, labels={"a": "true", "b": "1", "c": None}
     )
+
+
+@pytest.mark.parametrize("key", ["projectcalico.org/metadata", "kubectl.kubernetes.io/last-applied-configuration"])
+@pytest.mark.parametrize("value", ["{}", None])
+def test_what_others_keep_in_annotations_is_not_written(key, value):
+    with pytest.raises(InvalidInput, match="kept by .* itself"):
+        pool_request({"name": "p", "annotations": {key: value}})
+    definition = {"spec": {"cidr": "10.0.0.0/16"}, "annotations": {key: "{}", "mine": "1"}}
+    assert definition_parts(definition)[2] == {"mine": "1"}
