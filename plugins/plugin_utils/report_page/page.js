@@ -16,7 +16,14 @@
   // ---- small things: elements get text, never markup ----
   const $ = (id) => document.getElementById(id);
   const body = (id) => $(id).querySelector(".body");
-  const number = (value) => Number(value).toLocaleString("en-US");
+  const format = new Intl.NumberFormat("en-US");
+  // Pools of IPv6 have more addresses than anybody reads digit by digit.
+  const raised = (power) => [...String(power)].map((digit) => "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"[digit]).join("");
+  const number = (value) => {
+    if (value < 1e12) return format.format(value);
+    const power = Math.floor(Math.log10(value));
+    return `${(value / 10 ** power).toFixed(1)} \u00d7 10${raised(power)}`;
+  };
   const plural = (count, one, many) => `${number(count)} ${count === 1 ? one : many || one + "s"}`;
   const time = (text) => (text ? String(text).replace("T", " ").replace(/Z$/, "") : "");
   const percent = (part, whole) => (whole ? Math.round((100 * part) / whole) : 0);
@@ -116,14 +123,8 @@
     }
     let current = 0;
     if (cells.length) cells[0].tabIndex = 0;
-    function go(index) {
-      const to = Math.max(0, Math.min(count - 1, index));
-      cells[current].tabIndex = -1;
-      current = to;
-      cells[to].tabIndex = 0;
-      cells[to].focus();
-    }
-    const index_of = (event) => { const hit = event.target.closest(".c"); return hit ? Number(hit.dataset.i) : -1; };
+    const go = (index) => cells[Math.max(0, Math.min(count - 1, index))].focus();
+    const at = (event) => { const hit = event.target.closest(".c"); return hit ? Number(hit.dataset.i) : -1; };
     root.addEventListener("keydown", (event) => {
       const row = current - (current % columns);
       const to = {
@@ -141,9 +142,17 @@
         open(current);
       }
     });
-    root.addEventListener("click", (event) => { const index = index_of(event); if (index >= 0) { go(index); if (open) open(index); } });
-    root.addEventListener("focusin", (event) => { const index = index_of(event); if (index >= 0) look(tell(index)); });
-    root.addEventListener("mouseover", (event) => { const index = index_of(event); if (index >= 0) look(tell(index)); });
+    root.addEventListener("click", (event) => { const index = at(event); if (index >= 0) { go(index); if (open) open(index); } });
+    // One cell at a time is a stop of the tab key: the one that had the focus last.
+    root.addEventListener("focusin", (event) => {
+      const index = at(event);
+      if (index < 0) return;
+      cells[current].tabIndex = -1;
+      current = index;
+      cells[index].tabIndex = 0;
+      look(tell(index));
+    });
+    root.addEventListener("mouseover", (event) => { const index = at(event); if (index >= 0) look(tell(index)); });
     host.replaceChildren(root);
     return { root, cells, go };
   }
@@ -254,7 +263,7 @@
     const host = body("pools");
     if (!data.pools.length) { host.append(make("p", {}, "This cluster has no IP pools.")); return; }
     table(host, "Pools", [
-      { label: "Pool", value: (row) => row.name },
+      { label: "Pool", fix: true, value: (row) => row.name },
       { label: "CIDR", fix: true, value: (row) => row.spec.cidr },
       { label: "Block", fix: true, value: (row) => row.spec.blockSize, cell: (row) => `/${row.spec.blockSize}` },
       { label: "State", fix: true, value: (row) => (row.spec.disabled ? "disabled" : "enabled") },
@@ -479,16 +488,22 @@
     }
     const shut = make("button", { class: "plain", type: "button", on: { click: () => close(true) } }, "Close");
     const title = make("h3", { id: "detail-title", tabindex: "-1" }, `Block ${row[CIDR]}`);
-    const list = make("div");
-    host.replaceChildren(title, facts, list, shut);
+    const left = make("div", {}, title, facts), list = make("div");
+    host.replaceChildren(left, list);
     host.hidden = false;
+    host.scrollTop = 0;
     $("stage").classList.add("open");
-    title.focus();
-    if (view.side === "before") { list.append(make("p", {}, "Who held its addresses then is in the earlier report.")); return; }
-    if (!known()) { list.append(make("p", {}, "Who holds its addresses is not part of this page.")); return; }
+    title.focus({ preventScroll: true });
+    view.grid.cells[at % PAGE].scrollIntoView({ block: "nearest" });
+    if (view.side === "before" || !known()) {
+      list.append(make("p", {}, view.side === "before" ? "Who held its addresses then is in the earlier report." : "Who holds its addresses is not part of this page."));
+      left.append(shut);
+      return;
+    }
     const held = await holders(cell.index);
     if (view.open !== at) return;
-    addressGrid(list, row, held);
+    addressGrid(left, row, held);
+    left.append(shut);
     const since = (entry) => time(entry[6]);
     if (held.length) {
       table(list, `Addresses in use of ${row[CIDR]}`, [
@@ -503,7 +518,7 @@
   function addressGrid(host, row, held) {
     if (row[SIZE] > 1024) return;
     const by = new Map(held.map((entry) => [entry[0], entry]));
-    const readout = make("p", { class: "quiet", "aria-hidden": "true" }, "\u00a0");
+    const readout = make("p", { id: "spot", class: "quiet", "aria-hidden": "true" }, "\u00a0");
     const place = make("div");
     host.append(place, readout);
     const tell = (index) => {
