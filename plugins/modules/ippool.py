@@ -21,9 +21,10 @@ description:
   - Only what differs is written. Options that are not given keep their present value, or get Calico's default when the
     pool is new.
   - The last enabled pool of its IP version for pods, or for the tunnels of nodes, is not disabled, nor closed by
-    O(node_selector) or O(allowed_uses), nor deleted, while addresses of that kind are in use in it. Everything that is
-    replaced would get none. Create or enable another pool first. A pool that nothing uses may be stopped, with a
-    warning. In check mode there is a warning too, since a pool that an earlier task would create is not there.
+    O(node_selector), O(allowed_uses) or O(assignment_mode), nor deleted, while addresses of that kind are in use in it.
+    Everything that is replaced would get none. Create or enable another pool first. A pool that nothing uses may be
+    stopped, with a warning. In check mode there is a warning too, since a pool that an earlier task would create is not
+    there.
   - A pool is deleted only when nothing holds an address in it. Its blocks and block affinities are given back first,
     and afterwards the module proves that none is left.
 author:
@@ -64,6 +65,21 @@ options:
       - Takes an object as C(kubectl get -o json) prints it, as well as
         RV(calico_ops.ipam.ippool_journal#module:journal.definition).
     type: dict
+  successor:
+    description:
+      - Name of the pool that gives addresses in the place of this one. With O(state=absent), nothing is deleted unless
+        that pool exists and gives out addresses, which is looked at again right before the pool is deleted.
+      - With O(state=present) and in check mode, a successor that does not exist is taken for one that an earlier task
+        would have created, so there is no warning about who would be left without a pool.
+    type: str
+    version_added: 0.2.0
+  expected:
+    description:
+      - With O(state=absent), the pool as it was last noted, such as
+        RV(calico_ops.ipam.ippool_journal#module:journal.definition). When somebody has changed it since, it is not
+        deleted, since the change would be lost. Whether it is disabled, or selects no node, does not matter.
+    type: dict
+    version_added: 0.2.0
   timeout:
     description:
       - How many seconds to wait, with O(state=absent), until tunnel addresses of nodes have left the disabled pool and
@@ -98,6 +114,12 @@ EXAMPLES = r"""
   calico_ops.ipam.ippool:
     name: rack-7
     state: absent
+
+- name: Delete it only while another pool gives out addresses in its place
+  calico_ops.ipam.ippool:
+    name: rack-7
+    state: absent
+    successor: default-ipv4-ippool
 """
 
 RETURN = r"""
@@ -174,6 +196,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_last_look import Wanted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import pool_request
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import ensure_pool
 
@@ -192,6 +215,7 @@ def operate(context: Context) -> dict[str, t.Any]:
                 report=context.report,
                 check_mode=context.check_mode,
                 watched=stores.watched,
+                wanted=Wanted(params["successor"], params["expected"]),
             )
             written = [step.target for step in plan.steps if step.action in ("update", "delete")]
             where, pool = written[-1] if written else None, None
@@ -215,6 +239,8 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "definition": {"type": "dict"},
+            "successor": {"type": "str"},
+            "expected": {"type": "dict"},
             "timeout": {"type": "int", "default": 120},
         }
     )

@@ -16,11 +16,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import why_not
 
 
-def resolve_pools(entries: t.Sequence[str], pools: t.Sequence[Pool], version: int, option: str) -> t.Iterator[Pool]:
+def resolve_pools(
+    entries: t.Sequence[str], pools: t.Sequence[Pool], version: int, option: str, *, serving: bool = True
+) -> t.Iterator[Pool]:
     """The pools meant by names or CIDRs, in that order, each once.
 
     InvalidInput, blamed on the ``option``, for one that does not exist or is of the other family; Refused for
-    one from which no pod gets an address now.
+    one from which no pod gets an address now, unless not ``serving``.
     """
     seen: set[str] = set()
     for index, entry in enumerate(entries):
@@ -40,7 +42,7 @@ def resolve_pools(entries: t.Sequence[str], pools: t.Sequence[Pool], version: in
                 value=entry,
             )
         reason = why_not(pool, version, {}, None, "Workload", [pool.cidr])
-        if reason is not None:
+        if serving and reason is not None:
             raise Refused(f"{where}: new pods would get no address. {reason}", pool=pool.name)
         if pool.name not in seen:
             seen.add(pool.name)

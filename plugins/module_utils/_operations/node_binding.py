@@ -57,7 +57,8 @@ def _decide(api: PagedApi, target: Target, live: Object, asked: Asked, present: 
     wanted = [
         pool
         for version, entries in asked.items()
-        for pool in resolve_pools(entries or (), pools, version, f"ipv{version}_pools")
+        # Whether pods get addresses of a pool does not matter to a node that it shall not select.
+        for pool in resolve_pools(entries or (), pools, version, f"ipv{version}_pools", serving=present)
     ]
     before, own = calico_labels(live), labels_of(live)
     edits: dict[str, str | None] = {}
@@ -87,8 +88,9 @@ def _decide(api: PagedApi, target: Target, live: Object, asked: Asked, present: 
         "labels": {key: after[key] for key in _keys(wanted) if key in after},
         **{f"ipv{version}_pools": [pool.name for pool in selecting if pool.version == version] for version in (4, 6)},
     }
+    asleep = _asked_for_only(wanted) if present else ()
     if not edits:
-        return BindingWrite(Plan(), binding)
+        return BindingWrite(Plan((), tuple(asleep)), binding)
     names = " and ".join(pool.name for pool in wanted)
     step = Step(
         "update",
@@ -98,9 +100,18 @@ def _decide(api: PagedApi, target: Target, live: Object, asked: Asked, present: 
         after={"labels": {key: value for key, value in edits.items() if value is not None}},
         undo="set the labels back",
     )
-    warnings = _warnings(target, own, edits, pools, wanted, before, after)
+    warnings = (*asleep, *_warnings(target, own, edits, pools, wanted, before, after))
     patch = {"metadata": {"labels": edits, "resourceVersion": live["metadata"]["resourceVersion"]}}
-    return BindingWrite(Plan((step,), tuple(warnings)), binding, patch)
+    return BindingWrite(Plan((step,), warnings), binding, patch)
+
+
+def _asked_for_only(pools: t.Sequence[Pool]) -> list[str]:
+    return [
+        f"Pool {pool.name!r} is Manual: whatever a node's labels, only what asks for it by annotation takes addresses "
+        "of it."
+        for pool in pools
+        if pool.assignment_mode == "Manual"
+    ]
 
 
 def _labels(pool: Pool, target: Target, present: bool) -> dict[str, str | None]:
@@ -156,6 +167,9 @@ def _warnings(
                 f"Pool {pool.name!r} no longer selects {target}: pods there keep its addresses until they are created "
                 "anew, and its empty blocks are given back."
             )
+    for version in (4, 6):
+        if any(pool.version == version for pool in old) and not any(pool.version == version for pool in new):
+            yield f"No IPv{version} pool selects {target} any more: new pods there get no IPv{version} address."
     for pool in new:
         if pool not in old and pool not in wanted:
             yield f"Pool {pool.name!r} selects {target} now, too."

@@ -333,6 +333,17 @@ class TestNode:
         assert "Label 'rack' of Node node-1 was 'b' and is 'a' now" in warnings(moved)
         assert "'rack-b' no longer selects" in warnings(moved)
 
+    def test_pools_that_give_nothing(self, twin: TwinHandle, api: HttpApi) -> None:
+        """To select a node by a Manual pool is of little use; a disabled pool can let go of a node."""
+        made = bind(twin, node="node-1", ipv4_pools=["by-hand"])
+        assert made["changed"] and "'by-hand' is Manual: whatever a node's labels" in warnings(made)
+        again = bind(twin, node="node-1", ipv4_pools=["by-hand"])
+        assert not again["changed"] and "'by-hand' is Manual" in warnings(again)
+        api.patch(IP_POOLS, "by-hand", {"spec": {"disabled": True}})
+        assert bind(twin, node="node-1", ipv4_pools=["by-hand"], state="absent")["changed"]
+        assert self.labels(api) == {}
+        api.patch(IP_POOLS, "by-hand", {"spec": {"disabled": False}})
+
     @pytest.mark.parametrize(
         ("options", "words"),
         [
