@@ -82,6 +82,11 @@ options:
       temporary_cidr:
         description: Range of the temporary pool, for V(change_block_size).
         type: str
+  more_pools:
+    description: Pools to be declared beside Kubespray's, with the options of P(calico_ops.ipam.ippool#module).
+    type: list
+    elements: dict
+    default: []
   waivers:
     description:
       - Ids of stops that are let pass - V(kubespray-drift), V(kubespray-running), V(kubespray-families).
@@ -156,6 +161,13 @@ pools:
       description: The pool in the cluster, as P(calico_ops.ipam.ippool_info#module) shows it; null when there is none.
       returned: success
       type: dict
+more_pools:
+  description:
+    - The pools of O(more_pools). One that is not in the cluster yet has the encapsulation and NAT of Kubespray's pool
+      where it does not say its own.
+  returned: success
+  type: list
+  elements: dict
 unmanaged:
   description: Pools that Kubespray does not know.
   returned: success
@@ -307,6 +319,7 @@ def argspec() -> ArgumentSpec:
             "procedure": {"type": "str", "choices": list(PROCEDURES), "default": "look"},
             "target": {"type": "dict", "options": target},
             "target_ipv6": {"type": "dict", "options": target},
+            "more_pools": {"type": "list", "elements": "dict", "default": []},
             "waivers": {"type": "list", "elements": "str", "default": []},
             "show": {"type": "list", "elements": "str", "choices": list(SHOWS), "default": list(SHOWS)},
         },
@@ -325,6 +338,7 @@ def operate(context: Context) -> dict[str, t.Any]:
         targets={IPV4: _given(params["target"]), IPV6: _given(params["target_ipv6"])},
         waivers=params["waivers"],
         show=params["show"],
+        more_pools=params["more_pools"],
     )
     return {"changed": False, **result}
 

@@ -24,6 +24,7 @@ import pytest
 import yaml
 from cluster_state import CALICO, nobody_noticed, objects
 from etcd_fixture import start_etcd
+from kubespray_lab import scenario, write_inventory, write_roles
 from leaks import leak, leave_behind
 from playbook import BIN, environment, run_and_kill
 from twin_fixture import TwinHandle, local_twin, start_twin
@@ -120,23 +121,10 @@ def journals(twin: TwinHandle) -> list[str]:
 
 
 def test_every_guide_is_followed() -> None:
-    assert GUIDES == [
-        "audit",
-        "availability",  # by test_availability.py
-        "change_block_size",
-        "choose_pools",
-        "declare_pools",
-        "etcd",
-        "gates",  # has no commands: the roles pass the gates
-        "installations",
-        "interrupted",
-        "migrate_pool",
-        "preflight",
-        "release_leaked",
-        "rights",
-        "settings_and_reservations",
-        "twin",
-    ]
+    """By a test that names it, here or beside what it is about."""
+    tests = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").rglob("test_*.py")))
+    to_do = [name for name in GUIDES if any(block.language != "text" for block in blocks(f"docs/guides/{name}.md"))]
+    assert [name for name in to_do if f"docs/guides/{name}.md" not in tests] == []
 
 
 def test_readme_and_preflight(twin: TwinHandle, reader: Reader) -> None:
@@ -193,6 +181,49 @@ def test_migrate_pool(twin: TwinHandle, reader: Reader) -> None:
         reader.follow(block)
     assert {name: spec["cidr"] for name, spec in pools(twin).items()} == {"new-pool": "10.0.0.0/16"}
     nobody_noticed(twin)
+
+
+def test_kubespray(tmp_path: Path) -> None:
+    """In a checkout of Kubespray, of which nothing is needed but the roles for defaults."""
+    with start_twin(tmp_path, scenario(), speed=40) as twin:
+        write_inventory(tmp_path, twin.kubeconfig)
+        write_roles(tmp_path / "roles")
+        # What two proofs wait for in between has tests of its own.
+        soak = tmp_path / "inventory/mycluster/group_vars/k8s_cluster/soak.yml"
+        soak.write_text("migrate_pool_soak: 1\n", encoding="utf-8")
+        reader = Reader(tmp_path, "/nonexistent")
+        target, drift, migrate, inventory, finish, resize, check, more, declare, _site = blocks(
+            "docs/guides/kubespray.md"
+        )
+        reader.follow(target)
+        assert "DRIFT       none" in reader.follow(drift)
+        output = reader.follow(migrate)
+        assert pools(twin)["default-pool"]["disabled"] is True
+        # The guide's block is the printed one.
+        assert yaml.safe_load(inventory.text) == printed_variables(output)
+        reader.follow(inventory)
+        assert "The inventory describes the pools; nothing has to be changed in it." in reader.follow(finish)
+        assert {name: spec["cidr"] for name, spec in pools(twin).items()} == {"default-pool-2": "10.234.64.0/18"}
+        assert journals(twin) == []
+        reader.follow(resize)
+        assert "calico_pool_blocksize: 24  # changed" in reader.follow(check)
+        assert pools(twin)["default-pool-2"]["blockSize"] == 26
+        reader.follow(more)
+        reader.follow(declare)
+        assert sorted(pools(twin)) == ["default-pool-2", "rack", "tenants"]
+        labels = {
+            name: node["metadata"]["labels"].get("rack") for name, node in objects(twin, "nodes", "/api/v1/").items()
+        }
+        assert labels == {"node-1": None, "node-2": "r1"}
+        nobody_noticed(twin)
+
+
+def printed_variables(output: str) -> dict[str, t.Any]:
+    """The last block of variables on the terminal."""
+    lines = output.splitlines()
+    start = max(index for index, line in enumerate(lines) if line.startswith("    calico_pool_name:"))
+    end = next(index for index in range(start, len(lines)) if not lines[index].startswith("    "))
+    return t.cast("dict[str, t.Any]", yaml.safe_load("\n".join(lines[start:end])))
 
 
 def test_declare_pools(twin: TwinHandle, reader: Reader) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_declared import (
     IPV4,
     IPV6_SUFFIX,
@@ -81,6 +82,34 @@ def subnet_notes(declared: Declared, after: t.Mapping[str, t.Any]) -> t.Iterator
             f"{cidr} is outside {name} {pool.pods_subnet}: widen {name} and run upgrade-cluster.yml before the move, "
             "which restarts kube-proxy; or choose a range inside, which needs neither."
         )
+
+
+def filled_pools(more: t.Sequence[t.Mapping[str, t.Any]], declared: Declared, live: Live) -> t.List[t.Dict[str, t.Any]]:
+    """Declared pools; a new one has the encapsulation and NAT of Kubespray's pool where it does not say its own.
+
+    With Kubespray's network backend, another encapsulation would often not run at all.
+    """
+    filled = []
+    for entry in more:
+        entry = {key: value for key, value in entry.items() if value is not None}
+        model = None if find(live.pools, str(entry.get("name"))) is not None else _model(entry, declared, live)
+        own_mode = not {"ipip_mode", "vxlan_mode"}.isdisjoint(entry)
+        for option in () if model is None else ("ipip_mode", "vxlan_mode", "nat_outgoing"):
+            if not (own_mode and option != "nat_outgoing"):
+                entry.setdefault(option, (model or {}).get(SPEC_FIELDS[option]))
+        filled.append(entry)
+    return filled
+
+
+def _model(entry: t.Mapping[str, t.Any], declared: Declared, live: Live) -> t.Optional[t.Dict[str, t.Any]]:
+    """The spec of Kubespray's pool of the family of a declared pool; None for an entry that is not to be created."""
+    try:
+        version = parse_network(entry.get("cidr"), strict=False).version
+    except InvalidInput:
+        return None  # The module ippool says what is wrong with it.
+    pool = declared.pool(version)
+    stored = None if pool is None or pool.name is None else find(live.pools, pool.name)
+    return None if stored is None or entry.get("state") == "absent" else shown_spec(stored.spec)
 
 
 def _after(pool: DeclaredPool, live: Live, move: t.Optional[Move]) -> t.Tuple[t.Optional[str], t.Dict[str, t.Any]]:

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_changes import (
     block_lines,
     changed_variables,
+    filled_pools,
     subnet_notes,
     variables_after,
 )
@@ -45,6 +46,7 @@ def held_against(
     targets: t.Optional[t.Mapping[int, t.Optional[Target]]] = None,
     waivers: t.Collection[str] = (),
     show: t.Collection[str] = SHOWS,
+    more_pools: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> t.Dict[str, t.Any]:
     """Everything as plain data. InvalidInput for a target that cannot be meant."""
     findings = differences(declared, live)
@@ -63,6 +65,7 @@ def held_against(
         lines += ["", *change_lines(after, changed, tuple(subnet_notes(declared, after)))]
     return {
         "pools": [_shown_pool(declared, live, pool.version) for pool in declared.pools],
+        "more_pools": filled_pools(more_pools, declared, live),
         "unmanaged": [pool.name for pool in live.pools if pool.name not in names],
         "findings": [finding.shown() for finding in findings],
         "drift": any(finding.severity == DRIFT for finding in findings),

@@ -155,3 +155,27 @@ def test_the_variables_after_any_move_describe_the_cluster() -> None:
             variables = held_against(ks.declared(), live)["variables"]
             again = read_declared({**ks.INVENTORY, **variables}, ks.DEFAULTS)
             assert differences(again, live) == ()
+
+
+def test_further_pools_are_like_kubesprays_own() -> None:
+    more = [
+        {"name": "tenants", "cidr": "10.234.192.0/20", "block_size": None},
+        {"name": "routed", "cidr": "10.234.208.0/20", "vxlan_mode": "CrossSubnet", "nat_outgoing": False},
+        {"name": "six", "cidr": "fd00::/112"},
+        {"name": "racks", "cidr": "10.9.0.0/24"},
+        {"name": "old", "cidr": "10.8.0.0/24", "state": "absent"},
+        {"name": "wrong", "cidr": "10.8.0.0"},
+        {"name": "rangeless"},
+    ]
+    live = ks.live(ks.pool(), ks.pool("racks", "10.9.0.0/24", ipipMode="Always"))
+    tenants, routed, *others = held_against(ks.declared(), live, more_pools=more)["more_pools"]
+    assert tenants == {
+        "name": "tenants",
+        "cidr": "10.234.192.0/20",
+        "ipip_mode": "Never",
+        "vxlan_mode": "Always",
+        "nat_outgoing": True,
+    }
+    # One that says an encapsulation says both.
+    assert routed == more[1]
+    assert others == more[2:]

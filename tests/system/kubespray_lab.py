@@ -1,0 +1,97 @@
+# Copyright (c) 2026, calico_ops contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A Kubespray inventory as its documentation lays it out, stubs of Kubespray's roles for defaults, and a twin to match.
+
+The twin runs with the pods' range 10.234.0.0/16, of which Kubespray's pool has a quarter.
+"""
+
+from __future__ import annotations
+
+import shutil
+import typing as t
+from pathlib import Path
+
+import yaml
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import DIRECTORY as SCENARIOS
+
+RANGE = "10.234.0.0/18"
+
+HOSTS = """
+all:
+  hosts:
+    cp1: {ansible_connection: local}
+    node1: {kube_override_hostname: node-1}
+    node2: {kube_override_hostname: node-2}
+  children:
+    kube_control_plane: {hosts: {cp1: }}
+    kube_node: {hosts: {node1: , node2: }}
+    etcd: {hosts: {cp1: }}
+    rack: {hosts: {node2: }}
+"""
+# Some are made of others, as Kubespray's are.
+KUBESPRAY_DEFAULTS = """
+kube_config_dir: /etc/kubernetes
+kube_network_plugin: calico
+kube_pods_subnet: 10.233.64.0/18
+kube_pods_subnet_ipv6: fd85:ee78:d8a6:8607::1:0000/112
+ipv4_stack: true
+ipv6_stack: false
+calico_datastore: kdd
+ignore_assert_errors: false
+proxy_disable_env: {http_proxy: "", https_proxy: ""}
+stub_size: 26
+"""
+CALICO_DEFAULTS = """
+calico_pool_name: default-pool
+calico_pool_blocksize: "{{ stub_size }}"
+calico_ipip_mode: Never
+calico_vxlan_mode: Always
+calico_network_backend: vxlan
+nat_outgoing: true
+calico_ipam_strictaffinity: false
+calico_ipam_autoallocateblocks: true
+calico_ipam_maxblocksperhost: 0
+calico_ipam_host_local: false
+"""
+
+
+def write_inventory(directory: Path, kubeconfig: str | None) -> Path:
+    """``inventory/mycluster`` in ``directory``, with the kubeconfig that ``kubeconfig_localhost`` would leave."""
+    inventory = directory / "inventory/mycluster"
+    variables = inventory / "group_vars/k8s_cluster"
+    variables.mkdir(parents=True)
+    (inventory / "hosts.yml").write_text(HOSTS, encoding="utf-8")
+    (variables / "k8s-cluster.yml").write_text(
+        "kube_network_plugin: calico\nkube_pods_subnet: 10.234.0.0/16\n", encoding="utf-8"
+    )
+    (variables / "k8s-net-calico.yml").write_text(f"calico_pool_cidr: {RANGE}\n", encoding="utf-8")
+    if kubeconfig is not None:
+        (inventory / "artifacts").mkdir()
+        shutil.copy(kubeconfig, inventory / "artifacts/admin.conf")
+    return inventory
+
+
+def write_roles(roles: Path) -> None:
+    """The two roles of Kubespray that hold defaults."""
+    for name, text in (("kubespray_defaults", KUBESPRAY_DEFAULTS), ("network_plugin/calico_defaults", CALICO_DEFAULTS)):
+        (roles / name / "defaults").mkdir(parents=True)
+        (roles / name / "defaults/main.yml").write_text(text, encoding="utf-8")
+
+
+def scenario() -> list[dict[str, t.Any]]:
+    """The small cluster as Kubespray would have made it."""
+    documents = list(yaml.safe_load_all((SCENARIOS / "small.yml").read_text(encoding="utf-8")))
+    for document in documents:
+        name = document["metadata"]["name"]
+        if document["kind"] == "IPPool":
+            document["metadata"]["name"] = "default-pool"
+            document["spec"].update({"cidr": RANGE, "ipipMode": "Never", "vxlanMode": "Always"})
+        elif name == "kubeadm-config":
+            text = document["data"]["ClusterConfiguration"]
+            document["data"]["ClusterConfiguration"] = text.replace("10.0.0.0/8", "10.234.0.0/16")
+        elif name == "calico-config":
+            document["data"]["calico_backend"] = "vxlan"
+    return documents
