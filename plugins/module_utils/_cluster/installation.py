@@ -13,6 +13,7 @@ missing make a fact unknown, and its source says so.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
@@ -36,6 +37,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installat
     Location,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_location import (
+    NO_RIGHT,
     V1_GROUP,
     V3_GROUP,
     etcd_signal,
@@ -46,6 +48,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     CLUSTER_INFORMATIONS,
     INSTALLATIONS,
     IP_POOLS,
+    TIGERA_STATUSES,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.v1_metadata import labels_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
@@ -69,6 +72,8 @@ OPERATOR = "tigera-operator"
 OPERATOR_GROUP = INSTALLATIONS.api_version
 CLUSTER_VERSIONS = Resource("config.openshift.io", "v1", "clusterversions", "ClusterVersion", False)
 OPENSHIFT_GROUP = CLUSTER_VERSIONS.api_version
+# The first Calico whose operator follows changes of its list of pools.
+_FIRST_TO_FOLLOW = (3, 28)
 
 
 def calico_api(api: KubeApi) -> CalicoApi:
@@ -109,6 +114,9 @@ def examine(api: KubeApi) -> Examined:
         in_etcd, source = etcd_signal(calico.raw)
         if in_etcd:
             mode, connected = Fact(ETCD, source), False
+    version = _version(informations, operator)
+    if entries.value and _only_seeded(calico, version, operator, pools):
+        entries = Fact(None, f"the operator of Calico {version.value} made pools of {entries.source} once and for all")
     owned = _operator_pools(pools, entries)
     found = Installation(
         mode=mode,
@@ -120,7 +128,7 @@ def examine(api: KubeApi) -> Examined:
         operator_pools=owned,
         operator_entries=entries,
         operator_cni=_operator_cni(operator),
-        version=_version(informations, operator),
+        version=version,
         cluster_type=_cluster_type(informations),
         openshift=_openshift(calico),
         locked=_locked(informations),
@@ -220,6 +228,27 @@ def _operator_entries(operator: Fact[Object | None]) -> Fact[tuple[Object, ...] 
     return Fact(tuple(dict(entry) for entry in listed), f"spec.calicoNetwork.ipPools of {operator.source}")
 
 
+def _only_seeded(
+    calico: CalicoApi, version: Fact[str | None], operator: Fact[Object | None], pools: list[Object] | None
+) -> bool:
+    """Whether the operator made pools of its list once and has not looked at it since (§10): before v1.34.
+
+    Whoever looks writes a TigeraStatus of its own for pools. Asked only where Calico is old enough, and not of
+    Calico Enterprise, which counts its versions otherwise.
+    """
+    parts = re.match(r"v?(\d+)\.(\d+)", version.value or "")
+    if operator.value is None or pools is None or parts is None or (int(parts[1]), int(parts[2])) >= _FIRST_TO_FOLLOW:
+        return False
+    if (operator.value.get("spec") or {}).get("variant", "Calico") != "Calico" or _labelled(pools):
+        return False
+    status, source = readable_object(calico.raw, TIGERA_STATUSES, "ippools")
+    return status is None and not source.startswith(NO_RIGHT)
+
+
+def _labelled(pools: list[Object] | None) -> list[str]:
+    return [pool["metadata"]["name"] for pool in pools or () if labels_of(pool).get(OWNER_LABEL) == OPERATOR]
+
+
 def _operator_cni(operator: Fact[Object | None]) -> Fact[Object | None]:
     """What is asked for, else what the operator worked out."""
     if operator.value is None:
@@ -230,7 +259,7 @@ def _operator_cni(operator: Fact[Object | None]) -> Fact[Object | None]:
 
 def _operator_pools(pools: list[Object] | None, entries: Fact[tuple[Object, ...] | None]) -> Fact[tuple[str, ...]]:
     """By label and by list (§10.2)."""
-    labelled = [pool["metadata"]["name"] for pool in pools or () if labels_of(pool).get(OWNER_LABEL) == OPERATOR]
+    labelled = _labelled(pools)
     listed = [str(entry.get("name") or entry.get("cidr")) for entry in entries.value or ()]
     sources = [f"label {OWNER_LABEL}={OPERATOR}"] if labelled else []
     if listed:

@@ -88,6 +88,34 @@ def test_row_3_the_operator(served: dict[str, t.Any], names: tuple[str, ...]) ->
     assert ("Tigera operator" in (unsupported_reason(found) or "")) is (names != () and V3 not in served)
 
 
+SEEDED = {**MANIFEST, INSTALLATIONS: default(**ENTRIES), INFORMATION: default(calicoVersion="v3.27.5")}
+STATUS = "tigerastatuses.operator.tigera.io"
+
+
+@pytest.mark.parametrize(
+    ("served", "operated"),
+    [
+        (SEEDED, False),
+        ({**SEEDED, STATUS: []}, False),
+        ({**SEEDED, INFORMATION: default(calicoVersion="v3.28.0")}, True),
+        ({**SEEDED, INFORMATION: default(calicoVersion="v4.0.0")}, True),
+        ({**SEEDED, INFORMATION: default()}, True),
+        ({**SEEDED, STATUS: [{"metadata": {"name": "ippools"}}]}, True),
+        ({**SEEDED, STATUS: DENIED}, True),
+        ({**SEEDED, V1: pool(labels=OWNED)}, True),
+        ({**SEEDED, V1: DENIED}, True),
+        ({**SEEDED, INSTALLATIONS: default(variant="TigeraSecureEnterprise", **ENTRIES)}, True),
+    ],
+)
+def test_an_operator_that_only_seeded_its_pools(served: dict[str, t.Any], operated: bool) -> None:
+    """§10: before v1.34 it read its list once, so that its pools are everybody's."""
+    found = detect(api_of(served))
+    assert found.operator.value is operated
+    if not operated:
+        assert found.operator_entries.value is None and "once and for all" in found.operator_entries.source
+        assert unsupported_reason(found) is None
+
+
 @pytest.mark.parametrize(
     ("served", "version", "source"),
     [
