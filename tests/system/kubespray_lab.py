@@ -9,6 +9,7 @@ The twin runs with the pods' range 10.234.0.0/16, of which Kubespray's pool has 
 
 from __future__ import annotations
 
+import json
 import shutil
 import typing as t
 from pathlib import Path
@@ -21,8 +22,13 @@ RANGE = "10.234.0.0/18"
 
 HOSTS = """
 all:
+  vars:
+    ansible_connection: local
+    ansible_become: false
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
+    preflight_cni_path: "{{ inventory_dir }}/net.d"
   hosts:
-    cp1: {ansible_connection: local}
+    cp1:
     node1: {kube_override_hostname: node-1}
     node2: {kube_override_hostname: node-2}
   children:
@@ -58,6 +64,10 @@ calico_ipam_host_local: false
 """
 
 
+# What every node has.
+CNI = {"name": "k8s-pod-network", "plugins": [{"type": "calico", "ipam": {"type": "calico-ipam"}}]}
+
+
 def write_inventory(directory: Path, kubeconfig: str | None) -> Path:
     """``inventory/mycluster`` in ``directory``, with the kubeconfig that ``kubeconfig_localhost`` would leave."""
     inventory = directory / "inventory/mycluster"
@@ -68,6 +78,8 @@ def write_inventory(directory: Path, kubeconfig: str | None) -> Path:
         "kube_network_plugin: calico\nkube_pods_subnet: 10.234.0.0/16\n", encoding="utf-8"
     )
     (variables / "k8s-net-calico.yml").write_text(f"calico_pool_cidr: {RANGE}\n", encoding="utf-8")
+    (inventory / "net.d").mkdir()
+    (inventory / "net.d/10-calico.conflist").write_text(json.dumps(CNI), encoding="utf-8")
     if kubeconfig is not None:
         (inventory / "artifacts").mkdir()
         shutil.copy(kubeconfig, inventory / "artifacts/admin.conf")
