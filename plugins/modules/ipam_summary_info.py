@@ -12,7 +12,7 @@ version_added: 0.2.0
 description:
   - How Calico is installed, who manages its pools, how many addresses and blocks are in use, and how many findings the
     audit has - what fits in one row of a table of many clusters.
-  - The playbook P(calico_ops.ipam.fleet_report#playbook) puts these rows together.
+  - The playbook C(calico_ops.ipam.fleet_report) puts these rows together.
 author:
   - calico_ops contributors (@calico-ops)
 extends_documentation_fragment:
