@@ -15,10 +15,11 @@ Whatever is still there at the end is listed with the reason.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound, Unreachable
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden, NotFound, Unreachable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import metadata_of, uid_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
@@ -79,6 +80,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_waiting import why_still_stopping
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools, read_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe import clean_range
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import is_stopped
 
 Report = t.Callable[[object], None]
@@ -109,6 +111,8 @@ def drain_pool(
     if check_mode:
         return plan_drain(api, network, options, clock)
     _refuse_nowhere_to_go(api, options.pool, network)
+    with contextlib.suppress(Forbidden):
+        clean_range(api, network, clock)
     events = PoolEvents(api, api.get(IP_POOLS, options.pool), clock)
     try:
         result = drain(api, network, options, clock, report, warn, events)

@@ -37,6 +37,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operat
     same_pool,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_last_look import why_not_serving
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
     engine_pools,
@@ -86,8 +87,15 @@ def closed(
 
     ``name`` is the pool that was migrated, ``target`` the one that has its pods; ``managers`` are those that the
     pool carried marks of before it was deleted. ``strict``: Refused when the cluster shows such a declaration.
+    Always Refused when the target gives out no addresses: then nothing has been closed (A03).
     """
     pools = read_pools(api)
+    why = "" if target is None else why_not_serving(target, pools)
+    if why:
+        raise Refused(
+            f"IPPool {target!r}, which is to serve in the end, {why}: find out who did that, then run this again.",
+            pool=target,
+        )
     installation = detect(api)
     raw = calico_api(api).raw
     configuration = read_configuration(raw, installation)

@@ -19,23 +19,14 @@ import contextlib
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import AlreadyExists, Conflict, NotFound
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, require_supported
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Installation
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    IP_POOLS,
-    IPAM_BLOCKS,
-    NODES,
-    PODS,
-)
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, IPAM_BLOCKS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import Datastore
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
-    InvalidInput,
-    InvalidPool,
-    Refused,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import (
@@ -48,7 +39,15 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ipam_i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import definition_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan, Step
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_last_look import (
+    ANY,
+    CANNOT,
+    NOT_DELETED,
+    LastLook,
+    Wanted,
+    given_by_others,
+    refuse_last,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_legacy import (
     FOR_GOOD,
     broken_before,
@@ -104,13 +103,15 @@ def delete_pool(
     report: Report,
     check_mode: bool,
     watched: Resource | None = IPAM_BLOCKS,
+    wanted: Wanted = ANY,
 ) -> Plan:
     """Delete the pool; when it does not exist, there is at most its range to be cleaned.
 
     ``watched`` is the resource in which the store's blocks can be watched, None where they cannot.
     ``network`` is the range that the caller knows the pool by: a pool with another one is not
     the one that was meant, and the range of a pool that is gone is cleaned of what a run
-    that was killed, or a deletion by other means, left there.
+    that was killed, or a deletion by other means, left there. ``wanted`` is what must hold besides, at the start and
+    again right before the deletion.
 
     Refused when somebody holds an address who will not let go by itself, when no other
     enabled pool of its IP version is left, on installations that are not supported, and when after
@@ -119,7 +120,7 @@ def delete_pool(
     """
     for _attempt in range(ATTEMPTS):
         try:
-            return _delete_pool(api, store, name, network, timeout, clock, report, check_mode, watched)
+            return _delete_pool(api, store, name, network, timeout, clock, report, check_mode, watched, wanted)
         except _Appeared:
             continue
     raise _kept_changing(name)
@@ -139,6 +140,7 @@ def _delete_pool(
     report: Report,
     check_mode: bool,
     watched: Resource | None,
+    wanted: Wanted,
 ) -> Plan:
     installation = require_supported(api)
     writer = pool_writer(api, installation)
@@ -161,12 +163,15 @@ def _delete_pool(
         # No address ever came out of a pool whose CIDR does not parse.
         plan = Plan(_delete_steps(writer, live))
         if not check_mode:
-            deletion.delete(live, disabled=False)
+            deletion.delete(live, None, disabled=False)
         return plan
     if not live.terminating:
         if "LoadBalancer" not in pool.allowed_uses:
             require_calico_ipam(api, installation)
-        _refuse_last(api, pool, pools)
+        refuse_last(api, pool, pools)
+        if not check_mode and wanted != ANY:
+            stored = read_pools(api)
+            wanted.require(find(stored, name) or live, stored, CANNOT)
     held = held_now(api, store, pool.cidr, clock)
     _refuse_holders(name, held, "it cannot be deleted")
     others = engine_pools(pools)
@@ -182,7 +187,7 @@ def _delete_pool(
         disabled = _can_be_disabled(live) and deletion.disable(live)
         if not live.terminating:
             # Two runs that delete one pool each have both disabled theirs by now, and see it.
-            _refuse_last(api, pool, read_pools(api), "was disabled and not deleted")
+            refuse_last(api, pool, read_pools(api), NOT_DELETED)
         clock.sleep(IN_FLIGHT)
         wait_until_free(
             api,
@@ -199,7 +204,7 @@ def _delete_pool(
             ),
         )
         _clean(store, pool.cidr, clock, report, f"IPPool {name!r} is disabled and was not deleted")
-        deletion.delete(live, disabled=disabled)
+        deletion.delete(live, LastLook(pool, wanted, given_by_others(pool, others)), disabled=disabled)
         deletion.put_back_if_taken(live, held_now(api, store, pool.cidr, clock))
         _clean(store, pool.cidr, clock, report, f"IPPool {name!r} was deleted")
     return plan
@@ -273,36 +278,6 @@ def _delete_steps(place: Place, live: StoredPool) -> tuple[Step, ...]:
     )
 
 
-def _refuse_last(api: PagedApi, pool: Pool, pools: t.Sequence[StoredPool], outcome: str = "cannot be deleted") -> None:
-    """A03: without any pool of a family, a restart of calico-node creates one of its own."""
-    if "LoadBalancer" in pool.allowed_uses:
-        return
-    for other in engine_pools(pools):
-        same = other.name == pool.name or other.version != pool.version
-        if not same and other.enabled and "LoadBalancer" not in other.allowed_uses:
-            return
-    using = sum(
-        1 for pod in api.list(PODS).items if any(address.version == pool.version for address in pod_addresses(pod))
-    )
-    nodes = sum(1 for node in api.list(NODES).items if pool.version in _versions(node))
-    if using or nodes:
-        raise Refused(
-            f"IPPool {pool.name!r} {outcome}: no other enabled IPv{pool.version} pool is left for the "
-            f"{nodes} nodes and {using} pods of the cluster; create one first.",
-            pool=pool.name,
-        )
-
-
-def _versions(node: Object) -> set[int]:
-    versions = set()
-    for entry in (node.get("status") or {}).get("addresses") or []:
-        try:
-            versions.add(parse_address(entry.get("address")).version)
-        except InvalidInput:
-            continue  # Host names stand among the addresses.
-    return versions
-
-
 def _refuse_holders(name: str, held: t.Sequence[Holding], outcome: str) -> None:
     staying = [holding for holding in held if holding.state == STAYS]
     if staying:
@@ -353,7 +328,7 @@ class _Deletion:
     def left(self) -> float:
         return max(0.0, self.ends - self.clock.monotonic())
 
-    def delete(self, live: StoredPool, *, disabled: bool) -> None:
+    def delete(self, live: StoredPool, look: LastLook | None, *, disabled: bool) -> None:
         for _attempt in range(ATTEMPTS):
             writer = pool_writer(self.api, self.installation)
             try:
@@ -367,6 +342,8 @@ class _Deletion:
                         "who manages it, then run this again.",
                         pool=self.name,
                     )
+                if look is not None:
+                    look.require(self.api)
                 writer.delete(live, clock=self.clock, timeout=self.left, report=self.report)
             except Conflict:
                 continue

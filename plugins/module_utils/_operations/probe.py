@@ -45,6 +45,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
     read_pools,
@@ -63,7 +64,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe_
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe_wait import Found, Wanted, wait_for_pods
 
-__all__ = ["LABEL", "POOL_NOTE", "ProbeOptions", "ProbedAddress", "clean_up", "plan_probe", "probe"]
+__all__ = ["LABEL", "POOL_NOTE", "ProbeOptions", "ProbedAddress", "clean_range", "clean_up", "plan_probe", "probe"]
 
 # A probe of another pool is somebody else's, unless it has outlived its own time limit by this much.
 EXPIRY_GRACE = timedelta(minutes=5)
@@ -325,9 +326,29 @@ def clean_up(api: KubeApi, options: ProbeOptions, clock: Clock) -> None:
     """Delete the namespaces of this pool's probes, earlier ones that were killed included, and see them gone."""
     now = clock.now()
     listing = api.list(NAMESPACES, label_selector=f"{LABEL}=true")
-    waiting = {uid_of(item) for item in listing.items if _is_ours(item, options.pool, now)}
-    for item in listing.items:
-        if uid_of(item) in waiting and not metadata_of(item).get("deletionTimestamp"):
+    _delete(api, [item for item in listing.items if _is_ours(item, options.pool, now)], clock)
+
+
+def clean_range(api: KubeApi, network: Network, clock: Clock) -> None:
+    """Delete the namespaces of probes of whichever pool that have a pod in this range, and see them gone.
+
+    A pod of a probe has no controller, so nobody but this collection would ever move it.
+    """
+    pods = api.list(PODS, label_selector=f"{LABEL}=true")
+    inside = {
+        str(metadata_of(pod).get("namespace") or "")
+        for pod in pods.items
+        if any(network.contains(address) for address in pod_addresses(pod))
+    }
+    if inside:
+        listing = api.list(NAMESPACES, label_selector=f"{LABEL}=true")
+        _delete(api, [item for item in listing.items if str(metadata_of(item)["name"]) in inside], clock)
+
+
+def _delete(api: KubeApi, namespaces: t.Sequence[Object], clock: Clock) -> None:
+    waiting = {uid_of(item) for item in namespaces}
+    for item in namespaces:
+        if not metadata_of(item).get("deletionTimestamp"):
             with contextlib.suppress(NotFound, Conflict):
                 api.delete(NAMESPACES, str(metadata_of(item)["name"]), uid=uid_of(item))
     if not waiting:
