@@ -32,6 +32,33 @@ def pool(name: str, cidr: str, size: int, **spec: t.Any) -> dict[str, t.Any]:
     }
 
 
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    "<!--<script>",
+    "]]>[[script]][[data]]",
+    "\u2028\u2029\x00\r\n",
+    "&lt;img src=x onerror=alert(1)&gt;",
+    "'\"`${alert(1)}\\",
+)
+
+
+def hostile() -> dict[str, t.Any]:
+    """A report in which every name is an attack."""
+
+    def spoiled(value: t.Any) -> t.Any:
+        if isinstance(value, dict):
+            return {key: spoiled(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [spoiled(each) for each in value]
+        return value + "".join(HOSTILE) if isinstance(value, str) else value
+
+    found = sample(20, 5)
+    made: dict[str, t.Any] = {**spoiled(found), "taken": found["taken"]}
+    for name in ("blocks", "addresses"):
+        made[name]["columns"] = found[name]["columns"]
+    return made
+
+
 def sample(
     blocks: int = 60,
     allocations: int = 15,
@@ -43,6 +70,8 @@ def sample(
 ) -> dict[str, t.Any]:
     """``blocks`` blocks, spread over the pools, with ``allocations`` addresses each on average."""
     dice = random.Random(seed)
+    moments = (TAKEN - timedelta(seconds=dice.randrange(3 * 86400)) for _moment in range(20_000))
+    times = [moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in moments]
     described = list(pools) or [pool("default-ipv4-ippool", "10.0.0.0/8" if blocks > 900 else "10.0.0.0/16", 26)]
     rows: list[list[t.Any]] = []
     addresses: list[list[t.Any]] = []
@@ -60,11 +89,12 @@ def sample(
             borrowed = lost = 0
             for ordinal in sorted(dice.sample(range(wide), count)):
                 app = f"{dice.choice(('cart', 'checkout', 'catalog', 'search', 'mailer'))}-{dice.randrange(40)}"
-                suffix = "".join(dice.choices(LETTERS, k=9)) + "-" + "".join(dice.choices(LETTERS, k=5))
+                letters = "".join(dice.choices(LETTERS, k=14))
+                suffix = f"{letters[:9]}-{letters[9:]}"
                 node = owner if owner and dice.random() > 0.005 else f"node-{dice.randrange(nodes):04d}"
                 foreign = node != owner
                 certainty = dice.choice(("certain", "likely")) if dice.random() < 0.001 else None
-                since = TAKEN - timedelta(seconds=dice.randrange(3 * 86400))
+                since = times[int(dice.random() * len(times))]
                 namespace = f"team-{dice.randrange(namespaces):02d}"
                 addresses.append(
                     [
@@ -76,7 +106,7 @@ def sample(
                         node,
                         foreign,
                         certainty,
-                        since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                        since,
                     ]
                 )
                 borrowed += foreign

@@ -47,24 +47,50 @@ def parse_report(text: str, where: str) -> Report:
             f"release reads format {FORMAT}.",
             field="before",
         )
-    tables = (("blocks", BLOCK_COLUMNS), ("addresses", ADDRESS_COLUMNS))
-    if not all(_is_table(found.get(name), columns) for name, columns in tables) or not _has_pools(found):
+    if not _is_whole(found):
         raise InvalidInput(f"before: {where} is a report of which parts are missing.", field="before")
     return found
 
 
-def _is_table(table: t.Any, columns: t.Sequence[str]) -> bool:
-    if not isinstance(table, dict) or table.get("columns") != list(columns) or not isinstance(table.get("rows"), list):
+def _is_whole(found: Report) -> bool:
+    """Whether a report has all that is compared."""
+    blocks, addresses = (_rows(found.get(name), columns) for name, columns in _TABLES.items())
+    if blocks is None or addresses is None or _moment(found.get("taken")) is None:
         return False
-    return all(isinstance(row, list) and len(row) == len(columns) for row in table["rows"])
-
-
-def _has_pools(found: Report) -> bool:
-    pools = found.get("pools")
+    pools, namespaces = found.get("pools"), found.get("namespaces")
     return (
-        isinstance(found.get("taken"), str)
-        and isinstance(pools, list)
-        and all(isinstance(pool, dict) and {"name", "spec", "utilization"} <= set(pool) for pool in pools)
+        isinstance(pools, list)
+        and all(isinstance(pool, dict) and _is_pool(pool) for pool in pools)
+        and isinstance(namespaces, list)
+        and all(isinstance(row, dict) and {"namespace", "pool", "addresses"} <= set(row) for row in namespaces)
+        and all(isinstance(row[0], str) for row in blocks)
+        and all(isinstance(row[0], int) and 0 <= row[0] < len(blocks) for row in addresses)
+    )
+
+
+_TABLES = {"blocks": BLOCK_COLUMNS, "addresses": ADDRESS_COLUMNS}
+
+
+def _rows(table: t.Any, columns: t.Sequence[str]) -> list[list[t.Any]] | None:
+    """The rows of a table with these columns; None when it is no such table."""
+    if not isinstance(table, dict) or table.get("columns") != list(columns):
+        return None
+    rows = table.get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == len(columns) for row in rows):
+        return None
+    # What is compared, and looked up by name, is plain.
+    return None if any(isinstance(cell, (dict, list)) for row in rows for cell in row) else rows
+
+
+def _is_pool(pool: Row) -> bool:
+    use = pool.get("utilization")
+    return (
+        isinstance(pool.get("name"), str)
+        and isinstance(pool.get("spec"), dict)
+        and isinstance(use, dict)
+        and all(isinstance(use.get(part), dict) for part in ("addresses", "blocks"))
+        and {"in_use", "capacity"} <= set(use["addresses"])
+        and {"allocated", "possible"} <= set(use["blocks"])
     )
 
 

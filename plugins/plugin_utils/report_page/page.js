@@ -8,6 +8,7 @@
   const ALL_PLACES = 2048; // pools with no more places than this show the free ones, too
   const PAGE = 16384; // cells drawn at once
   const SPARSE = 16; // of a pool with fewer blocks than one in so many places, blocks only at first
+  const AT_ONCE = 1500; // cells of a grid that is drawn as a whole
   const SHOWN = 25; // rows of a table before its button is pressed
   const HITS = 200;
   const GLYPHS = { pod: "", tunnel: "T", loadbalancer: "S", windows: "W", vm: "V", cooling: "C", unknown: "?" };
@@ -102,13 +103,14 @@
 
   // ---- a grid of cells that arrow keys walk through ----
   // cell(index, element) prepares a cell; tell(index) is said of it; open(index) is asked for by Enter or a click.
+  // Rows of a large grid get their cells when they come near the window, the others when there is nothing else to do.
   function grid(host, label, count, columns, { cell, head, tell, look, open }) {
     const rows = Math.ceil(count / columns);
     const root = make("div", { class: "grid", role: "grid", "aria-label": label, "aria-rowcount": rows, "aria-colcount": columns });
-    const cells = [];
-    for (let row = 0; row < rows; row += 1) {
-      const line = make("div", { class: "row", role: "row", "aria-rowindex": row + 1 });
-      if (head) line.append(make("div", { class: "head code", role: "rowheader" }, head(row * columns)));
+    const lines = [], cells = new Array(count);
+    function fill(row) {
+      const line = lines[row], made = document.createDocumentFragment();
+      if (cells[row * columns]) return;
       for (let index = row * columns; index < Math.min(count, (row + 1) * columns); index += 1) {
         const element = document.createElement("div");
         element.className = "c";
@@ -116,14 +118,35 @@
         element.tabIndex = -1;
         element.dataset.i = index;
         cell(index, element);
-        cells.push(element);
-        line.append(element);
+        cells[index] = element;
+        made.append(element);
       }
-      root.append(line);
+      line.append(made);
+    }
+    const cellAt = (index) => { fill(Math.floor(index / columns)); return cells[index]; };
+    for (let row = 0; row < rows; row += 1) {
+      lines.push(make("div", { class: "row", role: "row", "aria-rowindex": row + 1 }));
+      if (head) lines[row].append(make("div", { class: "head code", role: "rowheader" }, head(row * columns)));
+    }
+    root.append(...lines);
+    if (count <= AT_ONCE) lines.forEach((_line, row) => fill(row));
+    else {
+      const near = new IntersectionObserver((seen) => {
+        for (const each of seen) if (each.isIntersecting) { fill(lines.indexOf(each.target)); near.unobserve(each.target); }
+      }, { rootMargin: "300px" });
+      lines.forEach((line) => near.observe(line));
+      let next = 0;
+      const later = window.requestIdleCallback || ((run) => setTimeout(() => run({ timeRemaining: () => 5 }), 20));
+      const rest = (idle) => {
+        if (!root.isConnected) return;
+        while (next < rows && idle.timeRemaining() > 2) { fill(next); next += 1; }
+        if (next < rows) later(rest); else near.disconnect();
+      };
+      later(rest);
     }
     let current = 0;
-    if (cells.length) cells[0].tabIndex = 0;
-    const go = (index) => cells[Math.max(0, Math.min(count - 1, index))].focus();
+    if (count) cellAt(0).tabIndex = 0;
+    const go = (index) => cellAt(Math.max(0, Math.min(count - 1, index))).focus();
     const at = (event) => { const hit = event.target.closest(".c"); return hit ? Number(hit.dataset.i) : -1; };
     root.addEventListener("keydown", (event) => {
       const row = current - (current % columns);
@@ -154,7 +177,7 @@
     });
     root.addEventListener("mouseover", (event) => { const index = at(event); if (index >= 0) look(tell(index)); });
     host.replaceChildren(root);
-    return { root, cells, go };
+    return { root, cells, cellAt, go };
   }
 
   // ---- addresses as numbers, of both families ----
@@ -356,7 +379,7 @@
     const host = $("grid");
     const name = view.pool < 0 ? "outside every pool" : `of pool ${data.poolNames[view.pool]}`;
     if (!cells.length) { host.replaceChildren(make("p", {}, `There are no blocks ${name}.`)); view.grid = null; highlight(); return; }
-    const dense = cells.length > 1500;
+    const dense = cells.length > AT_ONCE;
     const step = dense ? 13 : 19;
     const six = cells.some((cell) => (cell.row ? cell.row[CIDR] : cell.free).includes(":"));
     const headWidth = six ? 190 : 110;
@@ -366,6 +389,7 @@
       cell: (index, element) => {
         const cell = cells[index];
         element.setAttribute("aria-label", words(cell));
+        if (cell.dim) element.classList.add("dim");
         if (!cell.row) { element.classList.add("free"); return; }
         const row = cell.row;
         element.style.setProperty("--f", `${Math.round((100 * row[USED]) / row[SIZE])}%`);
@@ -380,7 +404,7 @@
     });
     view.grid = made;
     made.root.classList.toggle("dense", dense);
-    made.root.classList.toggle("large", cells.length > 2000);
+    made.root.classList.toggle("large", dense);
     made.root.style.setProperty("--head", `${headWidth}px`);
     if (pages > 1) {
       const turn = (by, text) => make("button", { class: "plain", type: "button", disabled: view.page + by < 0 || view.page + by >= pages, on: { click: () => { view.page += by; draw(); } } }, text);
@@ -420,7 +444,8 @@
       if (cell.row) total += 1;
       if (yes && cell.row) { count += 1; used += cell.row[USED]; }
       const element = view.grid && view.grid.cells[at - view.page * PAGE];
-      if (element) element.classList.toggle("dim", Boolean(chosen && !yes));
+      cell.dim = Boolean(chosen && !yes);
+      if (element) element.classList.toggle("dim", cell.dim);
     });
     $("status").textContent = chosen ? `${number(count)} of ${plural(total, "block")} with ${plural(used, "address", "addresses")} in use.` : `${plural(total, "block")}.`;
     $("hits").replaceChildren();
@@ -480,7 +505,7 @@
     close(false);
     view.open = at;
     const row = cell.row, host = $("detail");
-    view.grid.cells[at % PAGE].setAttribute("aria-selected", "true");
+    view.grid.cellAt(at % PAGE).setAttribute("aria-selected", "true");
     const owner = make("dd", {}, swatch(row[NODE]), nodeName(row[NODE]));
     const facts = make("dl", {}, make("dt", {}, "Node"), owner, make("dt", {}, "In use"), make("dd", {}, `${number(row[USED])} of ${number(row[SIZE])}, ${number(row[FREE])} free`));
     for (const [name, column] of [["Borrowed", BORROWED], ["Leaked", LEAKED], ["Reserved", RESERVED]]) {
