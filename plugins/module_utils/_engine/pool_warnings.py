@@ -56,6 +56,14 @@ def change_warnings(before: t.Optional[Pool], after: Pool, others: t.Iterable[Po
     if not after.enabled:
         return found
     where = f"Pool {after.name!r} ({after.cidr})"
+    # A new pool like that is refused; this one was stored past the rule, which no change has checked again (V24).
+    found.extend(
+        f"{where} overlaps {pool.cidr} of the enabled pool {pool.name!r}: where their block sizes differ, the same "
+        "address is given out twice, and in custom resources of projectcalico.org only one of the two is used; disable "
+        "or delete one of them."
+        for pool in kin
+        if pool.cidr.overlaps(after.cidr)
+    )
     if "Workload" in after.allowed_uses and not after.nat_outgoing:
         if before is not None and before.nat_outgoing:
             found.append(

@@ -121,7 +121,10 @@ def definition_parts(
         )
     metadata = definition.get("metadata")
     if isinstance(metadata, t.Mapping):
-        thing = {"metadata": dict(metadata)}
+        given = {
+            part: _texts(metadata.get(part) or {}, f"definition.metadata.{part}") for part in ("labels", "annotations")
+        }
+        thing = {"metadata": {**metadata, **given}}
         labels, annotations = labels_of(thing), annotations_of(thing)
     else:
         labels, annotations = definition.get("labels") or {}, definition.get("annotations") or {}

@@ -124,6 +124,9 @@ CHANGES = [
     (pool(), pool(node_selector="all( )"), [], []),
     (pool(node_selector="a = 1"), pool(node_selector="has(a)"), [], ["selects otherwise"]),
     (pool(), pool(namespace_selector="has(a)", allowed_uses=WORKLOAD), [], ["selects otherwise"]),
+    (pool(disabled=True), pool(), [pool("in", "10.0.3.0/24")], ["overlaps 10.0.3.0/24 of the enabled pool 'in'"]),
+    (pool(disabled=True), pool(), [pool("in", "10.0.3.0/24", disabled=True)], []),
+    (pool(), pool(disabled=True), [pool("in", "10.0.3.0/24")], []),
 ]
 
 

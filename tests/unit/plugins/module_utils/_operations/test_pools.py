@@ -246,3 +246,10 @@ def test_what_others_keep_in_annotations_is_not_written(key, value):
         pool_request({"name": "p", "annotations": {key: value}})
     definition = {"spec": {"cidr": "10.0.0.0/16"}, "annotations": {key: "{}", "mine": "1"}}
     assert definition_parts(definition)[2] == {"mine": "1"}
+
+
+def test_labels_in_the_metadata_of_a_definition_become_text():
+    metadata = {"labels": {"a": 1, "b": True}, "annotations": None}
+    assert definition_parts({"spec": {}, "metadata": metadata})[1:] == ({"a": "1", "b": "true"}, {})
+    with pytest.raises(InvalidInput, match=r"definition\.metadata\.labels: a dictionary is needed"):
+        definition_parts({"spec": {}, "metadata": {"labels": ["a"]}})
