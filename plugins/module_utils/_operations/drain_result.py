@@ -9,9 +9,11 @@
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 
 RESTART = "restart"
 SURGE = "surge"
@@ -19,8 +21,10 @@ EVICT = "evict"
 RECREATE = "recreate"
 
 
-# How many of the pods that are left the sentence of a failure names; all of them are in its details.
+# For how many workloads and reasons the sentence of a failure says what is left; all pods are in its details.
 SHOWN = 5
+# Of more pods than this, the diff has a line for each namespace.
+SHOWN_PODS = 50
 
 
 @dataclass(frozen=True)
@@ -107,19 +111,27 @@ class DrainResult:
     def as_module_result(self) -> dict[str, t.Any]:
         """With the diff Ansible shows: the pods in the pool before and after."""
         after = sorted(f"{entry.namespace}/{entry.pod}" for entry in self.left if entry.pod)
-        return {**self.as_dict(), "diff": {"before": _lines(self.pods), "after": _lines(after)}}
+        shown = _lines if len(self.pods) <= SHOWN_PODS else _namespaces
+        return {**self.as_dict(), "diff": {"before": shown(self.pods), "after": shown(after)}}
 
     def require_complete(self, options: DrainOptions) -> None:
         """Raises ``Refused``, naming the first of the pods that are left."""
         if not self.left:
             return
-        shown = "; ".join(str(entry) for entry in self.left[:SHOWN])
-        more = f"; and {len(self.left) - SHOWN} more" if len(self.left) > SHOWN else ""
+        said = list(_said(self.left))
+        hidden = sum(number for _text, number in said[SHOWN:])
+        shown = "; ".join(text for text, _number in said[:SHOWN])
+        more = f"; and {counted(hidden, 'more pod')}" if hidden else ""
         raise Refused(
-            f"IPPool {options.pool!r} is not drained after {self.seconds:.0f} s, {self.moved} of {self.total} pods "
-            f"moved: {shown}{more}.",
-            **self.as_dict(),
+            f"IPPool {options.pool!r} is not drained after {self.seconds:.0f} s, {self.moved} of "
+            f"{counted(self.total, 'pod')} moved: {shown}{more}.",
+            **self._how_far(),
         )
+
+    def _how_far(self) -> dict[str, t.Any]:
+        """What a failure has beside its sentence; what was done on the way has been said before."""
+        whole = self.as_dict()
+        return {name: whole[name] for name in ("changed", "moved", "left", "workloads", "seconds")}
 
     def table(self) -> list[str]:
         """How many workloads and pods went which way, and how many are left."""
@@ -142,6 +154,21 @@ class DrainResult:
         return f"{text} · {len(self.left)} left" if self.left else text
 
 
+def _said(left: t.Sequence[Left]) -> t.Iterator[tuple[str, int]]:
+    """One sentence for all pods of a workload that are left for the same reason, and how many they are."""
+    groups: dict[tuple[str, str], list[Left]] = {}
+    for entry in left:
+        groups.setdefault((entry.owner or f"{entry.namespace}/{entry.pod}", entry.reason), []).append(entry)
+    for (owner, reason), entries in groups.items():
+        alone = len(entries) == 1
+        yield str(entries[0]) if alone else f"{counted(len(entries), 'pod')} of {owner}: {reason}", len(entries)
+
+
+def _namespaces(names: t.Iterable[str]) -> str:
+    counts = Counter(name.partition("/")[0] for name in names)
+    return _lines(f"{namespace}: {counted(number, 'pod')}" for namespace, number in sorted(counts.items()))
+
+
 def _lines(names: t.Iterable[str]) -> str:
     return "".join(f"{name}\n" for name in names)
 
@@ -150,5 +177,5 @@ class DrainStopped(Refused):
     """The drain must not go on, since what it does has stopped working. ``result`` is how far it came."""
 
     def __init__(self, message: str, result: DrainResult) -> None:
-        super().__init__(message, **result.as_dict())
+        super().__init__(message, **result._how_far())
         self.result = result

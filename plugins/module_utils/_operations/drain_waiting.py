@@ -110,4 +110,5 @@ def waiting_words(run: Run, pods: list[PodFacts], ready: int, goal: int, what: s
             failure = run.view.sandbox_failure(pod) or pod.trouble
             if failure:
                 return f"waiting for {pod.name}: {failure}"
-    return f"waiting for {what or 'new pods'} ({ready} of {goal} ready)"
+    # A surge has more ready pods than are wanted, and a rollout all of them while it goes on.
+    return f"waiting for {what or 'new pods'}" + (f" ({ready} of {goal} ready)" if ready < goal else "")

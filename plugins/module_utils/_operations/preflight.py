@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation
@@ -120,9 +121,11 @@ def check_waivers(checks: t.Sequence[Check], waivers: t.Iterable[str]) -> frozen
     for waiver in waivers:
         check = by_id.get(waiver)
         if check is None:
-            known = ", ".join(sorted(check.id for check in checks if check.waivable))
+            near = get_close_matches(waiver, [check.id for check in checks], n=1)
+            meant = f"did you mean {near[0]!r}? They" if near else "they"
             raise InvalidInput(
-                f"waivers: there is no check {waiver!r}; those that can be waived are {known}.",
+                f"waivers: there is no check {waiver!r}; {meant} are named with each finding, and listed in the guide "
+                "on preflight.",
                 field="waivers",
                 value=waiver,
             )

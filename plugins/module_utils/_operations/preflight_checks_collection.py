@@ -21,6 +21,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder imp
     WINDOWS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit_facts import seconds_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import LEAKED, state_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
@@ -56,8 +57,9 @@ def leaked_addresses(now: Situation) -> t.Iterator[Problem]:
         if leaked:
             yield Problem(
                 WARNING,
-                f"{len(leaked)} addresses of pool {pool.name!r} look leaked, first {leaked[0]}: their pods are gone or "
-                "have other addresses. Until Calico has collected them, their blocks stay.",
+                f"{counted(len(leaked), 'address', 'addresses')} of pool {pool.name!r} may be leaked, first "
+                f"{leaked[0]}: the pods are gone "
+                "or have other addresses. Until Calico has collected them, their blocks stay.",
                 "Wait for Calico's garbage collection (15 minutes unless leakGracePeriod says otherwise) and look "
                 "again; "
                 "what then remains, ipam_audit_info and ipam_release handle.",
@@ -76,7 +78,8 @@ def other_holders(now: Situation) -> t.Iterator[Problem]:
             counts = ", ".join(f"{count} of kind {kind}" for kind, count in sorted(kinds.items()))
             yield Problem(
                 BLOCKER,
-                f"{len(held)} addresses of pool {pool.name!r} are held by others than pods and nodes ({counts}), first "
+                f"{counted(len(held), 'address', 'addresses')} of pool {pool.name!r}: held by others than pods "
+                f"and nodes ({counts}), first "
                 f"{held[0].holder} ({held[0].address}): moving pods does not free them, so the pool cannot be deleted.",
                 "Free them first: Services by another loadBalancerIP or pool, unknown holders after ipam_audit_info.",
                 listed(f"{each.address} {each.holder}" for each in held),
@@ -141,7 +144,8 @@ def load_balancer_services(now: Situation) -> t.Iterator[Problem]:
         if held:
             yield Problem(
                 BLOCKER,
-                f"Pool {pool.name!r} is to be deleted and {len(held)} LoadBalancer addresses are of it, first "
+                f"Pool {pool.name!r} is to be deleted with "
+                f"{counted(len(held), 'LoadBalancer address', 'LoadBalancer addresses')} of it, first "
                 f"{held[0].holder} ({held[0].address}): Services would lose them.",
                 "Move the Services to another pool first.",
                 listed(f"{each.address} {each.holder}" for each in held),

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import POD
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import calico_backend
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import assessment_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import shown_spec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
@@ -81,7 +82,8 @@ def borrowed_addresses(now: Situation) -> t.Iterator[Problem]:
         if borrowed:
             yield Problem(
                 BLOCKER,
-                f"BGPConfiguration default has nodeToNodeMeshEnabled: false, and {len(borrowed)} pods have addresses "
+                "BGPConfiguration default has nodeToNodeMeshEnabled: false, and "
+                f"{counted(len(borrowed), 'pod has', 'pods have')} addresses "
                 "of "
                 f"pool {pool.name!r} out of other nodes' blocks, first {borrowed[0]}: a fabric that routes whole "
                 "blocks "

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import cni_configs
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
@@ -60,14 +61,16 @@ def ip_families(now: Situation) -> t.Iterator[Problem]:
     if not staying:
         yield Problem(
             BLOCKER,
-            f"{len(both)} pods that are to move have IPv{other} addresses too, and no enabled IPv{other} pool gives "
+            f"{counted(len(both), 'pod that is to move has', 'pods that are to move have')} IPv{other} addresses "
+            f"too, and no enabled IPv{other} pool gives "
             "addresses to pods: they would not start again.",
             f"Enable an IPv{other} pool first.",
         )
         return
     yield Problem(
         NOTE,
-        f"{len(both)} pods have addresses of both IP versions. Only those of IPv{version} change their pool, but a "
+        f"{counted(len(both), 'pod has', 'pods have')} addresses of both IP versions. Only those of IPv{version} "
+        "change their pool, but a "
         f"restarted pod gets a new IPv{other} address as well.",
         f"If the IPv{other} pool is to be changed too, create its successor and disable it first: one restart moves "
         "both.",

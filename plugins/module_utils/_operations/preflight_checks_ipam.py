@@ -15,6 +15,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.audit_bloc
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import RECREATE, RESIZE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
@@ -45,8 +46,10 @@ def leftover_blocks(now: Situation) -> t.Iterator[Problem]:
             held = f" ({by_kind})" if by_kind else ""
             yield Problem(
                 BLOCKER,
-                f"{len(blocks)} blocks of another size than /{size} lie in {cidr} of {pool.role} {pool.name!r}, with "
-                f"{used} addresses in use{held}: Calico refuses the pool as long as they are there.",
+                f"{counted(len(blocks), 'block')} of another size than /{size} in {cidr} of {pool.role} "
+                f"{pool.name!r}, with "
+                f"{counted(used, 'address', 'addresses')} in use{held}: Calico refuses the pool as long as they are "
+                "there.",
                 "Move their holders, or choose another CIDR.",
                 listed(
                     [
@@ -58,7 +61,8 @@ def leftover_blocks(now: Situation) -> t.Iterator[Problem]:
         if rows:
             yield Problem(
                 BLOCKER,
-                f"{len(rows)} block affinities of another size than /{size} lie in {cidr} of {pool.role} {pool.name!r}:"
+                f"{counted(len(rows), 'block affinity', 'block affinities')} of another size than /{size} in {cidr} "
+                f"of {pool.role} {pool.name!r}:"
                 " the nodes would make blocks of the old size again.",
                 "Delete them when no block belongs to them any more, or choose another CIDR.",
                 listed(f"BlockAffinity {row.host} {row.cidr}" for row in rows),
@@ -100,7 +104,7 @@ def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
     if twice:
         yield Problem(
             BLOCKER,
-            f"{len(twice)} blocks are claimed by more than one node.",
+            f"{counted(len(twice), 'block is', 'blocks are')} claimed by more than one node.",
             "Repair the IPAM data first.",
             listed(f"{cidr} by {', '.join(sorted(hosts))}" for cidr, hosts in twice.items()),
         )
@@ -113,7 +117,8 @@ def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
     if foreign:
         yield Problem(
             BLOCKER,
-            f"{len(foreign)} confirmed block affinities name another node than the block itself does.",
+            f"{counted(len(foreign), 'confirmed block affinity names', 'confirmed block affinities name')} another "
+            "node than the block itself does.",
             "Repair the IPAM data first.",
             listed(foreign),
         )
@@ -121,7 +126,8 @@ def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
     if orphans:
         yield Problem(
             WARNING,
-            f"{len(orphans)} block affinities have no block; they are deleted together with the pool.",
+            f"{counted(len(orphans), 'block affinity without a block is', 'block affinities without a block are')} "
+            "deleted together with the pool.",
             "Nothing to do for this procedure.",
             listed(orphans),
         )
@@ -132,7 +138,8 @@ def _overlaps(pairs: t.Sequence[tuple[BlockFact, BlockFact]], severity: str) -> 
     if covered:
         yield Problem(
             severity,
-            f"{len(covered)} blocks overlap others, first {covered[0]}, so one address may be given to two pods.",
+            f"{counted(len(covered), 'block overlaps', 'blocks overlap')} others, first {covered[0]}, so one address "
+            "may be given to two pods.",
             "Repair the IPAM data first; a migration would spread the damage.",
             listed(covered),
         )
@@ -144,7 +151,8 @@ def _wrong_sizes(now: Situation, pool: Pool, blocks: t.Sequence[BlockFact], seve
     if wrong:
         yield Problem(
             severity,
-            f"{len(wrong)} blocks in pool {pool.name!r} are not /{pool.block_size} as the pool says, so its block "
+            f"{counted(len(wrong), 'block')} in pool {pool.name!r} should be /{pool.block_size} as the pool says, so "
+            "its block "
             "size was edited in place or an earlier change was not finished.",
             "Repair the IPAM data first.",
             listed(wrong),
@@ -158,7 +166,8 @@ def _wrong_sizes(now: Situation, pool: Pool, blocks: t.Sequence[BlockFact], seve
     if rows:
         yield Problem(
             severity,
-            f"{len(rows)} block affinities in pool {pool.name!r} are not /{pool.block_size} as the pool says: their "
+            f"{counted(len(rows), 'block affinity', 'block affinities')} in pool {pool.name!r} should be "
+            f"/{pool.block_size} as the pool says: their "
             "nodes would make blocks of another size, over those that are there.",
             "Delete them; no block belongs to them.",
             listed(rows),
@@ -180,7 +189,8 @@ def handles_consistent(now: Situation) -> t.Iterator[Problem]:
     if wrong:
         yield Problem(
             WARNING,
-            f"{len(wrong)} handles count more addresses than blocks hold for them, first {wrong[0]}.",
+            f"{counted(len(wrong), 'handle counts', 'handles count')} more addresses than blocks hold for them, "
+            f"first {wrong[0]}.",
             "Look again in a minute; those that remain ipam_audit_info explains.",
             listed(wrong),
         )

@@ -14,6 +14,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import controller_of, is_mirror
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PERSISTENT_VOLUME_CLAIMS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import desired_count
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import owner_of, owners_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_consent import (
     local_data as lost_volumes,
@@ -68,14 +69,16 @@ def surge_room(now: Situation) -> t.Iterator[Problem]:
     if tight:
         yield Problem(
             WARNING,
-            f"{len(tight)} workloads lose a pod before another one is there, first {tight[0]}.",
+            f"{counted(len(tight), 'workload loses', 'workloads lose')} a pod before another one is there, first "
+            f"{tight[0]}.",
             "Make room for one more pod, or accept that their pods go one by one.",
             tuple(tight),
         )
     if single:
         yield Problem(
             WARNING,
-            f"{len(single)} workloads of one pod are away while it is replaced, first {single[0]}.",
+            f"{counted(len(single), 'workload of one pod is', 'workloads of one pod are')} away while it is "
+            f"replaced, first {single[0]}.",
             "Give those that must not be away a second replica, or a strategy that adds a pod first.",
             tuple(single),
         )
@@ -111,15 +114,17 @@ def local_data(now: Situation) -> t.Iterator[Problem]:
         names = [name for namespace in sorted(caches) for name in sorted(caches[namespace])]
         yield Problem(
             WARNING if any(not name.startswith(_REPLACED_OFTEN) for name in names) else NOTE,
-            f"{len(names)} workloads in {len(caches)} namespaces ({', '.join(sorted(caches))}) have files in emptyDir "
-            f"volumes or in directories of their node, first {names[0]}: new pods do not have them.",
+            f"New pods do not have the files in emptyDir volumes or in directories of their node that old ones have: "
+            f"{counted(len(names), 'workload')} in {counted(len(caches), 'namespace')} ({', '.join(sorted(caches))}), "
+            f"first {names[0]}.",
             "Make sure that nothing in them is needed, or save it first.",
             tuple(names),
         )
     if tied:
         yield Problem(
             NOTE,
-            f"{len(tied)} workloads have volumes that are local to a node, first {min(tied)}: their pods come back "
+            f"{counted(len(tied), 'workload has', 'workloads have')} volumes that are local to a node, first "
+            f"{min(tied)}: their pods come back "
             "only there.",
             "Keep those nodes uncordoned and with room.",
             tuple(sorted(tied)),
@@ -158,7 +163,8 @@ def running_jobs(now: Situation) -> t.Iterator[Problem]:
         endless = [name for name, about in jobs.items() if "without a deadline" in about]
         yield Problem(
             WARNING if endless else NOTE,
-            f"{len(jobs)} jobs are running, first {first}{f' ({jobs[first]})' if jobs[first] else ''}: the drain waits "
+            f"{counted(len(jobs), 'job is', 'jobs are')} running, first "
+            f"{first}{f' ({jobs[first]})' if jobs[first] else ''}: the drain waits "
             "for them, since an eviction would count as their failure and throw their work away.",
             "Let the longest of them end first, or give the drain the time they need.",
             tuple(f"{name} ({about})" if about else name for name, about in sorted(jobs.items())),
@@ -173,7 +179,8 @@ def running_jobs(now: Situation) -> t.Iterator[Problem]:
     if active:
         yield Problem(
             NOTE,
-            f"{len(active)} CronJobs have a job running, first {active[0]}, and may start another one at any time.",
+            f"{counted(len(active), 'CronJob has', 'CronJobs have')} a job running, first {active[0]}, and may start "
+            "another one at any time.",
             "Suspend those that should not run meanwhile; what starts later gets an address of the new pool.",
             tuple(active),
         )
@@ -201,7 +208,8 @@ def peers_by_address(now: Situation) -> t.Iterator[Problem]:
     if members:
         yield Problem(
             WARNING,
-            f"{len(members)} StatefulSets have several members, first {members[0]}: those that remember each other by "
+            f"{counted(len(members), 'StatefulSet has', 'StatefulSets have')} several members, first {members[0]}: "
+            "those that remember each other by "
             "address lose their quorum when two move close together.",
             "They move one at a time in reverse order, each when the one before is ready. Make sure that readiness "
             "means having joined, or set a pause between members.",

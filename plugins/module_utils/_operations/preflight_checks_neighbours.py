@@ -14,6 +14,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.budgets import parse_budget
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import is_finished, labels_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import VM
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import owner_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_order import STORAGE_NAMESPACES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.named_ranges import texts_in
@@ -113,7 +114,8 @@ def machine_addresses(now: Situation) -> t.Iterator[Problem]:
     gone = sorted(set(held) - known) if known else []
     yield Problem(
         BLOCKER,
-        f"{len(held)} addresses of pool {now.source.name!r} are kept for virtual machines that do not run, first "
+        f"{counted(len(held), 'address', 'addresses')} of pool {now.source.name!r}: kept for virtual machines "
+        "that do not run, first "
         f"{min(held)} ({held[min(held)]})" + (f"; {len(gone)} of those machines are gone" if gone else "") + ".",
         "Release the addresses while the machines are stopped (ipam_release with kind: vm): they get new ones "
         "when they start.",
@@ -139,7 +141,8 @@ def storage_systems(now: Situation) -> t.Iterator[Problem]:
         )
         yield Problem(
             WARNING,
-            f"{len(names)} workloads of a storage system in namespace {namespace} are to move, first {min(names)}"
+            f"{counted(len(names), 'workload')} of a storage system in namespace {namespace} would move, first "
+            f"{min(names)}"
             + (f"; its budget {tight[0]} lets none go now" if tight else "")
             + ": volumes may have to be detached before they can.",
             "Move them by the storage system's own procedure, node by node, or be ready to wait for it.",

@@ -20,6 +20,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import control_plane_flag
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows, selected_nodes
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
@@ -86,7 +87,8 @@ def node_pod_cidr(now: Situation) -> t.Iterator[Problem]:
         who = readers[0] if readers else "--configure-cloud-routes of kube-controller-manager"
         yield Problem(
             WARNING,
-            f"{len(outside)} nodes have a podCIDR outside the new pool ({new}), and {who} goes by it: routes to pods "
+            f"{counted(len(outside), 'node has', 'nodes have')} a podCIDR outside the new pool ({new}), and {who} "
+            "goes by it: routes to pods "
             "with new addresses may be missing.",
             f"Find out what reads the podCIDR and give it the new range. {_KEEP_NODES}",
             tuple(outside),
@@ -94,7 +96,8 @@ def node_pod_cidr(now: Situation) -> t.Iterator[Problem]:
     else:
         yield Problem(
             NOTE,
-            f"{len(outside)} nodes have a podCIDR outside the new pool ({new}). Calico IPAM does not read it.",
+            f"{counted(len(outside), 'node has', 'nodes have')} a podCIDR outside the new pool ({new}). Calico IPAM "
+            "does not read it.",
             f"Leave it as it is. {_KEEP_NODES}",
             tuple(outside),
         )
@@ -111,7 +114,8 @@ def windows_affinity(now: Situation) -> t.Iterator[Problem]:
         if windows:
             yield Problem(
                 BLOCKER,
-                f"Pool {pool.name!r} serves {len(windows)} Windows nodes while strictAffinity is off: they cannot use "
+                f"Pool {pool.name!r} serves {counted(len(windows), 'Windows node')} while strictAffinity is off: "
+                "they cannot use "
                 "addresses out of other nodes' blocks.",
                 "Set strictAffinity to true (ipam_config), or exclude them with the pool's nodeSelector.",
                 tuple(windows),
@@ -131,14 +135,16 @@ def cluster_at_rest(now: Situation) -> t.Iterator[Problem]:
     if rolling:
         yield Problem(
             BLOCKER,
-            f"{len(rolling)} parts of the pod network are being rolled out, first {rolling[0]}.",
+            f"{counted(len(rolling), 'part of the pod network is', 'parts of the pod network are')} being rolled "
+            f"out, first {rolling[0]}.",
             "Wait until that is done, and keep installers and upgrades away for the time of the procedure.",
             tuple(rolling),
         )
     if waiting:
         yield Problem(
             WARNING,
-            f"{len(waiting)} parts of the pod network are not ready everywhere, first {waiting[0]}: pods on those "
+            f"{counted(len(waiting), 'part of the pod network is', 'parts of the pod network are')} not ready "
+            f"everywhere, first {waiting[0]}: pods on those "
             "nodes may get no address.",
             "Repair them first.",
             tuple(waiting),
@@ -147,7 +153,8 @@ def cluster_at_rest(now: Situation) -> t.Iterator[Problem]:
     if flux:
         yield Problem(
             WARNING,
-            f"{len(flux)} nodes are just coming or going, first {flux[0]}: an autoscaler or a cloud marked them.",
+            f"{counted(len(flux), 'node is', 'nodes are')} just coming or going, first {flux[0]}: an autoscaler or a "
+            "cloud marks such nodes.",
             "Pause the autoscaler for the time of the procedure.",
             tuple(flux),
         )
@@ -175,8 +182,10 @@ def nodes_ready(now: Situation) -> t.Iterator[Problem]:
         on_them = [full_name(pod) for pod in now.source_pods() if pod["spec"].get("nodeName") in down]
         yield Problem(
             WARNING,
-            f"{len(down)} nodes are not ready, first {down[0]}; {len(on_them)} pods of the old pool are on them and "
-            "keep their addresses until the nodes are back or gone.",
+            f"{counted(len(down), 'node is', 'nodes are')} not ready, first {down[0]}: "
+            f"{counted(len(on_them), 'pod of the old pool keeps its', 'pods of the old pool keep their')} address "
+            "until such "
+            "a node is back or gone.",
             "Repair the nodes, or take them out of the cluster and delete their pods.",
             (*(f"Node {name}" for name in down), *(f"Pod {name}" for name in on_them)),
         )
@@ -188,7 +197,8 @@ def nodes_ready(now: Situation) -> t.Iterator[Problem]:
     if cordoned:
         yield Problem(
             NOTE,
-            f"{len(cordoned)} nodes are cordoned, first {cordoned[0]}: pods that leave them do not come back there.",
+            f"{counted(len(cordoned), 'node is', 'nodes are')} cordoned, first {cordoned[0]}: pods that leave do not "
+            "come back there.",
             "Uncordon them if their room is needed.",
             tuple(f"Node {name}" for name in cordoned),
         )
@@ -214,7 +224,8 @@ def pods_terminating(now: Situation) -> t.Iterator[Problem]:
     if stuck:
         yield Problem(
             BLOCKER,
-            f"{len(stuck)} pods of the old pool are stuck while terminating, first {stuck[0]}: the pool cannot become "
+            f"{counted(len(stuck), 'pod of the old pool is', 'pods of the old pool are')} stuck while terminating, "
+            f"first {stuck[0]}: the pool cannot become "
             "empty.",
             "Find out what holds them (the node, a volume, a finalizer). A forced deletion can free an address that is "
             "still in use on the node.",

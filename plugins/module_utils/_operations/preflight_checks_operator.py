@@ -74,7 +74,7 @@ def api_server_ready(now: Situation) -> t.Iterator[Problem]:
     if pods and not ready:
         yield Problem(
             BLOCKER,
-            f"None of the {len(pods)} pods of Calico's API server is ready, first {full_name(pods[0])}.",
+            f"No pod of Calico's API server ({len(pods)}) is ready, first {full_name(pods[0])}.",
             "Bring Calico's API server up first.",
             tuple(full_name(pod) for pod in pods),
         )

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import annotations_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.named_ranges import Move
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
@@ -61,8 +62,8 @@ def policies_name_range(now: Situation) -> t.Iterator[Problem]:
     if hits:
         yield Problem(
             BLOCKER,
-            f"{len(hits)} policies or sets of networks name addresses of {_said(move)} and treat those the pods get "
-            f"differently, first {hits[0]}.",
+            f"{counted(len(hits), 'policy or set of networks names', 'policies or sets of networks name')} addresses "
+            f"of {_said(move)}, so that those the pods get are treated differently, first {hits[0]}.",
             "Add the new range beside the old one before the pods move; take the old one away when the pool is gone.",
             tuple(hits),
         )
@@ -120,7 +121,8 @@ def lists_name_range(now: Situation) -> t.Iterator[Problem]:
     if hits:
         yield Problem(
             WARNING,
-            f"{len(hits)} lists of addresses name some of {_said(move)} but not those the pods get, first {hits[0]}.",
+            f"{counted(len(hits), 'list of addresses names', 'lists of addresses name')} some of {_said(move)} but "
+            f"not those the pods get, first {hits[0]}.",
             "Add the new range where pods are meant.",
             tuple(hits),
         )
@@ -163,7 +165,8 @@ def bgp_filters(now: Situation) -> t.Iterator[Problem]:
     if hits:
         yield Problem(
             BLOCKER,
-            f"{len(hits)} BGP filters have rules for {_said(move)} that do not hold for the range the pods get, first "
+            f"{counted(len(hits), 'BGP filter has', 'BGP filters have')} rules for {_said(move)} that do not hold "
+            "for the range the pods get, first "
             f"{hits[0]}: its routes may not be announced, or not be taken.",
             "Add rules for the new range first.",
             tuple(hits),
@@ -182,7 +185,7 @@ def outside_the_cluster(now: Situation) -> t.Iterator[Problem]:
     if plain:
         reasons.append("natOutgoing is false, so everybody outside sees the pods' own addresses")
     if exported:
-        reasons.append(f"its routes are announced to {len(peers)} configured BGP peers")
+        reasons.append(f"its routes are announced to {counted(len(peers), 'configured BGP peer')}")
     new = f"{move.new[0]}" if move.new else "the new range"
     what = (
         "Confirm that firewalls, security groups, port security, static routes, BGP filters and access lists outside "

@@ -15,6 +15,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import (
     InvalidInput,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import DONE, RESIZE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_condition import allocatable
@@ -92,7 +93,8 @@ def pool_in_use(now: Situation) -> t.Iterator[Problem]:
             names = sorted(full_name(pod) for pod in held)
             yield Problem(
                 BLOCKER,
-                f"Pool {pool.name!r} is to be deleted and {len(held)} pods have addresses of it, first {names[0]}.",
+                f"Pool {pool.name!r} is to be deleted and {counted(len(held), 'pod has', 'pods have')} addresses of "
+                f"it, first {names[0]}.",
                 "Move them with the migrate_pool role, which deletes the pool in the end.",
                 tuple(f"Pod {name}" for name in names),
             )

@@ -19,6 +19,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluste
     pod_ranges,
     service_ranges,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import MIGRATE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.known_ranges import (
     NODE,
@@ -106,7 +107,8 @@ def service_cidr(now: Situation) -> t.Iterator[Problem]:
         if used:
             yield Problem(
                 BLOCKER,
-                f"Pool {pool.name!r} ({pool.spec['cidr']}) contains the addresses of {len(used)} Services, first "
+                f"Pool {pool.name!r} ({pool.spec['cidr']}) contains the addresses of "
+                f"{counted(len(used), 'Service')}, first "
                 f"{used[0].what}.",
                 "Choose a range without them.",
                 listed(dict.fromkeys(each.what for each in used)),
@@ -181,7 +183,8 @@ def reservations_carried(now: Situation) -> t.Iterator[Problem]:
     if before and not after and now.request.procedure == MIGRATE:
         yield Problem(
             WARNING,
-            f"{count_before} addresses are reserved in {old} of pool {now.source.name!r}, and none in {new} of pool "
+            f"{counted(count_before, 'address is', 'addresses are')} reserved in {old} of pool {now.source.name!r}, "
+            f"and none in {new} of pool "
             f"{now.target.name!r}: pods can be given every address of it.",
             "Reserve what gateways and appliances have in the new range, with ip_reservation.",
             listed(dict.fromkeys(f"IPReservation {name}" for name, _network in before)),

@@ -17,6 +17,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import why_not
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import cni_configs
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import selected_nodes
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import OF_A_POD, Pin, pinned_by
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins import (
@@ -48,8 +49,9 @@ def pool_pinned(now: Situation) -> t.Iterator[Problem]:
         if where:
             yield Problem(
                 BLOCKER,
-                f"{len(where)} objects ask for pool {pool.name!r} by annotation, first {where[0]}: once it is "
-                "disabled, their new pods get no address.",
+                f"{counted(len(where), 'object asks', 'objects ask')} for pool {pool.name!r} by annotation, first "
+                f"{where[0]}: once it is "
+                "disabled, new pods get no address there.",
                 "Change the annotations cni.projectcalico.org/ipv4pools and ipv6pools first.",
                 tuple(where),
             )
@@ -83,7 +85,8 @@ def fixed_addresses(now: Situation) -> t.Iterator[Problem]:
         if where:
             yield Problem(
                 BLOCKER,
-                f"{len(where)} objects ask for a fixed address of pool {pool.name!r}, first {where[0]}: once the pool "
+                f"{counted(len(where), 'object asks', 'objects ask')} for a fixed address of pool {pool.name!r}, "
+                f"first {where[0]}: once the pool "
                 "is disabled, that address cannot be given.",
                 "Let their owners choose other addresses first.",
                 tuple(where),
@@ -110,9 +113,9 @@ def selector_covers_nodes(now: Situation) -> t.Iterator[Problem]:
         (node_name, namespace_name), why = min(missed.items())
         yield Problem(
             BLOCKER,
-            f"Pods of {len({namespace for _node, namespace in missed})} namespaces on "
-            f"{len({name for name, _namespace in missed})} nodes would find no pool, first namespace {namespace_name} "
-            f"on node {node_name}: {why}",
+            f"Pods of {counted(len({namespace for _node, namespace in missed}), 'namespace')} on "
+            f"{counted(len({name for name, _namespace in missed}), 'node')} would find no pool, first namespace "
+            f"{namespace_name} on node {node_name}: {why}",
             "Widen the selectors of the new pool.",
             tuple(f"namespace {namespace} on node {name}" for name, namespace in sorted(missed)),
         )
@@ -132,7 +135,7 @@ def _nodes_without_pool(now: Situation, pools: t.Sequence[Pool], seen: t.Collect
         if empty:
             yield Problem(
                 WARNING,
-                f"{len(empty)} nodes that have no pods of pool {pool.name!r} now would find no pool later.",
+                f"{counted(len(empty), 'node')} without pods of pool {pool.name!r} now would find no pool later.",
                 "Widen the node selector of the new pool.",
                 tuple(empty),
             )
@@ -155,7 +158,7 @@ def _namespaces_without_pool(now: Situation, pools: t.Sequence[Pool], seen: t.Co
         if empty:
             yield Problem(
                 WARNING,
-                f"{len(empty)} namespaces that have no pods of pool {pool.name!r} now would find no pool later.",
+                f"{counted(len(empty), 'namespace')} without pods of pool {pool.name!r} now would find no pool later.",
                 "Widen the namespace selector of the new pool.",
                 tuple(f"Namespace {name}" for name in empty),
             )
@@ -173,8 +176,9 @@ def virtual_machines(now: Situation) -> t.Iterator[Problem]:
     if machines:
         yield Problem(
             BLOCKER,
-            f"{len(machines)} virtual machines keep their address over restarts, first {machines[0]}: they would come "
-            "back into the old pool.",
+            f"{counted(len(machines), 'virtual machine keeps its', 'virtual machines keep their')} address over "
+            "restarts, "
+            f"first {machines[0]}: restarted, it comes back into the old pool.",
             "Stop them and release their addresses, or set kubeVirtVMAddressPersistence to Disabled.",
             tuple(machines),
         )

@@ -19,6 +19,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods impo
     is_ready,
     labels_of,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import owner_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_consent import (
     SINGLE_REPLICA_WEBHOOKS,
@@ -160,7 +161,7 @@ def webhooks_stay_up(now: Situation) -> t.Iterator[Problem]:
     if safe:
         yield Problem(
             NOTE,
-            f"{len(safe)} webhooks that must agree to new or evicted pods are served by pods that move, first "
+            f"Pods that move serve {counted(len(safe), 'webhook')} whose consent new or evicted pods need, first "
             f"{safe[0]}; enough of them stay.",
             "Nothing to do.",
             tuple(safe),

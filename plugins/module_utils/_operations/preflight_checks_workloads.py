@@ -17,6 +17,7 @@ from collections import Counter
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.budgets import Budget, parse_budget
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import controller_of, is_mirror
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import owner_of, owners_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainResult
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import pinned_by
@@ -52,7 +53,7 @@ def drain_can_finish(now: Situation) -> t.Iterator[Problem]:
         if not reason.startswith(_OF_BUDGETS):
             yield Problem(
                 BLOCKER,
-                f"The drain would leave {len(names)} pods of {owner} in the old pool: {reason}.",
+                f"The drain would leave {counted(len(names), 'pod')} of {owner} in the old pool: {reason}.",
                 "Do that first.",
                 (owner, *(f"Pod {name}" for name in names)),
             )
@@ -73,7 +74,7 @@ def budgets_allow(now: Situation) -> t.Iterator[Problem]:
         if reason.startswith(_OF_BUDGETS):
             yield Problem(
                 BLOCKER,
-                f"The drain would leave {len(names)} pods of {owner} in the old pool: {reason}.",
+                f"The drain would leave {counted(len(names), 'pod')} of {owner} in the old pool: {reason}.",
                 "Do that first, and undo it when the pods have moved.",
                 (*(f"PodDisruptionBudget {label}" for label in matching), owner),
             )
@@ -127,7 +128,8 @@ def _several_budgets(pods: t.Iterable[str], matched_by: t.Mapping[str, t.Mapping
     if double:
         yield Problem(
             WARNING,
-            f"{len(double)} pods are matched by more than one PodDisruptionBudget, first {double[0]}: the Eviction API "
+            f"{counted(len(double), 'pod is', 'pods are')} matched by more than one PodDisruptionBudget, first "
+            f"{double[0]}: the Eviction API "
             "refuses to evict them.",
             "Leave them one budget each, or let them be moved by a rollout restart.",
             tuple(double),
@@ -151,8 +153,8 @@ def unmovable_pods(now: Situation) -> t.Iterator[Problem]:
     if static:
         yield Problem(
             BLOCKER if left & set(static) else WARNING,
-            f"{len(static)} static pods are on the pool's network, first {static[0]}: they cannot be moved through the "
-            "API.",
+            f"{counted(len(static), 'static pod is', 'static pods are')} on the pool's network, first {static[0]}: "
+            "the API cannot move static pods.",
             "Restart them on their hosts once the old pool gives out no addresses any more.",
             tuple(static),
         )
@@ -160,7 +162,7 @@ def unmovable_pods(now: Situation) -> t.Iterator[Problem]:
     if bare:
         yield Problem(
             BLOCKER if left & set(bare) else WARNING,
-            f"{len(bare)} pods have no owner that would start them again, first {bare[0]}: "
+            f"{counted(len(bare), 'pod has', 'pods have')} no owner that would start them again, first {bare[0]}: "
             + (
                 "the drain leaves them where they are."
                 if left & set(bare)
@@ -174,7 +176,8 @@ def unmovable_pods(now: Situation) -> t.Iterator[Problem]:
     if orphans:
         yield Problem(
             WARNING,
-            f"{len(orphans)} pods have an owner that is gone, first {orphans[0]}: nobody would start them again.",
+            f"{counted(len(orphans), 'pod has', 'pods have')} an owner that is gone, first {orphans[0]}: nobody "
+            "would start them again.",
             "Find out whether they are still needed before they are evicted.",
             tuple(orphans),
         )
@@ -182,8 +185,8 @@ def unmovable_pods(now: Situation) -> t.Iterator[Problem]:
     if by_hand:
         yield Problem(
             WARNING,
-            f"{len(by_hand)} workloads do not replace their own pods, first {by_hand[0][0]} ({by_hand[0][1]}):"
-            " their pods are evicted one by one.",
+            f"{counted(len(by_hand), 'workload does not replace its', 'workloads do not replace their')} own pods, "
+            f"first {by_hand[0][0]} ({by_hand[0][1]}): the pods are evicted one by one.",
             "Nothing, if their pods may be evicted.",
             tuple(name for name, _why in by_hand),
         )

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_range
@@ -32,8 +33,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import
     preflight_checks_versions,
     preflight_checks_workloads,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import assessment_of, owners_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_consent import check_consent
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_estimate import in_words
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
     DONE,
     MOVING_BACK,
@@ -42,6 +45,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     TARGET_KEYS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
+    BLOCKER,
     Check,
     Finding,
     blockers,
@@ -49,6 +53,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     run_checks,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_checks_capacity import measured
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_drain import planned_drain
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
     DECLARE,
     PreflightRequest,
@@ -57,7 +62,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     situation,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.way import recommend, with_temporary_range
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.way import (
+    Recommendation,
+    recommend,
+    with_temporary_range,
+)
 
 CHECKS: tuple[Check, ...] = (
     *preflight_checks_cluster.CHECKS,
@@ -80,6 +89,11 @@ CHECKS: tuple[Check, ...] = (
     *preflight_checks_workloads.CHECKS,
     *preflight_checks_losses.CHECKS,
 )
+# How findings are marked, the worst first; the width of a line, and how many objects of a blocker are named.
+MARKS = ("blocker", "confirm", "warning", "waived", "confirmed", "note")
+WIDTH = 112
+INDENT = " " * 10
+SHOWN = 6
 # Once the procedure is done, only these have anything to say.
 WHEN_DONE = (*preflight_checks_cluster.CHECKS, preflight_checks_pools.POOL_EXISTS)
 
@@ -124,7 +138,7 @@ def preflight(request: PreflightRequest, view: ClusterView) -> dict[str, t.Any]:
         "phase": now.phase,
         "target": dict(now.request.target),
         "recommendation": recommended.as_result() if recommended is not None else None,
-        "lines": [*lines(findings, plan, capacity), *(recommended.lines() if recommended is not None else ())],
+        "lines": [*lines(findings, plan, capacity), *(_ways(recommended) if recommended is not None else ())],
     }
 
 
@@ -149,44 +163,101 @@ def plan_sentences(now: Situation) -> list[str]:
     where = now.target.spec.get("cidr") or "a range that is still to be given"
     pods = now.source_pods()
     owners = owners_of(pods, now.view)
-    moving = f"{len(pods)} pods of {len(owners)} workloads"
+    drained = planned_drain(now)
+    estimate = f", in about {in_words(drained.estimate)}" if drained is not None and drained.estimate else ""
+    moving = f"{counted(len(pods), 'pod')} of {counted(len(owners), 'workload')}"
     out = [
         f"Create pool {target} ({where if now.target.pool is None else _shape(now.target)})."
         if now.target.is_new
         else f"Keep pool {target} ({where}), which exists.",
         f"Disable pool {old} ({now.source.spec.get('cidr')}); tunnel addresses of nodes move to {target} at once.",
-        f"Move {moving} to {target}, by rollout restart where that is safe and by eviction otherwise.",
+        f"Move {moving} to {target}{estimate}: by rollout restart where that is safe, else by eviction.",
         f"Prove that a new pod gets an address of {target} and that no pod has one of {old}.",
-        f"Delete pool {old} with its {_blocks(now)} blocks and their affinities.",
+        f"Delete pool {old} with its {counted(_blocks(now), 'block')} and the affinities.",
     ]
     if request.procedure != RESIZE:
         return out[:1] if now.phase == RECREATE else out
     back = [
         f"Create pool {old} again as it was, with blockSize {request.block_size}.",
         f"Disable pool {target}.",
-        f"Move the pods back to {old}, prove that none is left in {target}.",
+        f"Move the pods back to {old}{estimate}, and prove that none is left in {target}.",
         f"Delete pool {target} with its blocks and affinities.",
     ]
     return back if now.phase in (RECREATE, MOVING_BACK) else [*out, *back]
 
 
 def lines(findings: t.Sequence[Finding], plan: t.Sequence[str], capacity: t.Mapping[str, t.Any]) -> t.Iterator[str]:
-    """The preflight as text for a terminal."""
-    for finding in findings:
-        problem = finding.problem
-        mark = problem.severity
-        if finding.waived or problem.confirm:
-            mark = ("confirmed" if problem.confirm else "waived") if finding.waived else "confirm"
-        yield f"{mark:9} {finding.check.id}: {problem.message}"
-        if problem.remedy and not finding.waived:
-            yield f"{'':9} {problem.remedy}"
+    """The preflight as text for a terminal: the worst first, and no line longer than a terminal is wide."""
+    for finding in sorted(findings, key=lambda each: MARKS.index(_mark(each))):
+        yield from _wrapped(f"{_mark(finding):9} ", f"{finding.check.id}: {finding.problem.message}")
+        if not finding.waived:
+            yield from _wrapped(INDENT, _concerned(finding))
+            yield from _wrapped(INDENT, f"{finding.problem.remedy}{_waiver(finding)}")
     if not findings:
         yield "nothing found that speaks against it"
+    else:
+        yield f"found: {', '.join(_tally(findings))}"
     for name, figures in capacity.items():
+        yield f"{name}:"
         for sentence in figures["sentences"]:
-            yield f"{name}: {sentence}"
+            yield from _wrapped("  ", sentence)
+    if plan:
+        yield "plan:"
     for number, sentence in enumerate(plan, 1):
-        yield f"{number}. {sentence}"
+        yield from _wrapped(f"{number:3}. ", sentence)
+
+
+def _ways(recommended: Recommendation) -> t.Iterator[str]:
+    for line in recommended.lines():
+        text = line.lstrip()
+        yield from _wrapped(" " * (len(line) - len(text)), text)
+
+
+def _mark(finding: Finding) -> str:
+    if finding.problem.confirm:
+        return "confirmed" if finding.waived else "confirm"
+    return "waived" if finding.waived else finding.problem.severity
+
+
+def _tally(findings: t.Sequence[Finding]) -> t.Iterator[str]:
+    """How many of each mark there are."""
+    names = {"blocker": "blocker", "warning": "warning", "note": "note"}
+    for mark in MARKS:
+        number = sum(1 for finding in findings if _mark(finding) == mark)
+        if number:
+            yield counted(number, names[mark]) if mark in names else f"{number} {'to ' * (mark == 'confirm')}{mark}"
+
+
+def _concerned(finding: Finding) -> str:
+    """The objects of a blocker that its sentence does not name, as far as they fit a line or two."""
+    problem = finding.problem
+    others = [name for name in problem.objects if name not in problem.message]
+    if problem.severity != BLOCKER or len(problem.objects) < 2 or not others:
+        return ""
+    more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+    return f"Also: {', '.join(others[:SHOWN])}{more}."
+
+
+def _waiver(finding: Finding) -> str:
+    """How a blocker is let pass, where its remedy does not say so."""
+    if finding.problem.severity != BLOCKER or finding.problem.confirm or "waive " in finding.problem.remedy:
+        return ""
+    if not (finding.check.waivable and finding.problem.waivable):
+        return " This cannot be waived."
+    return f" Or let it pass: waive {finding.check.id}."
+
+
+def _wrapped(head: str, text: str) -> t.Iterator[str]:
+    """``head`` and the text beside it; names and commands are not broken."""
+    if text.strip():
+        yield from textwrap.wrap(
+            text.strip(),
+            WIDTH,
+            initial_indent=head,
+            subsequent_indent=" " * len(head),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
 
 def _declared_sentence(pool: Wanted) -> str:

@@ -84,7 +84,7 @@ class Recommendation:
         for way in self.ways:
             where = f", {way.range.cidr} ({way.range.reason})" if way.range is not None else ""
             moves = "one move" if way.moves == 1 else f"{way.moves} moves"
-            yield f"  {way.way}: {way.procedure}, {moves} of every pod{where}"
+            yield f"  {words[way.way]}: role {way.procedure}, {moves} of every pod{where}"
 
 
 def with_temporary_range(request: PreflightRequest, view: ClusterView) -> PreflightRequest:

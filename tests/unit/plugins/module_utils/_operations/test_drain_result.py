@@ -85,10 +85,19 @@ class TestResult:
         with pytest.raises(Refused) as caught:
             result.require_complete(DrainOptions("p"))
         assert caught.value.message == (
-            "IPPool 'p' is not drained after 12 s, 3 of 10 pods moved: shop/web-0: stuck; shop/web-1: stuck; "
-            "shop/web-2: stuck; shop/web-3: stuck; shop/web-4: stuck; and 2 more."
+            "IPPool 'p' is not drained after 12 s, 3 of 10 pods moved: 7 pods of Deployment shop/web: stuck."
         )
         assert len(caught.value.details["left"]) == 7
+
+    def test_no_more_than_some_reasons_are_said(self) -> None:
+        left = tuple(Left("shop", f"bare-{index}", "", "alone") for index in range(7))
+        with pytest.raises(Refused, match=r"shop/bare-4: alone; and 2 more pods\.$"):
+            DrainResult(True, 3, 10, left, seconds=12.3).require_complete(DrainOptions("p"))
+
+    def test_the_diff_of_many_pods_is_short(self) -> None:
+        pods = tuple(f"ns-{index % 3}/pod-{index}" for index in range(300))
+        diff = DrainResult(True, 300, 300, pods=pods).as_module_result()["diff"]
+        assert diff == {"before": "ns-0: 100 pods\nns-1: 100 pods\nns-2: 100 pods\n", "after": ""}
 
     def test_an_entry_about_a_workload(self) -> None:
         assert (

@@ -13,7 +13,12 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import Journal, definition_of
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_report import CHECKS, preflight
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_report import (
+    CHECKS,
+    MARKS,
+    WIDTH,
+    preflight,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import PreflightRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
 
@@ -217,8 +222,8 @@ def test_leftovers_in_the_range_of_the_new_pool() -> None:
     ("blocks", "rows", "words", "severity"),
     [
         (("192.168.0.0/19", "192.168.1.0/26"), ("192.168.1.0/26",), "overlap", "blocker"),
-        (("192.168.1.0/28",), (), "are not /26", "blocker"),
-        ((), ("192.168.1.0/26",), "have no block", "warning"),
+        (("192.168.1.0/28",), (), "should be /26", "blocker"),
+        ((), ("192.168.1.0/26",), "without a block", "warning"),
     ],
 )
 def test_ipam_data_that_contradict_themselves(
@@ -234,7 +239,7 @@ def test_a_block_claimed_by_two_nodes() -> None:
     messages = [finding["message"] for finding in seen(MOVE, cluster)]
     assert len(messages) == 2
     assert "claimed by more than one node" in messages[0]
-    assert "name another node" in messages[1]
+    assert "names another node" in messages[1]
 
 
 def test_a_claim_under_way_is_no_contradiction() -> None:
@@ -304,7 +309,16 @@ def test_a_waived_blocker_does_not_count() -> None:
     result = preflight(request, VIEW)
     assert result["blockers"] == 0
     assert result["findings"][0]["waived"] is True
-    assert result["lines"][0].startswith("waived")
+    assert any(line.startswith("waived    pool-inside-cluster-cidr: ") for line in result["lines"])
+
+
+def test_the_worst_comes_first_with_the_way_on() -> None:
+    lines = preflight(asked(target(cidr="172.20.0.0/16")), VIEW)["lines"]
+    marks = [line.split()[0] for line in lines if line[:1].isalpha() and line[9:10] == " "]
+    assert marks == sorted(marks, key=list(MARKS).index) and marks[0] == "blocker"
+    assert any(line.endswith("waive pool-inside-cluster-cidr.") for line in lines)
+    assert any(line.startswith("found: 1 blocker, ") for line in lines)
+    assert all(len(line) <= WIDTH for line in lines)
 
 
 @pytest.mark.parametrize("waiver", ["nonsense", "datastore-ready"])

@@ -169,14 +169,14 @@ FOUND: list[Case] = [
         "out of other nodes' blocks",
     ),
     ("B05", "borrowed-addresses", target(cidr="10.0.0.0/26", block_size=28), fabric(), "blocker", "would borrow"),
-    ("B06", "ipam-consistent", MOVE, {"blocks": (block("192.168.1.0/28"),)}, "blocker", "are not /26"),
+    ("B06", "ipam-consistent", MOVE, {"blocks": (block("192.168.1.0/28"),)}, "blocker", "should be /26"),
     (
         "B06",
         "ipam-consistent",
         MOVE,
         {"pools": (stored(), stored("other", cidr="10.9.0.0/16")), "blocks": (block("10.9.0.0/28"),)},
         "warning",
-        "blocks in pool 'other' are not /26",
+        "block in pool 'other' should be /26",
     ),
     (
         "B06",
@@ -184,7 +184,7 @@ FOUND: list[Case] = [
         MOVE,
         {"blocks": (block("192.168.0.0/19"), block("192.168.1.0/26"))},
         "blocker",
-        "overlap others",
+        "overlaps others",
     ),
     (
         "B07",
@@ -297,7 +297,7 @@ FOUND: list[Case] = [
         ),
         {"namespaces": (namespace(), namespace("idle"))},
         "warning",
-        "1 namespaces that have no pods",
+        "1 namespace without pods",
     ),
     (
         "B16",
@@ -351,7 +351,7 @@ FOUND: list[Case] = [
             "pods": (system_pod("api", "calico-apiserver", API_SERVER, ready=False),),
         },
         "blocker",
-        "None of the 1 pods",
+        "No pod of Calico's API server",
     ),
     (
         "B21",
@@ -489,7 +489,7 @@ FOUND: list[Case] = [
         "more than one node",
     ),
     ("B32", "ipam-consistent", MOVE, {"affinities": (row("192.168.1.0/26", "node-2"),)}, "blocker", "another node"),
-    ("B32", "ipam-consistent", MOVE, {"blocks": ()}, "warning", "have no block"),
+    ("B32", "ipam-consistent", MOVE, {"blocks": ()}, "warning", "without a block"),
     (
         "B32",
         "handles-consistent",
@@ -506,14 +506,14 @@ FOUND: list[Case] = [
         "blocker",
         "their nodes would make blocks of another size",
     ),
-    ("A15", "leftover-blocks", MOVE, {"affinities": (row("10.0.5.0/28"),)}, "blocker", "block affinities"),
+    ("A15", "leftover-blocks", MOVE, {"affinities": (row("10.0.5.0/28"),)}, "blocker", "block affinity"),
     (
         "B33",
         "leaked-addresses",
         MOVE,
         {"blocks": (used("192.168.1.0/26", held("192.168.1.9", pod_holder("gone"))),)},
         "warning",
-        "look leaked",
+        "may be leaked",
     ),
     (
         "B33",

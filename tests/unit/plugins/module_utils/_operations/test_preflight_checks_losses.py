@@ -38,7 +38,7 @@ def deployment(**spec: t.Any) -> t.Any:
         ({"workloads": deployment(replicas=2, strategy={"type": "Recreate"})}, ["a restart takes all 2 at once"]),
         (
             {"workloads": deployment(replicas=1, strategy={"type": "Recreate"})},
-            ["1 workloads of one pod are away while it is replaced, first Deployment shop/web"],
+            ["1 workload of one pod is away while it is replaced, first Deployment shop/web"],
         ),
         (
             {"workloads": deployment(replicas=2, template=PORT), "budgets": (budget(1),)},
@@ -137,7 +137,7 @@ def test_jobs(spec: t.Any, severity: str, words: str) -> None:
 def test_cron_jobs_that_may_start_another_one() -> None:
     jobs = (workload("Job", "report", ("CronJob", "nightly"), activeDeadlineSeconds=60), workload("CronJob", "nightly"))
     problems = examine(CHECKS, "running-jobs", view(pods=RUNNING, workloads=jobs))
-    assert [(each.severity, "CronJobs" in each.message) for each in problems] == [("note", False), ("note", True)]
+    assert [(each.severity, "CronJob" in each.message) for each in problems] == [("note", False), ("note", True)]
     idle = (workload("CronJob", "nightly"), *WEB)
     assert examine(CHECKS, "running-jobs", view(workloads=idle)) == []
 
