@@ -18,14 +18,15 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore 
 
 # How many records a warning names before it counts the others.
 NAMED = 5
+PARTS = ("kind", "name", "fault")
 
 OnCorrupt = t.Callable[[CorruptRecord], object]
 
 
 def shown_damaged(found: t.Iterable[CorruptRecord]) -> list[dict[str, t.Any]]:
-    """Damaged records as a module returns them, by kind and name."""
-    shown = [{part: error.details.get(part, "") for part in ("kind", "name", "fault")} for error in found]
-    return sorted(shown, key=lambda each: (each["kind"], each["name"]))
+    """Damaged records as a module returns them, by kind and name; one that was met in several lists is told once."""
+    shown = {tuple(error.details.get(part, "") for part in PARTS) for error in found}
+    return [dict(zip(PARTS, each)) for each in sorted(shown)]
 
 
 def damage_lines(damaged: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:

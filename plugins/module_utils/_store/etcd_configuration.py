@@ -116,6 +116,7 @@ def _reservation(row: Row) -> Stored[Reservation]:
             f"{KIND} {name} has reservedCIDRs that are no list: repair it before anything is changed.",
             kind=KIND,
             name=name,
+            fault="has reservedCIDRs that are no list",
         )
     return Stored(
         Reservation(name, tuple(str(entry) for entry in entries or ())), row.revision, etcd_wire.members(row, KIND)

@@ -242,7 +242,7 @@ def _name_of_block(text: str) -> str:
 
 def _corrupt(row: Row, kind: str, what: str) -> CorruptRecord:
     message = f"{kind} at the etcd key {row.key} {what}: repair it before anything is changed."
-    return CorruptRecord(message, kind=kind, name=row.key.rsplit("/", 1)[-1])
+    return CorruptRecord(message, kind=kind, name=row.key.rsplit("/", 1)[-1], fault=what)
 
 
 def _finite(text: str) -> float:

@@ -156,6 +156,7 @@ def _decode_reservation(thing: Object) -> Reservation:
             f"IPReservation {name} has reservedCIDRs that are no list: repair it before anything is changed.",
             kind="IPReservation",
             name=name,
+            fault="has reservedCIDRs that are no list",
         )
     return Reservation(name, tuple(str(entry) for entry in entries))
 

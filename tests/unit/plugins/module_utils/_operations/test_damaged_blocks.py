@@ -119,6 +119,8 @@ def test_a_report_goes_on_and_warns_once() -> None:
         "Damaged IPAM records: IPAMBlock 10-0-0-0-30 lists a free ordinal twice; IPAMBlock b-0 has no spec; "
         "IPAMBlock b-1 has no spec; IPAMBlock b-2 has no spec; IPAMBlock b-3 has no spec; and 3 more."
     ]
+    # What several lists have met is one record.
+    assert shown_damaged([*found, *found]) == shown_damaged(found)
     warn_of([], warnings.append)
     assert len(warnings) == 1
     assert render([], [], damage_lines(shown_damaged(found[:1])))[-2:] == [
