@@ -127,6 +127,7 @@ EXAMPLES = r"""
     inventory:
       kube_pods_subnet: 10.0.0.0/16
       calico_pool_name: default-ipv4-ippool
+      calico_pool_cidr: 192.168.0.0/16
     procedure: migrate_pool
     target:
       cidr: 10.20.0.0/16

@@ -52,13 +52,19 @@ def variables_after(declared: Declared, live: Live, moves: t.Sequence[Move]) -> 
     return found
 
 
-def changed_variables(declared: Declared, after: t.Mapping[str, t.Any]) -> Variables:
-    """Those that the inventory, or a default, has otherwise."""
+def changed_variables(declared: Declared, live: Live, moves: t.Sequence[Move], after: Variables) -> Variables:
+    """Those that the inventory, or a default, has otherwise; what nobody defines is held against the live pool."""
     before: Variables = {}
     for pool in declared.pools:
-        if pool.name is not None:
-            before.setdefault(POOL_NAME, pool.name[: -len(IPV6_SUFFIX)] if pool.version != IPV4 else pool.name)
-        before.update({variable: pool.fields[key] for key, variable in pool.variables.items()})
+        move = next((move for move in moves if move.version == pool.version and not move.done), None)
+        name = pool.name or (move.pool if move is not None else None)
+        stored = None if name is None else find(live.pools, name)
+        spec = {} if stored is None else shown_spec(stored.spec)
+        if name is not None:
+            before.setdefault(POOL_NAME, name[: -len(IPV6_SUFFIX)] if pool.version != IPV4 else name)
+        for key, variable in POOL_VARIABLES[pool.version].items():
+            # The pods' subnet does not count for a range that needs a variable of its own.
+            before[variable] = pool.fields.get(key, spec.get(key)) if key != "cidr" or pool.own_cidr else None
     return {name: value for name, value in after.items() if str(before.get(name)) != str(value)}
 
 
@@ -71,10 +77,10 @@ def block_lines(after: t.Mapping[str, t.Any], changed: t.Mapping[str, t.Any]) ->
     return lines
 
 
-def subnet_notes(declared: Declared, after: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+def subnet_notes(declared: Declared, changed: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     """What has to be changed before the run, where the new range is outside that of the pods (§2, step 1)."""
     for pool in declared.pools:
-        cidr = after.get(POOL_VARIABLES[pool.version]["cidr"])
+        cidr = changed.get(POOL_VARIABLES[pool.version]["cidr"])
         if cidr is None or pool.pods_subnet is None or pool.pods_subnet.contains(parse_network(cidr, strict=False)):
             continue
         name = PODS_SUBNET[pool.version]

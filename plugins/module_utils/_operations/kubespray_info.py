@@ -55,14 +55,14 @@ def held_against(
     stops = stops_for(procedure, declared, live, findings, moves, waivers)
     runs = predict(declared, live.pools, live.all_subnets())
     after = variables_after(declared, live, moves)
-    changed = changed_variables(declared, after)
+    changed = changed_variables(declared, live, moves, after)
     names = {pool.name for pool in declared.pools}
     lines: t.List[str] = []
     if DRIFT_LINES in show:
         lines += [*pool_lines(declared, live), "", *finding_lines(findings), "", *run_lines(runs)]
     lines += [f"STOP        {stop.message} ({stop.id})" for stop in stops if not stop.waived]
     if CHANGE_LINES in show:
-        lines += ["", *change_lines(after, changed, tuple(subnet_notes(declared, after)))]
+        lines += ["", *change_lines(after, changed, tuple(subnet_notes(declared, changed)))]
     return {
         "pools": [_shown_pool(declared, live, pool.version) for pool in declared.pools],
         "more_pools": filled_pools(more_pools, declared, live),

@@ -179,3 +179,13 @@ def test_further_pools_are_like_kubesprays_own() -> None:
     # One that says an encapsulation says both.
     assert routed == more[1]
     assert others == more[2:]
+
+
+def test_what_nobody_defines_is_no_change() -> None:
+    """Without Kubespray's roles; the block has all variables all the same."""
+    little = read_declared({"calico_pool_cidr": ks.RANGE})
+    assert changes(little, ks.live(), procedure=MIGRATE, targets=TARGET)[1] == {
+        "calico_pool_name": ks.NEW,
+        "calico_pool_cidr": ks.NEW_RANGE,
+    }
+    assert changes(read_declared({"calico_pool_name": ks.POOL, "calico_pool_cidr": ks.RANGE}), ks.live())[1] == {}
