@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import typing as t
 
 import pytest
 from modes_lab import DEFAULT, Lab, Mode
 from procedures import change_block_size, migrate_pool
-from simulation import Killed, Write, simulate
+from simulation import Write, simulate
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ServerError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, OWNER_LABEL
@@ -319,6 +318,22 @@ def test_a_conflict_at_each_write(mode: Mode) -> None:
             assert told == again, f"{run}: {write}"
 
 
+@pytest.mark.parametrize("mode", [Mode("crd_v1"), Mode("etcd")], ids=str)
+def test_two_overlapping_pools_at_the_same_time(mode: Mode) -> None:
+    """Where nobody else compares them, the later one comes to nothing."""
+
+    def before(write: Write) -> None:
+        if (write.verb, write.name) == ("create", "small"):
+            here.put("large", cidr="10.7.0.0/16", blockSize=28)
+
+    with Lab(mode, before=before) as here:
+        with pytest.raises(Refused, match="created at the same time as 'large' .10.7.0.0/16., and the two overlap"):
+            here.present("small", cidr="10.7.4.0/24")
+        assert here.stored("small")["spec"]["disabled"] is True
+        assert "disabled" not in here.stored("large")["spec"]
+        assert here.absent("small").changed
+
+
 class Meddler:
     """Changes the object of one write just before that write is sent, and sees what comes of it."""
 
@@ -493,26 +508,6 @@ def test_migrate_pool(lab: Lab) -> None:
     assert lab.pool(DEFAULT) is None
     assert not lab.blocks_in("192.168.0.0/16") and not lab.affinities_in("192.168.0.0/16")
     healthy(lab, "10.0.0.0/16")
-
-
-@pytest.mark.parametrize("mode", [mode for mode in MODES if mode.installation != "crd_v1"], ids=str)
-@pytest.mark.parametrize("number", [3, 20, 21])
-def test_change_block_size_killed(mode: Mode, number: int) -> None:
-    """At a few of its writes; with v1 CRDs another test does so at every single one."""
-
-    def die(write: Write) -> None:
-        if write.number == number:
-            raise Killed(str(write))
-
-    with Lab(mode, die) as lab:
-        with contextlib.suppress(Killed):
-            change_block_size(lab.api, DEFAULT, 28, {"cidr": "10.0.0.0/16"})
-        lab.advance(number % 7)
-        change_block_size(lab.api, DEFAULT, 28, {"cidr": "10.0.0.0/16"})
-        lab.advance(60)
-        assert {parse_network(text).prefix for text in lab.blocks_in("192.168.0.0/16")} == {28}
-        assert not lab.blocks_in("10.0.0.0/16") and not lab.affinities_in("10.0.0.0/16")
-        healthy(lab, "192.168.0.0/16")
 
 
 def healthy(lab: Lab, cidr: str) -> None:

@@ -12,23 +12,29 @@ a condition to wait for.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import (
     APISERVER,
+    CRD_V1,
     CRD_V3,
     ETCD,
     places_of,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ApiError, ServerError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ApiError, NotFound, ServerError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_answers import as_broken_rule
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_condition import wait_until_allocatable
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool, read_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
+    StoredPool,
+    engine_pools,
+    read_pools,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_wait import wait_until_gone
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import (
     OBJECTS,
@@ -37,6 +43,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_w
     Shown,
     shown_part,
 )
+
+# Where neither an API server of Calico's nor kube-controllers sees that pools overlap.
+_NOBODY_ELSE_LOOKS = (CRD_V1, ETCD)
 
 ETCD_KEY = "/calico/resources/v3/projectcalico.org/ippools"
 
@@ -68,7 +77,32 @@ class CustomResourceWriter:
     def create(self, body: Object) -> StoredPool:
         name = body["metadata"]["name"]
         stored = self._sent(name, body.get("spec") or {}, lambda: self.api.create(IP_POOLS, body))
-        return StoredPool(name, stored)
+        created = StoredPool(name, stored)
+        if self.mode in _NOBODY_ELSE_LOOKS:
+            self._stop_rival(created)
+        return created
+
+    def _stop_rival(self, created: StoredPool) -> None:
+        """Of two overlapping pools that are created at the same time, neither was there when the other was checked.
+
+        Addresses of both could be given out (spec ippool.md §3.3), so the one of this run is disabled. Two runs that
+        meet disable both, and whoever comes next finds out which one is wanted.
+        """
+        own = created.pool()
+        if own is None or own.disabled:
+            return
+        for other in engine_pools(self.pools()):
+            if other.name == own.name or not other.cidr.overlaps(own.cidr):
+                continue
+            with contextlib.suppress(NotFound):
+                self.api.patch(IP_POOLS, own.name, {"spec": {"disabled": True}})
+            raise Refused(
+                f"IPPool {own.name!r} ({own.cidr}) was created at the same time as {other.name!r} ({other.cidr}), and "
+                "the two overlap: it was disabled, so that no address is given out twice; delete the one that is not "
+                "wanted.",
+                pool=own.name,
+                overlaps=other.name,
+            )
 
     def patch(self, name: str, patch: Object, live: StoredPool) -> StoredPool:
         spec = {**live.spec, **(patch.get("spec") or {})}
