@@ -23,7 +23,9 @@ description:
   - Every host has the variables C(calico_ops_kubeconfig) and C(calico_ops_context), which the playbooks read,
     C(calico_ops_reachable), C(calico_ops_reason), C(calico_ops_mode), C(calico_ops_version), C(calico_ops_operator),
     C(calico_ops_supported) and C(calico_ops_stop), with the meaning of the same words in
-    M(calico_ops.ipam.ippool_installation_info), and what makes Ansible run its modules on the control node.
+    M(calico_ops.ipam.ippool_installation_info), C(calico_ops_cluster), the uid of the namespace kube-system, and what
+    makes Ansible run its modules on the control node.
+  - Contexts that lead to the same cluster are named in a warning.
   - The groups are C(clusters), C(reachable_clusters), C(unreachable_clusters), C(calico_mode_...) with a mode of
     RV(calico_ops.ipam.ippool_installation_info#module:mode), C(calico_version_3_31) and the like by major and minor
     version, C(calico_version_unknown), and C(calico_operator) for clusters whose pools the Tigera operator manages.
@@ -117,7 +119,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.configuration import DEFAULT_KUBECONFIG
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.fleet import Facts, ask_all, is_facts
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.fleet import Facts, ask_all, is_facts, twice
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.fleet_contexts import (
     ClusterContext,
     contexts_of,
@@ -148,6 +150,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError(f"{path}: {error.message}") from None
         for group in (ALL, REACHABLE, UNREACHABLE) if self.get_option("discover") else (ALL,):
             self.inventory.add_group(group)
+        known = {name: facts[context] for name, context in hosts.items() if context in facts}
+        for together in twice(known):
+            self.display.warning(
+                f"The hosts {', '.join(together)} are the same cluster: leave all but one out with exclude, or "
+                "playbooks work on it more than once."
+            )
         for name, context in hosts.items():
             self._add(name, context, facts.get(context))
 

@@ -15,11 +15,14 @@ import typing as t
 from collections import deque
 from contextlib import closing
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.discovery import readable_object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import detect, unsupported_reason
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.libraries import load_libraries
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import NAMESPACES
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, IpamError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.fleet_contexts import ClusterContext
 
 Facts = t.Dict[str, t.Any]
@@ -35,12 +38,14 @@ def ask(context: ClusterContext, seconds: float) -> Facts:
     try:
         with closing(connect(options)) as api:
             found = detect(api)
+            cluster = _identity(api)
     except IpamError as error:
         return unreachable(error.message)
     stop = unsupported_reason(found)
     return {
         "reachable": True,
         "reason": "",
+        "cluster": cluster,
         "mode": found.mode.value,
         "version": found.version.value or "",
         "operator": bool(found.operator.value),
@@ -54,12 +59,22 @@ def unreachable(reason: str) -> Facts:
     return {
         "reachable": False,
         "reason": reason,
+        "cluster": "",
         "mode": "",
         "version": "",
         "operator": False,
         "supported": False,
         "stop": reason,
     }
+
+
+def twice(facts: t.Mapping[str, Facts]) -> list[list[str]]:
+    """Names that stand for one and the same cluster, together; a playbook would work on it more than once."""
+    names: dict[str, list[str]] = {}
+    for name, each in facts.items():
+        if each["cluster"]:
+            names.setdefault(each["cluster"], []).append(name)
+    return [together for together in names.values() if len(together) > 1]
 
 
 def is_facts(value: t.Any) -> bool:
@@ -70,10 +85,14 @@ def is_facts(value: t.Any) -> bool:
 def ask_all(
     contexts: t.Iterable[ClusterContext], seconds: float, at_once: int, *, ask_one: Ask = ask
 ) -> dict[ClusterContext, Facts]:
-    """``ask`` for each, ``at_once`` at a time, none for longer than ``seconds``. MissingLibrary without kubernetes.
+    """``ask`` for each, ``at_once`` at a time, none for longer than ``seconds``.
+
+    MissingLibrary without kubernetes, InvalidInput for no time at all.
 
     A cluster whose time is up is left alone: its thread ends by itself, or with this process.
     """
+    if not 0 < seconds < float("inf"):
+        raise InvalidInput(f"timeout must be a number of seconds above 0, not {seconds:g}.", "timeout", seconds)
     # Importing takes long and must not count, nor happen in many threads.
     load_libraries()
     answers: queue.SimpleQueue[tuple[ClusterContext, Facts]] = queue.SimpleQueue()
@@ -108,3 +127,9 @@ def ask_all(
         if deadlines.pop(context, None) is not None:
             found[context] = facts
     return found
+
+
+def _identity(api: KubeApi) -> str:
+    """The uid of the namespace kube-system, which no two clusters share; "" without the right to read it."""
+    thing, _source = readable_object(api, NAMESPACES, "kube-system")
+    return str((thing or {}).get("metadata", {}).get("uid") or "")

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.calico_ops.ipam.plugins.filter.blocks import FilterModule
 
@@ -107,6 +110,37 @@ def test_overlaps() -> None:
 )
 def test_cidrs(value: t.Any, minus: t.Any, expected: list[str]) -> None:
     assert call("cidrs", value, minus) == expected
+
+
+PARTS = st.lists(
+    st.one_of(
+        st.tuples(st.integers(0, 255), st.integers(24, 32)).map(
+            lambda pair: str(ipaddress.ip_network(f"10.0.0.{pair[0]}/{pair[1]}", strict=False))
+        ),
+        st.tuples(st.integers(0, 255), st.integers(0, 255)).map(lambda pair: f"10.0.0.{min(pair)}-10.0.0.{max(pair)}"),
+    ),
+    max_size=6,
+)
+
+
+def addresses(parts: list[str]) -> set[int]:
+    found: set[int] = set()
+    for part in parts:
+        first, dash, last = part.partition("-")
+        if dash:
+            found.update(range(int(first.rpartition(".")[2]), int(last.rpartition(".")[2]) + 1))
+        else:
+            found.update(int(each) & 255 for each in ipaddress.ip_network(part))
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(PARTS, PARTS)
+def test_cidrs_are_the_same_addresses_and_as_few_as_can_be(value: list[str], minus: list[str]) -> None:
+    found = call("cidrs", value, minus)
+    assert addresses(found) == addresses(value) - addresses(minus)
+    parsed = [ipaddress.ip_network(each) for each in found]
+    assert list(ipaddress.collapse_addresses(parsed)) == parsed
 
 
 @pytest.mark.parametrize(

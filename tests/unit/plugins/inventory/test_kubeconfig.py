@@ -119,7 +119,7 @@ def test_a_host_for_each_context_in_groups_by_what_it_is(fleet: Fleet, silent: s
     assert (cloud["ansible_connection"], cloud["ansible_python_interpreter"]) == ("local", sys.executable)
 
 
-def test_files_patterns_and_groups_of_the_users_own(fleet: Fleet) -> None:
+def test_files_patterns_and_groups_of_the_users_own(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("paris", "oslo", "lab"):
         fleet.kubeconfig(f"{name}/admin.conf", **{"admin@local": None})
     (fleet.directory / "broken").mkdir()
@@ -135,6 +135,10 @@ def test_files_patterns_and_groups_of_the_users_own(fleet: Fleet) -> None:
     assert members(found, "mode_crd_v1") == ["oslo", "paris"]
     assert members(found, "canary") == ["oslo"]
     assert found.hosts["paris"].get_vars()["where"] == "crd_v1/admin@local"
+    warned = " ".join(capsys.readouterr().err.split())
+    assert "No kubeconfig matches nowhere/*." in warned
+    assert "broken/admin.conf is not a kubeconfig with contexts" in warned
+    assert "The hosts oslo, paris are the same cluster" in warned
 
 
 def test_without_asking(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,11 +179,13 @@ def test_answers_are_kept_and_silence_is_not(fleet: Fleet) -> None:
     [
         ({"kubeconfig": ["missing"]}, "does not exist"),
         ({"kubeconfig": ["twice"]}, "would both be the host"),
+        ({"kubeconfig": ["config"], "timeout": 0}, "timeout must be a number of seconds above 0, not 0"),
         ({"kubeconfig": ["my-fleet.yml"]}, "is not a kubeconfig with contexts"),
     ],
 )
 def test_what_cannot_be_an_inventory_gets_one_sentence(fleet: Fleet, options: dict[str, t.Any], words: str) -> None:
     fleet.kubeconfig("twice", **{"a:b": None, "a/b": None})
+    fleet.kubeconfig("config", prod=None)
     with pytest.raises(AnsibleParserError, match=words) as caught:
         fleet.inventory(**options)
     assert "my-fleet.yml: " in str(caught.value) and "\n" not in str(caught.value)
@@ -190,3 +196,12 @@ def test_other_files_are_left_to_other_plugins(fleet: Fleet) -> None:
     (fleet.directory / "hosts.yml").touch()
     assert not plugin.verify_file(str(fleet.directory / "hosts.yml"))
     assert not plugin.verify_file(str(fleet.directory / "missing-fleet.yml"))
+
+
+def test_the_examples_have_options_that_exist() -> None:
+    load()
+    known = set(constants.config.get_configuration_definitions("inventory", NAME))
+    examples = list(yaml.safe_load_all(kubeconfig.EXAMPLES))
+    assert len(examples) == 2
+    for example in examples:
+        assert set(example) <= known and example["plugin"] == NAME
