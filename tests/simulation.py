@@ -31,7 +31,14 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     UnknownResource,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import LEASES, PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    BLOCK_AFFINITIES,
+    IPAM_BLOCKS,
+    IPAM_CONFIGS,
+    IPAM_HANDLES,
+    LEASES,
+    PODS,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.watch import Change, Notice
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.fencing import FencedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.etcd_api import EtcdApi
@@ -45,6 +52,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.cluster import Twin
 
 TICK = 0.1
+# The parts of etcd's keys that tell IPAM's records apart.
+_RECORDS = {"assignment": IPAM_BLOCKS, "host": BLOCK_AFFINITIES, "handle": IPAM_HANDLES, "config": IPAM_CONFIGS}
 Hook = t.Callable[["Write"], None]
 
 
@@ -67,7 +76,10 @@ class Write:
 
 
 class SimulatedApi:
-    """``PagedApi`` on a twin; ``before`` and ``after`` are called around each write."""
+    """``PagedApi`` on a twin; ``before`` and ``after`` are called around each write.
+
+    When one of them raises ``Killed``, so does every request from then on: a process that was killed tidies up nothing.
+    """
 
     def __init__(
         self, twin: Twin, *, before: Hook | None = None, after: Hook | None = None, lag: random.Random | None = None
@@ -79,30 +91,46 @@ class SimulatedApi:
         self._before = before
         self._after = after
         self.ticks: list[t.Callable[[], None]] = []
+        self._killed: Killed | None = None
+
+    def alive(self) -> None:
+        """Raises ``Killed`` when the process that uses this client was killed."""
+        if self._killed is not None:
+            raise self._killed
 
     def tick(self, seconds: float = TICK) -> None:
         """Let time pass, and whatever is due to happen."""
+        self.alive()
         self.twin.clock.advance(seconds)
         for happen in list(self.ticks):
             happen()
 
     def written(self, verb: str, resource: Resource, name: str, body: t.Any, call: t.Callable[[], t.Any]) -> t.Any:
+        self.alive()
         if resource == LEASES and verb == "replace":
             # When a lock is renewed is a matter of time and not of the procedure, so it has no number.
             return call()
         write = Write(len(self.writes) + 1, verb, resource, name, body)
         self.writes.append(write)
-        if self._before is not None:
-            self._before(write)
+        self._around(self._before, write)
         answer = call()
-        if self._after is not None:
-            self._after(write)
+        self._around(self._after, write)
         return answer
 
+    def _around(self, hook: Hook | None, write: Write) -> None:
+        try:
+            if hook is not None:
+                hook(write)
+        except Killed as killed:
+            self._killed = killed
+            raise
+
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        self.alive()
         return self._local.get(resource, name, namespace)
 
     def list(self, resource: Resource, namespace: str | None = None, **selectors: t.Any) -> Listing:
+        self.alive()
         try:
             return self._local.list(resource, namespace, **selectors)
         except NotFound as error:
@@ -296,17 +324,33 @@ class SimulatedEtcd(EtcdApi):
         datastore = simulated.twin.datastore
         if datastore is None:
             raise ValueError("the twin has no etcd")
-        super().__init__(datastore.client.another(), now=simulated.twin.clock.now)
+        client = datastore.client.another()
+        super().__init__(client, now=simulated.twin.clock.now)
         self._simulated = simulated
         self._datastore = datastore
+        self._swap = client._swap
+        self._sending = False
+        client._swap = self._swapped  # type: ignore[method-assign]
 
     def _send(self, verb: str, resource: Resource, name: str, body: t.Any, call: t.Callable[[], t.Any]) -> t.Any:
         def seen() -> t.Any:
-            answer = call()
+            self._sending = True
+            try:
+                answer = call()
+            finally:
+                self._sending = False
             self._datastore.refresh()
             return answer
 
         return self._simulated.written(verb, resource, name, body, seen)
+
+    def _swapped(self, key: str, condition: t.Any, operation: t.Any) -> t.Any:
+        """What writes IPAM's records past the interface to Calico's kinds: each is one transaction."""
+        if self._sending:
+            return self._swap(key, condition, operation)
+        verb = "delete" if "request_delete_range" in operation else "create" if "CREATE" in str(condition) else "patch"
+        resource, name = _row_of(key)
+        return self._send(verb, resource, name, operation, lambda: self._swap(key, condition, operation))
 
     def create(self, resource: Resource, body: Object, *rest: t.Any, **options: t.Any) -> Object:
         call = super().create
@@ -324,6 +368,16 @@ class SimulatedEtcd(EtcdApi):
     def delete(self, resource: Resource, name: str, *rest: t.Any, **options: t.Any) -> None:
         call = super().delete
         self._send("delete", resource, name, options, lambda: call(resource, name, *rest, **options))
+
+
+def _row_of(key: str) -> tuple[Resource, str]:
+    """What a key of Calico's etcd holds, and its name."""
+    *rest, name = key.split("/")
+    for kind in KINDS:
+        if kind.plural in rest:
+            return kind, name
+    kind = next(kind for part, kind in _RECORDS.items() if part in rest)
+    return kind, f"{rest[rest.index('host') + 1]}-{name}" if kind == BLOCK_AFFINITIES else name
 
 
 def with_calico(api: SimulatedApi) -> CalicoApi:

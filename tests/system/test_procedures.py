@@ -2,20 +2,19 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whole procedures in virtual time: cut right before and right after each write, undone, and disturbed by others."""
+"""Whole procedures in virtual time, disturbed by others; what kills them is in test_killed_everywhere.py."""
 
 from __future__ import annotations
 
-import os
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from modes_lab import Mode
-from procedures import Procedure, alive, change_block_size, migrate_pool, rollback
-from simulation import Killed, SimulatedApi, Write, simulate, with_calico
+from procedures import Procedure, alive, change_block_size, migrate_pool
+from runbook import Stopped
+from simulation import SimulatedApi, Write, simulate, with_calico
 from twin_fixture import local_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
@@ -32,7 +31,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError, Refused
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock import LockHeld
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import find, read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import process
 
@@ -41,12 +39,6 @@ if t.TYPE_CHECKING:
 
 POOL = "default-ipv4-ippool"
 TEMPORARY = {"cidr": "10.0.0.0/16"}
-NEW = {"name": "new", "cidr": "10.0.0.0/16"}
-MOST_WRITES = 90
-NIGHTLY = bool(os.environ.get("CALICO_OPS_NIGHTLY"))
-# Every n-th write by day, with another remainder for each test; all of them at night.
-EACH = 1 if NIGHTLY else 6
-MODES = [Mode("crd_v1")]
 
 
 @pytest.fixture(autouse=True)
@@ -54,59 +46,12 @@ def _virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     simulate(monkeypatch)
 
 
-def prepared(mode: Mode = MODES[0]) -> Twin:
+def prepared() -> Twin:
     """The small cluster, its pool with everything that is easily lost when it is created again."""
-    twin = local_twin("small", installation=mode.installation, operator=mode.operator)
+    twin = local_twin("small")
     metadata = {"labels": {"team": "net"}, "annotations": {"note": "keep me"}}
     with_calico(SimulatedApi(twin)).patch(IP_POOLS, POOL, {"metadata": metadata, "spec": {"disableBGPExport": True}})
     return twin
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Where a run dies: right before or right after its write of that number."""
-
-    number: int
-    moment: str
-
-    def run(self, twin: Twin, work: Work) -> bool:
-        """Run until there; false when the run ended before."""
-
-        def die(write: Write) -> None:
-            if write.number == self.number:
-                raise Killed(str(write))
-
-        try:
-            work(with_calico(SimulatedApi(twin, **{self.moment: die})))
-        except Killed:
-            return True
-        return False
-
-
-Work = t.Callable[[t.Any], object]
-
-
-def cuts(first: int, last: int = MOST_WRITES) -> t.Iterator[Cut]:
-    """Where to kill: before each write and after it, beginning with number ``first`` and only each n-th by day."""
-    for number in range(1 + (first % EACH), last, EACH):
-        yield Cut(number, "before")
-        yield Cut(number, "after")
-
-
-def change(api: t.Any) -> object:
-    return change_block_size(api, POOL, 28, TEMPORARY)
-
-
-def migrate(api: t.Any) -> object:
-    return migrate_pool(api, POOL, NEW)
-
-
-def undo_change(api: t.Any) -> object:
-    return rollback(api, "change_block_size", POOL)
-
-
-def undo_migrate(api: t.Any) -> object:
-    return rollback(api, "migrate_pool", POOL)
 
 
 def healthy(twin: Twin) -> None:
@@ -149,116 +94,6 @@ def only(twin: Twin, pool: str, cidr: str, size: int) -> dict[str, t.Any]:
     return found.shown()
 
 
-def original(twin: Twin) -> dict[str, t.Any]:
-    found = find(read_pools(with_calico(SimulatedApi(twin))), POOL)
-    assert found is not None
-    return found.shown()
-
-
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("mode", MODES, ids=str)
-def test_change_block_size_killed_at_each_write_and_resumed(mode: Mode) -> None:
-    for cut in cuts(first=0):
-        twin = prepared(mode)
-        wanted = original(twin)
-        wanted["spec"]["blockSize"] = 28
-        was_cut = cut.run(twin, change)
-        twin.clock.advance(cut.number % 7)
-        change(with_calico(SimulatedApi(twin)))
-        assert only(twin, POOL, "192.168.0.0/16", 28) == wanted, cut
-        again = SimulatedApi(twin)
-        change(with_calico(again))
-        assert again.writes == []
-        if not was_cut:
-            return
-    raise AssertionError("the procedure has more writes than this test allows for")
-
-
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("mode", MODES, ids=str)
-def test_migrate_pool_killed_at_each_write_and_resumed(mode: Mode) -> None:
-    for cut in cuts(first=1):
-        twin = prepared(mode)
-        was_cut = cut.run(twin, migrate)
-        twin.clock.advance(cut.number % 7)
-        migrate(with_calico(SimulatedApi(twin)))
-        only(twin, "new", "10.0.0.0/16", 26)
-        if not was_cut:
-            return
-    raise AssertionError("the procedure has more writes than this test allows for")
-
-
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("mode", MODES, ids=str)
-@pytest.mark.parametrize(
-    ("forward", "undo", "too_late"),
-    [(change, undo_change, "has its new block size already"), (migrate, undo_migrate, "is deleted already")],
-    ids=["change_block_size", "migrate_pool"],
-)
-def test_killed_at_each_write_and_undone(mode: Mode, forward: Work, undo: Work, too_late: str) -> None:
-    """Everything is as it was before, at whichever write the run died; when it is too late, it says how to go on."""
-    undone = late = 0
-    for cut in cuts(first=2):
-        twin = prepared(mode)
-        wanted = original(twin)
-        was_cut = cut.run(twin, forward)
-        twin.clock.advance(cut.number % 7)
-        api = SimulatedApi(twin)
-        try:
-            undo(with_calico(api))
-        except Refused as error:
-            assert too_late in error.message and "finish it with `ansible-playbook calico_ops.ipam." in error.message
-            assert api.writes == []
-            forward(with_calico(SimulatedApi(twin)))
-            late += 1
-        else:
-            if was_cut and original_is_there(twin):
-                assert only(twin, POOL, "192.168.0.0/16", 26) == wanted, cut
-                undone += 1
-        healthy(twin)
-        if not was_cut:
-            assert undone > late and (late or not NIGHTLY)
-            return
-    raise AssertionError("the procedure has more writes than this test allows for")
-
-
-def original_is_there(twin: Twin) -> bool:
-    """Whether the run was cut before its very last request, after which there is nothing to undo."""
-    found = find(read_pools(with_calico(SimulatedApi(twin))), POOL)
-    return found is not None and found.spec.get("blockSize", 26) == 26
-
-
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("mode", MODES, ids=str)
-@pytest.mark.parametrize(("verb", "plural"), [("patch", "deployments"), ("delete", "ippools")])
-def test_undoing_killed_at_each_write_and_undone_again(mode: Mode, verb: str, plural: str) -> None:
-    """A change that died half-way (while pods move out, after the pool was deleted) is undone in two runs."""
-    whole = SimulatedApi(prepared(mode))
-    change(with_calico(whole))
-    half = next(each.number for each in whole.writes if (each.verb, each.resource.plural) == (verb, plural))
-    for cut in cuts(first=3):
-        twin = prepared(mode)
-        wanted = original(twin)
-        assert Cut(half, "after").run(twin, change)
-        was_cut = cut.run(twin, undo_change)
-        if was_cut and cut.number > 2 and len(journals(twin)) == 1:
-            with pytest.raises(Refused, match="is being undone, so it cannot go on: finish undoing it with"):
-                change(with_calico(SimulatedApi(twin)))
-        undo_change(with_calico(SimulatedApi(twin)))
-        assert only(twin, POOL, "192.168.0.0/16", 26) == wanted, cut
-        again = SimulatedApi(twin)
-        undo_change(with_calico(again))
-        assert again.writes == []
-        if not was_cut:
-            return
-    raise AssertionError("undoing has more writes than this test allows for")
-
-
-def journals(twin: Twin) -> list[str]:
-    items = SimulatedApi(twin).list(CONFIG_MAPS).items
-    return [item["metadata"]["name"] for item in items if "calico-ops" in item["metadata"]["name"]]
-
-
 @pytest.mark.parametrize("number", [3, 5, 9, 15, 20, 22, 24, 29])
 def test_a_second_run_is_refused(number: int) -> None:
     """It wants to begin in the middle of the first one, which goes on undisturbed."""
@@ -267,7 +102,7 @@ def test_a_second_run_is_refused(number: int) -> None:
 
     def second(write: Write) -> None:
         if write.number == number:
-            with pytest.raises(LockHeld) as error:
+            with pytest.raises(Stopped) as error:
                 change_block_size(SimulatedApi(twin), POOL, 28, TEMPORARY, owner=alive("two"))
             refused.append(error.value.message)
 
@@ -320,7 +155,7 @@ def test_a_pool_of_somebody_else_is_not_taken_for_the_temporary_one() -> None:
         "spec": {"cidr": "10.0.0.0/16", "blockSize": 28, "ipipMode": "Always", "nodeSelector": "all()"},
     }
     api.create(IP_POOLS, body)
-    with pytest.raises(Refused, match="exists already, and as temporary pool it would be emptied and deleted"):
+    with pytest.raises(Stopped, match="exists already, and as temporary pool it would be emptied and deleted"):
         change_block_size(api, POOL, 28, TEMPORARY)
     assert len(api.writes) == 1
 
@@ -329,7 +164,7 @@ def test_a_disabled_pool_is_not_enabled_on_the_quiet() -> None:
     twin = prepared()
     api = SimulatedApi(twin)
     api.patch(IP_POOLS, POOL, {"spec": {"disabled": True}})
-    with pytest.raises(Refused, match="is disabled, and with its new block size it would be in use again"):
+    with pytest.raises(Stopped, match="is disabled, and with its new block size it would be in use again"):
         change_block_size(api, POOL, 28, TEMPORARY)
     assert len(api.writes) == 1
 
