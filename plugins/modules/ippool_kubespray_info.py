@@ -87,6 +87,11 @@ options:
     type: list
     elements: dict
     default: []
+  expected_nodes:
+    description: Names of the nodes that the inventory has.
+    type: list
+    elements: str
+    default: []
   waivers:
     description:
       - Ids of stops that are let pass - V(kubespray-drift), V(kubespray-running), V(kubespray-families).
@@ -277,6 +282,11 @@ changed_variables:
   description: Those of RV(variables) that the inventory has otherwise.
   returned: success
   type: dict
+missing_nodes:
+  description: The O(expected_nodes) that have not joined the cluster.
+  returned: success
+  type: list
+  elements: str
 unreadable:
   description: What there was no right to read, so that nothing was compared with it.
   returned: success
@@ -320,6 +330,7 @@ def argspec() -> ArgumentSpec:
             "procedure": {"type": "str", "choices": list(PROCEDURES), "default": "look"},
             "target": {"type": "dict", "options": target},
             "target_ipv6": {"type": "dict", "options": target},
+            "expected_nodes": {"type": "list", "elements": "str", "default": []},
             "more_pools": {"type": "list", "elements": "dict", "default": []},
             "waivers": {"type": "list", "elements": "str", "default": []},
             "show": {"type": "list", "elements": "str", "choices": list(SHOWS), "default": list(SHOWS)},
@@ -340,6 +351,7 @@ def operate(context: Context) -> dict[str, t.Any]:
         waivers=params["waivers"],
         show=params["show"],
         more_pools=params["more_pools"],
+        expected_nodes=params["expected_nodes"],
     )
     return {"changed": False, **result}
 

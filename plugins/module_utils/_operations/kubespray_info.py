@@ -47,6 +47,7 @@ def held_against(
     waivers: t.Collection[str] = (),
     show: t.Collection[str] = SHOWS,
     more_pools: t.Sequence[t.Mapping[str, t.Any]] = (),
+    expected_nodes: t.Iterable[str] = (),
 ) -> t.Dict[str, t.Any]:
     """Everything as plain data. InvalidInput for a target that cannot be meant."""
     findings = differences(declared, live)
@@ -74,6 +75,8 @@ def held_against(
         "stops": [stop.shown() for stop in stops],
         "variables": after,
         "changed_variables": changed,
+        # Where nodes may not be listed, nobody can tell.
+        "missing_nodes": sorted(set(expected_nodes).difference(live.nodes)) if live.nodes else [],
         "unreadable": list(live.unreadable),
         "lines": lines,
     }

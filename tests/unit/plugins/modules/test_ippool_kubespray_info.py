@@ -77,6 +77,10 @@ def test_a_move(twin: TwinHandle) -> None:
     assert result["changed_variables"] == {"calico_pool_name": to["name"], "calico_pool_cidr": to["cidr"]}
 
 
+def test_nodes_that_have_not_joined(twin: TwinHandle) -> None:
+    assert info(twin, expected_nodes=["node-1", "node-2", "node-9"])["missing_nodes"] == ["node-9"]
+
+
 def test_a_node_that_somebody_drains(twin: TwinHandle) -> None:
     with closing(connect(ConnectionOptions(kubeconfig=twin.kubeconfig))) as client:
         client.patch(NODES, "node-1", {"spec": {"unschedulable": True}})
