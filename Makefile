@@ -17,7 +17,7 @@ RUN = PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$(SITE)" ANSIBLE_
       ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_CALLBACK_RESULT_FORMAT=yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lint unit contract store system guides molecule sanity types docs build old-core nightly bench clean
+.PHONY: help demo demo-stop test lint unit contract store system guides molecule sanity types docsite build old-core nightly bench clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +49,7 @@ demo-stop: $(VENV)/.run ## stop the demo's cluster
 test: $(VENV)/.dev ## everything CI runs
 	@$(RUN) $(BIN)/python tests/tools/everything.py
 
-lint: $(VENV)/.dev ## ruff, yamllint, ansible-lint (production), changelog and docs lint
+lint: $(VENV)/.dev ## ruff, yamllint, ansible-lint (production) and changelog lint
 	@$(RUN) $(BIN)/python tests/tools/everything.py lint
 
 unit: ## the fast tests
@@ -57,14 +57,14 @@ contract: ## the Kubernetes API as our clients see it; CALICO_OPS_KUBECONFIG nam
 store: ## datastores on a real etcd; eight writers at once on every datastore
 system: ## procedures, drains and kills from end to end
 guides: ## every command of the guides, every example of the modules
-molecule: ## the Molecule scenarios
+molecule: ## the collection's own Molecule scenario; `build` runs the one for users
 sanity: ## ansible-test sanity
 types: ## mypy --strict on module_utils
-docs: ## documentation lint
-build: ## build the artifact and look into it
+docsite: ## the site of the documentation, into .work/docsite/html
+build: ## build the artifact, install it, lint its documentation, use it as a new user would
 old-core: ## the demo under ansible-core 2.18
 
-unit contract store system guides molecule sanity types docs build old-core: $(VENV)/.dev
+unit contract store system guides molecule sanity types docsite build old-core: $(VENV)/.dev
 	@$(RUN) $(BIN)/python tests/tools/everything.py $@
 
 nightly: $(VENV)/.dev ## the random searches (states, interleavings, hostile input, stress) for an hour or so

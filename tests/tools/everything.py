@@ -43,12 +43,15 @@ SAID = ("tests/system/test_guides.py", "tests/system/test_examples.py")
 CHECKS = (
     Check("system", (pytest("tests/system", *(f"--ignore={path}" for path in SAID)),)),
     Check("guides", (pytest(*SAID),)),
+    # Documentation is linted where users have it: in what is installed from the artifact.
+    Check("build", (pytest("tests/artifact"),)),
     Check("molecule", (f"{PYTHON} tests/tools/scenarios.py",)),
     Check("sanity", (f"{PYTHON} tests/tools/sanity.py",)),
     Check("unit", (pytest("tests/unit", "tests/fuzz"),)),
     Check("contract", (pytest("tests/contract"),)),
     Check("store", (pytest("tests/store", "tests/stress"),)),
     Check("old-core", (f"{PYTHON} tests/tools/old_core.py",)),
+    Check("docsite", (f"{PYTHON} tests/tools/docsite.py",)),
     Check("types", (f"{PYTHON} tests/tools/typecheck.py",)),
     Check(
         "lint",
@@ -60,8 +63,6 @@ CHECKS = (
             "antsibull-changelog lint",
         ),
     ),
-    # Documentation is linted where users have it: in what is installed from the artifact.
-    Check("build", (pytest("tests/artifact"),)),
 )
 
 

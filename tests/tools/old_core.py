@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run the main job under the oldest supported ansible-core, in a virtual environment of its own.
+"""Run the main job under the oldest supported ansible-core, in a virtual environment of its own, from the artifact.
 
 ansible-core 2.18 runs on Python 3.11 to 3.13; on a newer Python this check says that it was skipped.
 """
@@ -10,9 +10,9 @@ ansible-core 2.18 runs on Python 3.11 to 3.13; on a newer Python this check says
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ REQUIREMENTS = ("requirements.txt", "requirements-twin.txt")
 
 
 def prepare() -> Path:
-    """Make the virtual environment once and link the checkout into it, as the Makefile does."""
+    """Make the virtual environment once."""
     python = VENV / "bin" / "python"
     stamp = VENV / ".ready"
     if not stamp.exists():
@@ -40,12 +40,19 @@ def prepare() -> Path:
             ],
             check=True,
         )
-        site = Path(sysconfig.get_path("purelib", vars={"base": str(VENV)}))
-        link = site / "ansible_collections" / "calico_ops" / "ipam"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(ROOT)
         stamp.touch()
     return python
+
+
+def install(python: Path, environment: dict[str, str]) -> None:
+    """Build the artifact and install it for the user whose home ``environment`` names, both with this ansible-core."""
+    home = Path(environment["HOME"])
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    galaxy = [str(python.parent / "ansible-galaxy"), "collection"]
+    subprocess.run([*galaxy, "build", "--output-path", str(home), str(ROOT)], env=environment, check=True)
+    archive = next(home.glob("*.tar.gz"))
+    subprocess.run([*galaxy, "install", "--offline", str(archive)], env=environment, check=True)
 
 
 def main() -> int:
@@ -53,13 +60,15 @@ def main() -> int:
         print("skipped: ansible-core 2.18 does not run on this Python")
         return 0
     python = prepare()
-    site = Path(sysconfig.get_path("purelib", vars={"base": str(VENV)}))
-    environment = dict(
-        os.environ,
+    # Nothing of the checkout may be found: neither by the Makefile's variables nor by a link beside the packages.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    environment.update(
         PATH=f"{python.parent}{os.pathsep}{os.environ['PATH']}",
-        ANSIBLE_COLLECTIONS_PATH=str(site),
-        ANSIBLE_HOME=str(ROOT / ".work" / "ansible-2.18"),
+        HOME=str(ROOT / ".work" / "home-2.18"),
+        ANSIBLE_COLLECTIONS_SCAN_SYS_PATH="false",
+        ANSIBLE_LOCALHOST_WARNING="false",
     )
+    install(python, environment)
     subprocess.run([str(python.parent / "ansible"), "--version"], env=environment, check=True)
     directory = ROOT / ".work" / "old-core"
     play = [
