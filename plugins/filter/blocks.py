@@ -10,6 +10,7 @@ import itertools
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.capacity import (
+    DEFAULT_BLOCKS_PER_HOST,
     DEFAULT_MAX_PODS,
     Demand,
     assess,
@@ -17,9 +18,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.capacity i
     largest_prefix_that_fits,
     supply_of,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import BITS, Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.naming import block_name
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_fields import BLOCK_SIZES
 from ansible_collections.calico_ops.ipam.plugins.plugin_utils._errors import filters
 from ansible_collections.calico_ops.ipam.plugins.plugin_utils._networks import (
     address,
@@ -77,20 +79,41 @@ def block_sizes(
     )
 
 
-def largest_block_size(cidr: t.Any, nodes: t.Any, pods_per_node: t.Any = DEFAULT_MAX_PODS, **more: t.Any) -> int:
+def largest_block_size(
+    cidr: t.Any,
+    nodes: t.Any,
+    pods_per_node: t.Any = DEFAULT_MAX_PODS,
+    tunnels: t.Any = 1,
+    reserved: t.Any = (),
+    max_blocks_per_host: t.Any = 0,
+) -> int:
     """The first of ``block_sizes``, or a sentence that says what range would do."""
-    sizes = block_sizes(cidr, nodes, pods_per_node, **more)
+    sizes = block_sizes(cidr, nodes, pods_per_node, tunnels, reserved, max_blocks_per_host)
     if sizes:
         return sizes[0]
-    demand = _demand(nodes, pods_per_node, more.get("tunnels", 1))
-    network = _range_of(cidr)
-    prefix = largest_prefix_that_fits(network.version, demand.per_node, demand.nodes, _default_size(network))
+    network, demand = _range_of(cidr), _demand(nodes, pods_per_node, tunnels)
+    limit = whole(max_blocks_per_host, "max_blocks_per_host", 0) or DEFAULT_BLOCKS_PER_HOST
     raise InvalidInput(
-        f"{network} has no blockSize that fits {demand.nodes} nodes of {demand.max_pods} pods: a range of "
-        f"/{prefix} would do with blocks of /{_default_size(network)}.",
+        f"{network} has no blockSize that fits {demand.nodes} nodes of {demand.max_pods} pods: "
+        f"{_what_would_do(network.version, demand, limit)}.",
         "cidr",
         str(network),
     )
+
+
+def _what_would_do(version: int, demand: Demand, limit: int) -> str:
+    """The smallest range for the demand, with the largest blocks that it takes for that."""
+    low, high = BLOCK_SIZES[version]
+    bits = BITS[version]
+    found = [
+        (largest_prefix_that_fits(version, demand.per_node, demand.nodes, size), -size)
+        for size in range(low, high + 1)
+        if demand.per_node <= limit << (bits - size)
+    ]
+    if not found:
+        return f"{limit} blocks of the largest size do not hold {demand.per_node} addresses, so raise maxBlocksPerHost"
+    prefix, size = max(found)
+    return f"a range of /{prefix} would do, with blocks of /{-size} and without reservations"
 
 
 def block_of(ip: t.Any, pool: t.Any, block_size: t.Any = None) -> str:
@@ -130,10 +153,6 @@ def _range_of(cidr: t.Any) -> Network:
         spec = cidr.get("spec", cidr)
         return parse_network(spec.get("cidr") if isinstance(spec, t.Mapping) else spec)
     return parse_network(cidr)
-
-
-def _default_size(network: Network) -> int:
-    return pool_shape("::/0" if network.version == 6 else "0.0.0.0/0").block_size
 
 
 def _demand(nodes: t.Any, pods_per_node: t.Any, tunnels: t.Any) -> Demand:

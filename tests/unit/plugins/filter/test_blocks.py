@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
 
 import pytest
@@ -69,6 +70,15 @@ def test_block_sizes() -> None:
     assert call("largest_block_size", "10.0.0.0/18", "40") == 24
     assert call("largest_block_size", {"name": "web", "spec": {"cidr": "10.0.0.0/18"}}, 40, 20) == 24
     assert call("largest_block_size", "2001:db8::/112", 40) == 118
+
+
+def test_the_range_that_would_do_does() -> None:
+    for nodes, pods in ((40, 110), (3, 1), (1000, 250), (7, 5000)):
+        with pytest.raises(AnsibleFilterError) as caught:
+            call("largest_block_size", "10.0.0.0/31", nodes, pods)
+        prefix, size = re.findall(r"/(\d+)", str(caught.value))[1:]
+        assert int(size) in call("block_sizes", f"0.0.0.0/{prefix}", nodes, pods)
+        assert call("block_sizes", f"0.0.0.0/{int(prefix) + 1}", nodes, pods) == []
 
 
 def test_blocks() -> None:
@@ -158,7 +168,9 @@ def test_cidrs_are_the_same_addresses_and_as_few_as_can_be(value: list[str], min
         ("block_count", ("10.0.0.0/28", 26), {}, "a block is inside its pool"),
         ("nodes_supported", ("10.0.0.0/16",), {"blocks_per_node": 0}, "1 or more"),
         ("nodes_supported", ("10.0.0.0/16",), {"blocks_per_node": 2, "pods_per_node": 3}, "not both"),
-        ("largest_block_size", ("10.0.0.0/24", 40), {}, "a range of /19 would do with blocks of /26"),
+        ("largest_block_size", ("10.0.0.0/24", 40), {}, "a range of /19 would do, with blocks of /25"),
+        ("largest_block_size", ("2001:db8::/120", 40), {}, "a range of /115 would do, with blocks of /121"),
+        ("largest_block_size", ("10.0.0.0/8", 4, 9000), {"max_blocks_per_host": 2}, "so raise maxBlocksPerHost"),
         ("largest_block_size", ("10.0.0.0/24", 0), {}, "nodes must be a whole number, 1 or more"),
         ("block_sizes", ("10.0.0.0/24", "many"), {}, "nodes must be a whole number"),
         ("block_sizes", ({"spec": None}, 2), {}, "must be a CIDR"),
