@@ -12,6 +12,7 @@ whose connection is cut after a write was accepted, "lost", goes on with an erro
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import typing as t
 from dataclasses import dataclass
@@ -21,9 +22,15 @@ from aftermath import Before, before, is_as_wanted
 from modes_lab import DEFAULT, Lab, Mode
 from procedures import MIGRATE, RESIZE, change_block_size, migrate_pool, rollback
 from runbook import Stopped
-from simulation import Killed, SimulatedApi, Write, simulate, with_calico
+from simulation import Killed, SimulatedApi, Write, simulate, simulated, with_calico
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Unreachable
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CONFIG_MAPS,
+    INSTALLATIONS,
+    IP_POOLS,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import KEY, ROLLBACK
 
 NIGHTLY = bool(os.environ.get("CALICO_OPS_NIGHTLY"))
 MODES = [
@@ -144,8 +151,7 @@ def finished(lab: Lab, was: Before, procedure: Procedure) -> None:
 
 
 def written(api: t.Any) -> list[str]:
-    raw = getattr(api.raw, "kubernetes", api.raw)
-    return [str(write) for write in raw.writes]
+    return [str(write) for write in simulated(api).writes]
 
 
 @pytest.mark.timeout(3600)
@@ -163,6 +169,7 @@ def test_undoing_restores(mode: Mode, procedure: Procedure) -> None:
 
 
 def undone(lab: Lab, was: Before, procedure: Procedure) -> None:
+    """Undo it; where that is refused because it is too late, finish it."""
     undo = client(lab)
     try:
         procedure.undo(undo)
@@ -171,11 +178,13 @@ def undone(lab: Lab, was: Before, procedure: Procedure) -> None:
         assert f"finish it with `ansible-playbook calico_ops.ipam.{procedure.name} " in stopped.message
         assert written(undo) == []
         procedure.forward(client(lab))
-    found = lab.pool(procedure.pool)
-    assert found is not None or procedure.name == MIGRATE
-    # Without a journal, all was over or had not begun.
-    done = found is not None and lab.pool(procedure.pool) is not None and _is_done(lab, procedure)
-    if done:
+    restored_or_finished(lab, was, procedure)
+
+
+def restored_or_finished(lab: Lab, was: Before, procedure: Procedure) -> None:
+    """Finished where the last run, or the one before it, had nothing to undo any more."""
+    pool = lab.pool(procedure.pool)
+    if pool is not None and procedure.changed.items() <= pool.shown()["spec"].items():
         finished(lab, was, procedure)
     else:
         is_as_wanted(lab, was)
@@ -184,6 +193,91 @@ def undone(lab: Lab, was: Before, procedure: Procedure) -> None:
     assert written(again) == []
 
 
-def _is_done(lab: Lab, procedure: Procedure) -> bool:
-    pool = lab.pool(procedure.pool)
-    return pool is not None and procedure.changed.items() <= pool.shown()["spec"].items()
+@pytest.mark.timeout(3600)
+@every_mode
+@each_procedure
+def test_killed_twice(mode: Mode, procedure: Procedure) -> None:
+    """The second run dies at another write than the first, and the third finishes."""
+    for cut in cuts(mode, 4 + PROCEDURES.index(procedure)):
+        with prepared(mode) as (lab, was):
+            was_cut = cut.run(lab, procedure.forward)
+            Cut(1 + cut.number * 5 % 13, cut.moment).run(lab, procedure.forward)
+            procedure.forward(client(lab))
+            finished(lab, was, procedure)
+            if not was_cut:
+                return
+
+
+@pytest.mark.timeout(3600)
+@every_mode
+@each_procedure
+@pytest.mark.parametrize("begun", ["patch deployments", "patch statefulsets", "delete ippools"])
+def test_killed_while_it_was_undone(mode: Mode, procedure: Procedure, begun: str) -> None:
+    """A procedure that died half-way is undone in two runs, and cannot go on in between."""
+    if procedure.name == MIGRATE and begun == "delete ippools":
+        pytest.skip("too late to undo it")
+    with prepared(mode) as (lab, was):
+        whole = client(lab)
+        procedure.forward(whole)
+        half = next(write.number for write in simulated(whole).writes if begins(write, begun))
+    for cut in cuts(mode, 6 + PROCEDURES.index(procedure)):
+        with prepared(mode) as (lab, was):
+            assert Cut(half, "after").run(lab, procedure.forward)
+            was_cut = cut.run(lab, procedure.undo)
+            if was_cut and being_undone(lab):
+                with pytest.raises(Stopped, match="is being undone, so it cannot go on: finish undoing it with"):
+                    procedure.forward(client(lab))
+            undone(lab, was, procedure)
+            if not was_cut:
+                return
+
+
+def begins(write: Write, begun: str) -> bool:
+    """Whether it is a write of that kind; the operator's pools are deleted by taking them off its list."""
+    if begun == "delete ippools" and write.resource == INSTALLATIONS:
+        return f"'{DEFAULT}'" not in str(write.body)
+    return f"{write.verb} {write.resource.plural}" == begun
+
+
+def being_undone(lab: Lab) -> bool:
+    """Whether the journal says so already."""
+    found = [item for item in lab.admin.list(CONFIG_MAPS).items if "calico-ops" in item["metadata"]["name"]]
+    return bool(found) and json.loads(found[0]["data"][KEY])["direction"] == ROLLBACK
+
+
+class LostAnswer:
+    """The connection is cut right after a write was accepted."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.lost = False
+
+    def __call__(self, write: Write) -> None:
+        if write.number == self.number and not self.lost:
+            self.lost = True
+            raise Unreachable("The connection to the API server was cut.", maybe_done=True)
+
+
+@pytest.mark.timeout(3600)
+@every_mode
+@each_procedure
+@pytest.mark.parametrize("undo", [False, True], ids=["finished", "undone"])
+def test_a_lost_answer(mode: Mode, procedure: Procedure, undo: bool) -> None:
+    """The run goes on, or it ends with one sentence and has given the lock back; then a new one finishes or undoes."""
+    for cut in cuts(mode, 8 + 2 * undo + PROCEDURES.index(procedure)):
+        if cut.moment == "before":
+            continue
+        with prepared(mode) as (lab, was):
+            lost = LostAnswer(cut.number)
+            try:
+                procedure.forward(client(lab, after=lost))
+            except Stopped as stopped:
+                assert "The connection to the API server was cut." in stopped.message
+                assert "\n" not in stopped.message
+            if undo:
+                undone(lab, was, procedure)
+            else:
+                procedure.forward(client(lab))
+                finished(lab, was, procedure)
+            if not lost.lost:
+                return
