@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import typing as t
 
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, OWNER_LABEL
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     CLUSTER_INFORMATIONS,
+    CUSTOM_RESOURCE_DEFINITIONS,
     IP_POOLS,
     NAMESPACES,
 )
@@ -332,6 +334,30 @@ def test_two_overlapping_pools_at_the_same_time(mode: Mode) -> None:
         assert here.stored("small")["spec"]["disabled"] is True
         assert "disabled" not in here.stored("large")["spec"]
         assert here.absent("small").changed
+
+
+def test_a_calico_that_knows_fewer_fields() -> None:
+    with Lab(Mode("crd_v1")) as here:
+        crd = copy.deepcopy(here.admin.raw.get(CUSTOM_RESOURCE_DEFINITIONS, "ippools.crd.projectcalico.org"))
+        spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        del spec["x-kubernetes-validations"], spec["properties"]["assignmentMode"]
+        del spec["properties"]["namespaceSelector"]
+        here.admin.raw.replace(CUSTOM_RESOURCE_DEFINITIONS, crd)
+        here.advance(3)
+        made = here.present("old", cidr="10.7.0.0/16")
+        assert "assignmentMode" not in here.stored("old")["spec"]
+        assert made.pool["spec"]["assignmentMode"] == "Automatic"
+        assert not here.present("old", assignment_mode="Automatic", namespace_selector="").plan.changed
+        young: tuple[tuple[dict[str, t.Any], str], ...] = (
+            ({"assignment_mode": "Manual"}, "assignmentMode Manual: that came with Calico v3.30"),
+            ({"allowed_uses": ["LoadBalancer"]}, "the use LoadBalancer: that came with Calico v3.30"),
+            ({"allowed_uses": ["Workload"], "namespace_selector": "has(x)"}, "namespaceSelector: that .* v3.31"),
+        )
+        for params, words in young:
+            for check in (True, False):
+                with pytest.raises(Refused, match=words):
+                    here.present("old", check=check, **params)
+        assert here.absent("old").changed
 
 
 class Meddler:

@@ -16,15 +16,18 @@ import contextlib
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import (
     APISERVER,
     CRD_V1,
     CRD_V3,
     ETCD,
+    in_v3,
     places_of,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ApiError, NotFound, ServerError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.served_schema import keeps, served_schema
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
@@ -66,6 +69,8 @@ class CustomResourceWriter:
         return read_pools(self.api)
 
     def parts(self, name: str, before: Shown | None, after: Shown | None) -> list[Part]:
+        if after is not None:
+            self._refuse_what_is_too_young(name, {} if before is None else before["spec"], after["spec"])
         return [Part(self.where(name), shown_part(before), shown_part(after))]
 
     def warnings(self, name: str) -> list[str]:
@@ -76,11 +81,32 @@ class CustomResourceWriter:
 
     def create(self, body: Object) -> StoredPool:
         name = body["metadata"]["name"]
-        stored = self._sent(name, body.get("spec") or {}, lambda: self.api.create(IP_POOLS, body))
+        spec = dict(body.get("spec") or {})
+        if self.mode != ETCD and spec.get("assignmentMode") == "Automatic":
+            # Calico has the field since v3.30, and before the API server refuses whoever names it. Later it is the
+            # default of the custom resource, and of Calico's API server.
+            del spec["assignmentMode"]
+        stored = self._sent(name, spec, lambda: self.api.create(IP_POOLS, {**body, "spec": spec}))
         created = StoredPool(name, stored)
         if self.mode in _NOBODY_ELSE_LOOKS:
             self._stop_rival(created)
         return created
+
+    def _refuse_what_is_too_young(self, name: str, old: Shown, new: Shown) -> None:
+        """Before anything is written, so that check mode says so as well. Asked only where such a field is set."""
+        for field, told, since in _young(new):
+            if (field, told, since) in list(_young(old)) or self.mode == ETCD:
+                continue
+            # Behind an API server, the definition of the v1 group is what limits a pool.
+            resource = in_v3(IP_POOLS) if self.mode == CRD_V3 else IP_POOLS
+            schema = served_schema(self.api.raw if isinstance(self.api, CalicoApi) else self.api, resource)
+            if schema is not None and not keeps(schema, ("spec", field)):
+                raise Refused(
+                    f"IPPool {name!r} cannot have {told}: that came with Calico {since}, and the Calico of this "
+                    "cluster does not know it; leave it out.",
+                    pool=name,
+                    field=field,
+                )
 
     def _stop_rival(self, created: StoredPool) -> None:
         """Of two overlapping pools that are created at the same time, neither was there when the other was checked.
@@ -136,6 +162,17 @@ class CustomResourceWriter:
             if broken is None:
                 raise
             raise broken from None
+
+
+def _young(spec: Shown) -> t.Iterator[tuple[str, str, str]]:
+    """What of a spec not every Calico knows: the field that tells, what it is about, and the release it came with."""
+    if spec.get("assignmentMode") not in (None, "Automatic"):
+        yield "assignmentMode", f"assignmentMode {spec['assignmentMode']}", "v3.30"
+    if "LoadBalancer" in (spec.get("allowedUses") or ()):
+        # Nothing but the list of words tells, and not in every release; assignmentMode came together with it.
+        yield "assignmentMode", "the use LoadBalancer", "v3.30"
+    if spec.get("namespaceSelector"):
+        yield "namespaceSelector", "a namespaceSelector", "v3.31"
 
 
 def place_of(mode: str, name: str) -> str:
