@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Expired, ServerError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Expired, ServerError, Unreachable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.libraries import load_libraries
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
@@ -257,10 +257,21 @@ class HttpApi:
     ) -> Object:
         data = None if body is None else json.dumps(body).encode("utf-8")
         path = _path(resource, namespace, name, subresource, query)
-        return self._ask(Request(method, path, data, content_type if data else None, resource))
+        doing = _doing(
+            method, resource, namespace, name or ((body or {}).get("metadata") or {}).get("name"), subresource
+        )
+        return self._ask(Request(method, path, data, content_type if data else None, resource), doing)
 
-    def _ask(self, request: Request) -> Object:
-        answer = self._transport.send(request)
+    def _ask(self, request: Request, doing: str = "") -> Object:
+        try:
+            answer = self._transport.send(request)
+        except (ServerError, Unreachable) as error:
+            # The server's words do not say which of many requests they are about. A read says nothing new when nobody
+            # answers at all.
+            if doing and (request.method != "GET" or isinstance(error, ServerError)):
+                error.message = f"While {doing}: {error.message}"
+                error.args = (error.message,)
+            raise
         try:
             decoded = json.loads(answer)
         except ValueError:
@@ -273,6 +284,18 @@ class HttpApi:
                 502,
             )
         return decoded
+
+
+_DOING = {"GET": "reading", "POST": "creating", "PUT": "changing", "PATCH": "changing", "DELETE": "deleting"}
+
+
+def _doing(method: str, resource: Resource, namespace: str | None, name: t.Any, subresource: str | None) -> str:
+    """What a request does, for a sentence: ``changing Deployment shop/web``."""
+    if not name:
+        where = f" of namespace {namespace}" if namespace else ""
+        return f"reading {resource.plural}{where}" if method == "GET" else f"creating {resource.kind}{where}"
+    verb = "evicting" if subresource == "eviction" else _DOING[method]
+    return f"{verb} {resource.kind} {namespace}/{name}" if namespace else f"{verb} {resource.kind} {name}"
 
 
 def _given(**values: t.Any) -> dict[str, t.Any]:

@@ -26,7 +26,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     Unreachable,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CONFIG_MAPS, IP_POOLS, PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
+    CONFIG_MAPS,
+    IP_POOLS,
+    NAMESPACES,
+    PODS,
+)
 
 from .conftest import Answer, ScriptedServer
 
@@ -285,3 +290,31 @@ class TestUnreachable:
         with pytest.raises(Unreachable, match="No TLS connection to 127.*\\(wrong version number\\)"):
             client.get(IP_POOLS, "p")
         client.close()
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        (lambda api: api.patch(IP_POOLS, "new", {}), "While changing IPPool new: The server at "),
+        (lambda api: api.delete(NAMESPACES, "probe"), "While deleting Namespace probe: The server at "),
+        (lambda api: api.evict("web-1", "shop"), "While evicting Pod shop/web-1: The server at "),
+        (lambda api: api.create(PODS, {"metadata": {"name": "a"}}, "shop"), "While creating Pod shop/a: The server "),
+        (lambda api: api.list(IP_POOLS), "While reading ippools: The server at "),
+    ],
+)
+def test_a_server_error_says_what_was_being_done(
+    server: ScriptedServer, api: HttpApi, work: t.Callable[[HttpApi], object], words: str
+) -> None:
+    for method, path in (
+        ("PATCH", f"{POOLS}/new"),
+        ("DELETE", "/api/v1/namespaces/probe"),
+        ("POST", "/api/v1/namespaces/shop/pods/web-1/eviction"),
+        ("POST", "/api/v1/namespaces/shop/pods"),
+        ("GET", POOLS),
+    ):
+        server.on(method, path, *[status(500, "etcdserver: request timed out") for _again in range(9)])
+    with pytest.raises(ServerError) as caught:
+        work(api)
+    assert caught.value.message.startswith(words)
+    assert caught.value.message.endswith(" answered 500: etcdserver: request timed out.")
+    assert str(caught.value) == caught.value.message
