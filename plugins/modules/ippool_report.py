@@ -67,14 +67,14 @@ seealso:
 EXAMPLES = r"""
 - name: A page to look at, and the figures for a ticket
   calico_ops.ipam.ippool_report:
-    html: /tmp/rehearsal/ipam.html
-    markdown: /tmp/rehearsal/ipam.md
-    json: /tmp/rehearsal/ipam.json
+    html: /tmp/ipam.html
+    markdown: /tmp/ipam.md
+    json: /tmp/ipam.json
 
 - name: What has changed since
   calico_ops.ipam.ippool_report:
-    html: /tmp/rehearsal/ipam-after.html
-    before: /tmp/rehearsal/ipam.json
+    html: /tmp/ipam-after.html
+    before: /tmp/ipam.json
 """
 
 RETURN = r"""

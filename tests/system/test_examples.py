@@ -67,8 +67,10 @@ def test_the_examples_run(twin: TwinHandle, tmp_path: Path) -> None:
         }
         for name, own in tasks.items()
     ]
-    # The directory of the example's twin may be somebody's own.
-    text = yaml.safe_dump(plays, sort_keys=False).replace("/tmp/rehearsal", str(tmp_path / "rehearsal"))
+    # What the examples write may be somebody's own.
+    text = yaml.safe_dump(plays, sort_keys=False)
+    for name in ("rehearsal", "ipam"):
+        text = text.replace(f"/tmp/{name}", str(tmp_path / name))
     text = text.replace("/etc/cni/net.d", str(nodes_own_configuration(tmp_path)))
     (tmp_path / "examples.yml").write_text(text, encoding="utf-8")
     done = subprocess.run(
