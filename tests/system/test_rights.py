@@ -220,6 +220,7 @@ JOBS: dict[str, list[Job]] = {
         Job("ippool_report", {}, journal),
         Job("ippool_report_info", {}),
         Job("ippool_installation_info", {}),
+        Job("ippool_kubespray_info", {"inventory": {"calico_pool_cidr": "10.0.0.0/16"}}),
         Job("ippool_binding_info", {"namespace": "shop", "node": "node-1"}),
         Job("ippool_binding_info", {"pool": DEFAULT}),
     ],
