@@ -32,7 +32,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import KEY, ROLLBACK
 
-NIGHTLY = bool(os.environ.get("CALICO_OPS_NIGHTLY"))
+# 0 by day; at night each n-th moment, all of them with 1.
+NIGHTLY = int(os.environ.get("CALICO_OPS_NIGHTLY") or 0)
 MODES = [
     Mode("crd_v1"),
     Mode("crd_v3"),
@@ -48,6 +49,8 @@ TOO_LATE = "cannot be undone any more"
 STRIDES = {"crd_v1": 23, "etcd": 101}
 STRIDE = 61
 MOST_MOMENTS = 300
+# Where a run died that is undone, while this is what is killed.
+BEGUN = ("patch deployments", "patch statefulsets", "delete ippools")
 
 
 @pytest.fixture(autouse=True)
@@ -115,10 +118,13 @@ def prepared(mode: Mode) -> t.Iterator[tuple[Lab, Before]]:
         yield lab, before(lab)
 
 
-def cuts(mode: Mode, turn: int) -> t.Iterator[Cut]:
-    """Where to kill: each moment at night, by day some that are others for each mode and each ``turn``."""
-    stride = 1 if NIGHTLY else STRIDES.get(str(mode), STRIDE)
-    first = 0 if NIGHTLY else (17 * MODES.index(mode) + 7 * turn) % min(stride, 56)
+def cuts(mode: Mode, turn: int, sparser: int = 1) -> t.Iterator[Cut]:
+    """Where to kill: each moment at night, by day some that are others for each mode and each ``turn``.
+
+    ``sparser`` is for tests of which several share their moments: each takes that part of them at night.
+    """
+    stride = NIGHTLY * sparser if NIGHTLY else STRIDES.get(str(mode), STRIDE)
+    first = (17 * MODES.index(mode) + 7 * turn) % min(stride, 56)
     for moment in range(first, MOST_MOMENTS, stride):
         yield Cut(1 + moment // 2, ("before", "after")[moment % 2])
     raise AssertionError("the procedure has more writes than this test allows for")
@@ -198,7 +204,7 @@ def restored_or_finished(lab: Lab, was: Before, procedure: Procedure) -> None:
 @each_procedure
 def test_killed_twice(mode: Mode, procedure: Procedure) -> None:
     """The second run dies at another write than the first, and the third finishes."""
-    for cut in cuts(mode, 4 + PROCEDURES.index(procedure)):
+    for cut in cuts(mode, 4 + PROCEDURES.index(procedure), 3):
         with prepared(mode) as (lab, was):
             was_cut = cut.run(lab, procedure.forward)
             Cut(1 + cut.number * 5 % 13, cut.moment).run(lab, procedure.forward)
@@ -211,7 +217,7 @@ def test_killed_twice(mode: Mode, procedure: Procedure) -> None:
 @pytest.mark.timeout(3600)
 @every_mode
 @each_procedure
-@pytest.mark.parametrize("begun", ["patch deployments", "patch statefulsets", "delete ippools"])
+@pytest.mark.parametrize("begun", BEGUN)
 def test_killed_while_it_was_undone(mode: Mode, procedure: Procedure, begun: str) -> None:
     """A procedure that died half-way is undone in two runs, and cannot go on in between."""
     if procedure.name == MIGRATE and begun == "delete ippools":
@@ -220,7 +226,7 @@ def test_killed_while_it_was_undone(mode: Mode, procedure: Procedure, begun: str
         whole = client(lab)
         procedure.forward(whole)
         half = next(write.number for write in simulated(whole).writes if begins(write, begun))
-    for cut in cuts(mode, 6 + PROCEDURES.index(procedure)):
+    for cut in cuts(mode, 6 + BEGUN.index(begun), len(BEGUN)):
         with prepared(mode) as (lab, was):
             assert Cut(half, "after").run(lab, procedure.forward)
             was_cut = cut.run(lab, procedure.undo)
