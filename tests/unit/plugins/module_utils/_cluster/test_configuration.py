@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,26 @@ class TestMistakes:
         content = kubeconfig("https://192.0.2.1:6443", exec_user(tmp_path, "x", fail=True))
         with pytest.raises(BadConfiguration, match="credential plugin gave no credentials: .*the login has expired"):
             connect(ConnectionOptions(kubeconfig=content))
+
+    def test_a_failing_exec_plugin_is_nothing_to_other_threads(self, tmp_path: Path) -> None:
+        """An inventory of many clusters loads many kubeconfigs at once."""
+        (tmp_path / "good").mkdir()
+        good = kubeconfig("https://192.0.2.1:6443", exec_user(tmp_path / "good", "x"))
+        script = tmp_path / "good/plugin"
+        began, over = tmp_path / "began", tmp_path / "over"
+        for fifo in (began, over):
+            os.mkfifo(fifo)
+        wait = f"open({str(began)!r}, 'w').close(); open({str(over)!r}).close()\n"
+        script.write_text(script.read_text(encoding="utf-8").replace("import sys\n", f"import sys\n{wait}"))
+        with ThreadPoolExecutor(1) as other:
+            connected = other.submit(connect, ConnectionOptions(kubeconfig=good))
+            began.read_text(encoding="utf-8")
+            with pytest.raises(BadConfiguration, match="the login has expired"):
+                connect(
+                    ConnectionOptions(kubeconfig=kubeconfig("https://192.0.2.2", exec_user(tmp_path, "x", fail=True)))
+                )
+            over.write_text("", encoding="utf-8")
+            connected.result(30).close()
 
     def test_secrets_do_not_show(self) -> None:
         options = ConnectionOptions(kubeconfig=kubeconfig("https://192.0.2.1", {"token": "hush"}), api_key="hush")
