@@ -123,8 +123,8 @@ def change_lines(
     if not changed:
         return ["The inventory describes the pools; nothing has to be changed in it."]
     return [
-        "Change these variables in the inventory, as in group_vars/k8s_cluster/k8s-net-calico.yml, before the next run",
-        "of Kubespray:",
+        "What the inventory has to say, as in group_vars/k8s_cluster/k8s-net-calico.yml, once the pools are so and",
+        "before Kubespray runs again:",
         "",
         *block_lines(after, changed),
         *(["", *notes] if notes else []),
