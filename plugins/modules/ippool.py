@@ -226,6 +226,7 @@ def operate(context: Context) -> dict[str, t.Any]:
                 check_mode=context.check_mode,
                 timeout=params["timeout"],
                 report=context.report,
+                successor=params["successor"],
             )
             plan, where, pool = write.plan, write.where, write.pool
     for warning in plan.warnings:

@@ -114,6 +114,7 @@ def ensure_pool(
     timeout: float = TIMEOUT,
     clock: Clock | None = None,
     report: Report = lambda event: None,
+    successor: str | None = None,
 ) -> PoolWrite:
     """Create or change the pool so that it is as requested; with ``check_mode`` only say how.
 
@@ -138,8 +139,9 @@ def ensure_pool(
                 wait_for_end(api, live, clock=clock, timeout=left, report=report)
                 continue
             pools = [pool for pool in pools if pool is not live]
+        heirs = _heirs(live, successor, pools) if check_mode else ()
         try:
-            write = decide(request, pools, lambda: block_cidrs(api), writer)
+            write = decide(request, pools, lambda: block_cidrs(api), writer, heirs)
         except InvalidPool as error:
             raise writer.reworded(request.name, error) from None
         if going:
@@ -149,7 +151,7 @@ def ensure_pool(
         if live is not None and not going and write.plan.changed:
             operated = owner_of(live, installation) == OPERATOR and "spec" in (write.patch or {})
             refuse_other_spelling(live, installation.mode.value, operated=operated)
-        last = None if going else _last(api, live, write, pools, clock)
+        last = None if going else _last(api, live, write, [*pools, *heirs], clock)
         if last is not None:
             if not check_mode:
                 raise last
@@ -158,7 +160,10 @@ def ensure_pool(
         if write.create is not None:
             _refuse_leftover_affinities(api, request.name, write.create["spec"])
         write = replace(
-            write, plan=replace(write.plan, warnings=(*write.plan.warnings, *_notices(api, installation, write, pools)))
+            write,
+            plan=replace(
+                write.plan, warnings=(*write.plan.warnings, *_notices(api, installation, write, [*pools, *heirs]))
+            ),
         )
         if check_mode:
             return write
@@ -183,6 +188,13 @@ def ensure_pool(
         f"IPPool {request.name!r} was changed by someone else {ATTEMPTS} times while it was being written; "
         "find out who changes it, then run this again."
     )
+
+
+def _heirs(live: StoredPool | None, successor: str | None, pools: t.Sequence[StoredPool]) -> list[StoredPool]:
+    """The successor that a play which is only tried out would have created by now, as far as it is like this pool."""
+    if live is None or successor is None or find(pools, successor) is not None:
+        return []
+    return [StoredPool(successor, {**live.thing, "metadata": {**live.thing["metadata"], "name": successor}})]
 
 
 def _carry_out(writer: PoolWriter, write: PoolWrite, live: StoredPool | None) -> StoredPool:
@@ -228,11 +240,12 @@ def _notices(api: PagedApi, installation: Installation, write: PoolWrite, pools:
         return []
     stopped = pool.disabled and not before.disabled
     found = []
-    if stopped or (before.node_selector, before.allowed_uses, before.assignment_mode) != (
+    changes = stopped or (before.node_selector, before.allowed_uses, before.assignment_mode) != (
         pool.node_selector,
         pool.allowed_uses,
         pool.assignment_mode,
-    ):
+    )
+    if changes:
         found.extend(stranded(api, before, engine_pools(pools), None if stopped else pool))
     if stopped or "Workload" in before.allowed_uses - pool.allowed_uses:
         found.extend(pinned(api, installation, pool))
@@ -267,12 +280,16 @@ def decide(
     pools: t.Sequence[StoredPool],
     existing_blocks: t.Callable[[], t.Iterable[Network]],
     place: Place = OBJECTS,
+    heirs: t.Sequence[StoredPool] = (),
 ) -> PoolWrite:
-    """What has to be written for ``request``, given the pools that are stored, and where."""
+    """What has to be written for ``request``, given the pools that are stored, and where.
+
+    ``heirs`` are pools that are taken to be there where it is told who is left without one.
+    """
     live = find(pools, request.name)
     if live is None:
         return _decide_create(request, pools, existing_blocks, place)
-    return _decide_update(request, live, pools, place)
+    return _decide_update(request, live, pools, place, heirs)
 
 
 def _decide_create(
@@ -314,7 +331,13 @@ def _decide_create(
     return PoolWrite(plan, pool, place.where(request.name), create=body)
 
 
-def _decide_update(request: PoolRequest, live: StoredPool, pools: t.Sequence[StoredPool], place: Place) -> PoolWrite:
+def _decide_update(
+    request: PoolRequest,
+    live: StoredPool,
+    pools: t.Sequence[StoredPool],
+    place: Place,
+    heirs: t.Sequence[StoredPool],
+) -> PoolWrite:
     old = default_spec(live.spec)
     new = default_spec(wanted_spec(request, live.spec))
     # Whatever means the same stays as it is written, so that what is shown is what will be stored.
@@ -356,7 +379,7 @@ def _decide_update(request: PoolRequest, live: StoredPool, pools: t.Sequence[Sto
         )
         for part in parts
     )
-    warnings = (*_warnings(live, pool, pools), *place.warnings(request.name))
+    warnings = (*_warnings(live, pool, [*pools, *heirs]), *place.warnings(request.name))
     return PoolWrite(Plan(steps, warnings), pool, where, patch=patch)
 
 
