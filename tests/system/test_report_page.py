@@ -219,7 +219,7 @@ def test_find_mark_and_moment(browser: Browser, files: Path) -> None:
     one = int(status("node-0003").split()[0])
     assert 0 < one < 80
     assert found.evaluate("document.querySelectorAll('#grid .c.dim').length") > 0
-    assert status(mark="leaked").split(" of ")[0].isdigit()
+    assert status(mark="leaked").partition(" of ")[0].isdigit()
     assert status("nothing-like-this").startswith("0 of 80 blocks")
     status("checkout-1")
     found.evaluate("document.querySelector('#hits button').click()")
