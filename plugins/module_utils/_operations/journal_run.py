@@ -8,26 +8,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 from dataclasses import replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ClusterError, Forbidden
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
+    DONE,
     NOT_STARTED,
     JournalNotes,
     JournalOutcome,
     JournalRequest,
     begin_rollback,
     close_journal,
+    config_map_name,
     journal_request,
     look,
     open_journal,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import ROLLBACK
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import (
+    FORWARD,
+    ROLLBACK,
+    Journal,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_lines import final_table, ways_on
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock import (
     Claim,
     Lock,
@@ -40,6 +48,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock import look as look_at_lock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_process import Process, this_process
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
 
 _CONNECTION = {"kubeconfig": "calico_ops_kubeconfig", "context": "calico_ops_context"}
 
@@ -112,7 +121,18 @@ class JournalRun:
             # Somebody else finished it between our look and our lock.
             self._let_go(lock)
             return self._result(outcome, None)
+        self._warn_of_target(outcome, begun=lock is not None)
+        if lock is not None:
+            self._say(ways_on(outcome.commands(), self._where()))
         return self._result(outcome, lock.run if lock is not None else run)
+
+    def _warn_of_target(self, outcome: JournalOutcome, *, begun: bool) -> None:
+        journal = outcome.journal
+        if begun and journal is not None and journal.target_definition is not None and journal.direction == FORWARD:
+            self._warn(
+                f"IPPool {str(journal.target.get('name'))!r} was there before {journal.sentence()}: undoing it would "
+                "give that pool its former definition, and leave the pods in it that have moved there by then."
+            )
 
     def paused(self) -> dict[str, t.Any]:
         """Give the lock back and say how to go on. That a cluster does not answer is a warning and no failure."""
@@ -121,6 +141,12 @@ class JournalRun:
         try:
             any_request = replace(self._request, target={}, block_size=None)
             outcome = look(self._api, any_request, self._connection)
+            if outcome.phase == DONE:
+                self._say_end(outcome.journal)
+            else:
+                self._say(ways_on(outcome.commands(), self._where()))
+        except Refused:
+            pass  # Another procedure is unfinished, or the journal cannot be read: what stopped this run has said so.
         except IpamError as error:
             self._warn(f"The journal could not be read: {error.message}")
         if run and not self._check_mode:
@@ -151,10 +177,26 @@ class JournalRun:
                 raise ValueError("an owner without a lock")
             lock = taken
         try:
+            before = look(self._api, replace(self._request, target={}, block_size=None)).journal
             outcome = close_journal(self._api, self._request, check_mode=False)
+            self._say_end(before)
         finally:
             self._let_go(lock)
         return self._result(outcome, None)
+
+    def _where(self) -> str:
+        return f"ConfigMap {self._request.namespace}/{config_map_name(self._request.pool)}"
+
+    def _say(self, lines: t.Iterable[str]) -> None:
+        for line in lines:
+            self._report(line)
+
+    def _say_end(self, journal: Journal | None) -> None:
+        if journal is None:
+            return
+        # What is only told must not fail what is done.
+        with contextlib.suppress(ClusterError):
+            self._say(final_table(journal, read_pools(self._api), self._clock.now()))
 
     def _write(self, rollback: bool, run: str, *, check_mode: bool) -> JournalOutcome:
         params = self._params

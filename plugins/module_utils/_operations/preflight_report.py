@@ -166,6 +166,7 @@ def plan_sentences(now: Situation) -> list[str]:
     drained = planned_drain(now)
     estimate = f", in about {in_words(drained.estimate)}" if drained is not None and drained.estimate else ""
     moving = f"{counted(len(pods), 'pod')} of {counted(len(owners), 'workload')}"
+    kept = "" if request.procedure == RESIZE else ", unless migrate_pool_delete_old is false"
     out = [
         f"Create pool {target} ({where if now.target.pool is None else _shape(now.target)})."
         if now.target.is_new
@@ -173,7 +174,7 @@ def plan_sentences(now: Situation) -> list[str]:
         f"Disable pool {old} ({now.source.spec.get('cidr')}); tunnel addresses of nodes move to {target} at once.",
         f"Move {moving} to {target}{estimate}: by rollout restart where that is safe, else by eviction.",
         f"Prove that a new pod gets an address of {target} and that no pod has one of {old}.",
-        f"Delete pool {old} with its {counted(_blocks(now), 'block')} and the affinities.",
+        f"Delete pool {old} with its {counted(_blocks(now), 'block')} and the affinities{kept}.",
     ]
     if request.procedure != RESIZE:
         return out[:1] if now.phase == RECREATE else out
