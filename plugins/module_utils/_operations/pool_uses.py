@@ -22,6 +22,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import COOLING, TUNNEL
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.tunnels import (
+    IPIP,
+    VXLAN,
+    VXLAN_V6,
+    Device,
+    carries,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import LEAKED, Holding, name_them
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import selects_no_node
 
@@ -37,7 +44,8 @@ def last_uses(before: Pool, after: Pool | None, others: t.Iterable[Pool]) -> lis
 
     ``after`` None: the pool goes. A Manual pool counts for those alone who ask for it by name, so none is the last
     one, and none stands in for another. One that becomes Manual goes on giving addresses to tunnels, which name their
-    pools, and to no pod.
+    pools, and to no pod. For tunnels only a pool of the same encapsulation stands in; a pool that changes its own in
+    place keeps its tunnels.
     """
     if before.assignment_mode == "Manual":
         return []
@@ -51,7 +59,7 @@ def last_uses(before: Pool, after: Pool | None, others: t.Iterable[Pool]) -> lis
         for use in _USES
         if _gives(before, use)
         and not (after is not None and _gives(after, use) and not (use == "Workload" and _manual(after)))
-        and not any(_gives(pool, use) for pool in kin)
+        and not any(_gives(pool, use) and (use != "Tunnel" or _tunnels(before) <= _tunnels(pool)) for pool in kin)
     ]
 
 
@@ -60,9 +68,10 @@ def in_the_way(pool: Pool, uses: t.Iterable[str], held: t.Sequence[Holding]) -> 
     for use in uses:
         using = [holding for holding in held if _is_of(holding, use)]
         if using:
+            same = " with the same encapsulation" if use == "Tunnel" and _tunnels(pool) else ""
             return Refused(
-                f"IPPool {pool.name!r} must go on giving addresses for {use}: no other enabled IPv{pool.version} pool "
-                f"does so for everybody, {len(using)} of its addresses are in use by {name_them(using)}, and "
+                f"IPPool {pool.name!r} must go on giving addresses for {use}: no other enabled IPv{pool.version} pool"
+                f"{same} does so for everybody, {len(using)} of its addresses are in use by {name_them(using)}, and "
                 f"{_USES[use]}; create or enable another pool first.",
                 pool=pool.name,
                 use=use,
@@ -104,6 +113,11 @@ def _manual(pool: Pool) -> bool:
 
 def _gives(pool: Pool, use: str) -> bool:
     return pool.enabled and use in pool.allowed_uses and not selects_no_node(pool.node_selector)
+
+
+def _tunnels(pool: Pool) -> frozenset[Device]:
+    """The devices whose addresses come from pools of one encapsulation only; WireGuard's come from any."""
+    return frozenset(device for device in (IPIP, VXLAN, VXLAN_V6) if carries(pool, device))
 
 
 def _is_of(holding: Holding, use: str) -> bool:

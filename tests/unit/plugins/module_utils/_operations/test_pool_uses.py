@@ -28,6 +28,7 @@ A = Pool("a", parse_network("10.0.0.0/16"), 26)
 B = Pool("b", parse_network("10.1.0.0/16"), 26)
 SIX = Pool("six", parse_network("fd00::/64"), 122)
 OFF = replace(A, disabled=True)
+IPIP = replace(A, ipip_mode="Always")
 PODS_ONLY = frozenset({"Workload"})
 BOTH = ["Workload", "Tunnel"]
 
@@ -49,6 +50,12 @@ BOTH = ["Workload", "Tunnel"]
         # Tunnels name their pools.
         (A, replace(A, assignment_mode="Manual"), [], ["Workload"]),
         (A, OFF, [B], []),
+        # An address of an IPIP device comes from pools with IPIP only; one that changes in place is another matter.
+        (IPIP, replace(IPIP, disabled=True), [B], ["Tunnel"]),
+        (IPIP, None, [replace(B, vxlan_mode="Always")], ["Tunnel"]),
+        (IPIP, None, [replace(B, ipip_mode="CrossSubnet")], []),
+        (A, OFF, [replace(B, ipip_mode="Always")], []),
+        (IPIP, replace(IPIP, ipip_mode="Never", vxlan_mode="Always"), [], []),
         # Whether it is for the same nodes is no reason to refuse; see below.
         (A, OFF, [replace(B, node_selector="rack == '1'")], []),
         (OFF, None, [], []),
@@ -142,7 +149,11 @@ def test_the_last_pool_in_use_goes_on() -> None:
     for params in ({"disabled": True}, {"allowed_uses": ["Workload"]}):
         with pytest.raises(Refused, match="for Tunnel: .* nodes would lose the addresses of their tunnels"):
             cluster.present(**params)
+    # Tunnels of another encapsulation are no help.
     cluster.present("pods", cidr="10.7.0.0/16", allowed_uses=["Workload", "Tunnel"])
+    with pytest.raises(Refused, match="no other enabled IPv4 pool with the same encapsulation does so"):
+        cluster.present(disabled=True)
+    cluster.present("pods", cidr="10.7.0.0/16", ipip_mode="Always")
     assert cluster.present(disabled=True).plan.changed
 
 
