@@ -111,13 +111,14 @@ class Overview:
         self._history.append((now, moved))
         while len(self._history) > 2 and now - self._history[0][0] > RATE_WINDOW:
             self._history.popleft()
-        parts = ["1 workload on its way" if active == 1 else f"{active} workloads on their way"]
+        parts = [{0: "pausing", 1: "1 workload on its way"}.get(active, f"{active} workloads on their way")]
         budgets = sorted({each.partition("budget ")[2].split(" ")[0] for each in waiting if " for budget " in each})
         if budgets:
             more = f" and {len(budgets) - 3} more" if len(budgets) > 3 else ""
             parts.append(f"waiting for budget {', '.join(budgets[:3])}{more}")
         began, then = self._history[0]
-        if now > began and moved > then:
+        # In a pause the rate says nothing about what comes after it.
+        if now > began and moved > then and active:
             rate = (moved - then) / (now - began)
             parts.append(f"{rate * 60:.0f} pods a minute")
             parts.append(f"about {in_words((total - moved) / rate)} left")

@@ -162,7 +162,7 @@ def unmovable_pods(now: Situation) -> t.Iterator[Problem]:
     if bare:
         yield Problem(
             BLOCKER if left & set(bare) else WARNING,
-            f"{counted(len(bare), 'pod has', 'pods have')} no owner that would start them again, first {bare[0]}: "
+            f"{counted(len(bare), 'pod has', 'pods have')} no owner that would create a new one, first {bare[0]}: "
             + (
                 "the drain leaves them where they are."
                 if left & set(bare)

@@ -232,7 +232,7 @@ def _tally(findings: t.Sequence[Finding]) -> t.Iterator[str]:
 def _concerned(finding: Finding) -> str:
     """The objects of a blocker that its sentence does not name, as far as they fit a line or two."""
     problem = finding.problem
-    others = [name for name in problem.objects if name not in problem.message]
+    others = [name for name in problem.objects if name.rpartition(" ")[2] not in problem.message]
     if problem.severity != BLOCKER or len(problem.objects) < 2 or not others:
         return ""
     more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
