@@ -63,7 +63,7 @@ class Reader:
             "PATH": f"{BIN}{os.pathsep}{base['PATH']}",
         }
 
-    def follow(self, block: Block) -> str:
+    def follow(self, block: Block, timeout: int = 200) -> str:
         """Write the file, or run the commands; the output of commands that must all succeed."""
         if block.file is not None:
             # The twin has no use for the minute between two proofs, nor for the pauses of StatefulSets.
@@ -83,7 +83,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=200,
+            timeout=timeout,
             check=False,
         )
         assert done.returncode == 0, f"{block.text}\n{done.stdout}"

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 from pathlib import Path
 
@@ -15,10 +14,10 @@ import yaml
 from guide_reader import Block, Reader, blocks
 from twin_fixture import start_twin
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import process
+
 if t.TYPE_CHECKING:
     from conftest import Installed
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -34,7 +33,9 @@ def test_ten_minutes(installed: Installed, newcomer: Reader) -> None:
     assert demo == Block("shell", "ansible-playbook calico_ops.ipam.demo\n")
     # A step of the guide on changing block sizes, which has a test of its own.
     assert {change.file, check.text.strip()} <= {
-        word for block in blocks("docs/guides/change_block_size.md") for word in (block.file, *block.text.splitlines())
+        word
+        for block in blocks("docs/guides/change_block_size.md", installed.collection)
+        for word in (block.file, *block.text.splitlines())
     }
     (newcomer.directory / ".twin").mkdir()
     with start_twin(newcomer.directory, "tutorial", speed=40) as twin:
@@ -61,22 +62,26 @@ def test_upgrade(installed: Installed, newcomer: Reader) -> None:
     assert str(wanted["version"]).startswith(">=")
 
 
+@pytest.mark.timeout(600)
 def test_test_your_pools(installed: Installed, newcomer: Reader) -> None:
     """The scenario runs as it is, finds what is wrong, and is led to another cluster by one variable."""
     copy, elsewhere, workflow = [
         block for block in blocks("docs/guides/test_your_pools.md", installed.collection) if block.language != "text"
     ]
-    output = newcomer.follow(copy)
-    assert "moved 6/6" in output
-    assert "1 successful" in output
     assert workflow.file == ".github/workflows/pools.yml"
     assert {line.strip() for line in workflow.text.splitlines()} >= {"molecule test"}
+    ephemeral = newcomer.directory.parent / f"{newcomer.directory.name}-molecule"
+    newcomer.environment["MOLECULE_EPHEMERAL_DIRECTORY"] = str(ephemeral)
+    try:
+        output = newcomer.follow(copy, timeout=500)
+    finally:
+        process.stop(ephemeral / "twin")
+    assert "moved 6/6" in output
+    assert "1 successful" in output
 
-    home = Path(installed.environment["HOME"])
-    (home / ".kube").mkdir()
-    (newcomer.directory / "elsewhere").mkdir()
-    newcomer.environment["MOLECULE_EPHEMERAL_DIRECTORY"] = str(newcomer.directory / "ephemeral")
-    with start_twin(newcomer.directory / "elsewhere", "small", speed=40) as twin:
-        os.link(twin.kubeconfig, home / ".kube" / "test-cluster")
+    (installed.home / ".kube").mkdir()
+    with start_twin(ephemeral, "small", speed=40) as twin:
+        (installed.home / ".kube" / "test-cluster").symlink_to(twin.kubeconfig)
+        # Nobody has declared anything there, which is what its answer says.
         with pytest.raises(AssertionError, match="There are default-ipv4-ippool"):
             newcomer.follow(elsewhere)
