@@ -196,12 +196,14 @@ def test_kubespray(tmp_path: Path) -> None:
         soak = tmp_path / "inventory/mycluster/group_vars/k8s_cluster/soak.yml"
         soak.write_text("migrate_pool_soak: 1\n", encoding="utf-8")
         reader = Reader(tmp_path, "/nonexistent")
-        target, drift, migrate, inventory, finish, resize, check, more, declare, _site = blocks(
+        target, drift, look, migrate, inventory, finish, resize, check, more, declare, _site = blocks(
             "docs/guides/kubespray.md"
         )
         reader.follow(target)
         assert "DRIFT       none" in reader.follow(drift)
+        before = printed_variables(reader.follow(look))
         output = reader.follow(migrate)
+        assert before == printed_variables(output)
         assert pools(twin)["default-pool"]["disabled"] is True
         # The guide's block is the printed one.
         assert yaml.safe_load(inventory.text) == printed_variables(output)
