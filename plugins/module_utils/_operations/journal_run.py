@@ -180,8 +180,12 @@ class JournalRun:
             before = look(self._api, replace(self._request, target={}, block_size=None)).journal
             outcome = close_journal(self._api, self._request, check_mode=False)
             self._say_end(before)
-        finally:
-            self._let_go(lock)
+        except IpamError:
+            # What the role does next, ``paused``, gives back the lock of a run and says how to go on.
+            if not run:
+                self._let_go(lock)
+            raise
+        self._let_go(lock)
         return self._result(outcome, None)
 
     def _where(self) -> str:
