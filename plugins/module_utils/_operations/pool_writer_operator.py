@@ -152,6 +152,13 @@ class OperatorWriter:
             self._refuse_what_is_refused_to_the_operator(live, spec)
             self._write(name, self._with(name, changed, spec))
         metadata = {key: value for key, value in patch["metadata"].items() if key != "resourceVersion"}
+        if "uid" not in live.thing["metadata"]:
+            # An earlier run put it on the list: settle() writes labels and annotations when the operator has made it.
+            wanted = {key: {**getattr(live, key), **(metadata.get(key) or {})} for key in ("labels", "annotations")}
+            kept = {
+                key: {word: text for word, text in each.items() if text is not None} for key, each in wanted.items()
+            }
+            return StoredPool(name, {"metadata": {"name": name, **kept}, "spec": {**live.spec, **changed}})
         labelled = self._label(live, metadata) if metadata else None
         if labelled is not None and not changed:
             return self._declared(labelled)

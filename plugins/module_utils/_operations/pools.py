@@ -179,7 +179,7 @@ def ensure_pool(
                     raise
                 sent = write.plan
                 continue
-        if stored is not None and _must_settle(write):
+        if stored is not None and _must_settle(write, live):
             left = max(0.0, ends - clock.monotonic())
             stored = writer.settle(stored, clock=clock, timeout=left, report=report)
         pool = write.pool if stored is None or not write.plan.changed else stored.shown()
@@ -208,9 +208,10 @@ def _carry_out(writer: PoolWriter, write: PoolWrite, live: StoredPool | None) ->
         raise explained(live, error) from None
 
 
-def _must_settle(write: PoolWrite) -> bool:
-    """A change of labels alone is nothing that anybody would have to take up."""
-    return write.create is not None or write.patch is None or "spec" in write.patch
+def _must_settle(write: PoolWrite, live: StoredPool | None) -> bool:
+    """A change of labels alone is nothing that anybody would have to take up, once the pool is made."""
+    made = live is not None and "uid" in live.thing["metadata"]
+    return not made or write.create is not None or write.patch is None or "spec" in write.patch
 
 
 def _wait_step(name: str) -> Step:
