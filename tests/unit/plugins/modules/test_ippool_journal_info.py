@@ -18,7 +18,7 @@ from twin_fixture import TwinHandle, start_twin
 
 from ansible_collections.calico_ops.ipam.plugins.modules import ippool_journal_info
 
-from .module_runner import failure, run_module
+from .module_runner import run_module
 
 DEFAULT = "default-ipv4-ippool"
 
