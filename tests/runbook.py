@@ -26,9 +26,11 @@ from unittest import mock
 from ansible._internal._templating._jinja_bits import AnsibleEnvironment
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import filter_loader, lookup_loader
 from ansible.template import Templar
 from simulation import SimulatedApi, SimulatedClock, simulated, with_fence
 
+from ansible_collections.calico_ops.ipam.plugins.filter import role_variables
 from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import connection_argspec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
@@ -111,6 +113,22 @@ def _compiled_once() -> t.Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _plugins_by_whole_names() -> t.Iterator[None]:
+    """Filters of the collection and lookups of Ansible, which are found by their whole names in a playbook only."""
+    get, get_lookup = filter_loader.get, lookup_loader.get
+
+    def found(name: str, *args: t.Any, **options: t.Any) -> t.Any:
+        ours = role_variables.FilterModule().filters().get(name.removeprefix(OURS))
+        return get(name, *args, **options) if ours is None else filter_loader._wrap_func(name, name, ours)
+
+    def found_lookup(name: str, *args: t.Any, **options: t.Any) -> t.Any:
+        return get_lookup(name.removeprefix("ansible.builtin."), *args, **options)
+
+    with mock.patch.object(filter_loader, "get", found), mock.patch.object(lookup_loader, "get", found_lookup):
+        yield
+
+
 @dataclass(frozen=True)
 class _Scope:
     """Where a task stands: its role, the conditions of the blocks around it, and variables by precedence."""
@@ -147,7 +165,7 @@ class Runbook:
     def play(self, role: str, entry: str = "main") -> None:
         """Carry out a role; Stopped when it fails, with its sentence."""
         try:
-            with _compiled_once():
+            with _compiled_once(), _plugins_by_whole_names():
                 self._role(role, entry, _Scope(role, {}, {}))
         except _Failed as failed:
             raise Stopped(failed.result["msg"]) from failed.__cause__
@@ -226,6 +244,7 @@ class Runbook:
             **scope.high,
             **self.given,
             "ansible_check_mode": self.check_mode,
+            "role_path": str(ROLES / scope.role),
             "inventory_hostname": self.owner.inventory_host or "localhost",
         }
 

@@ -94,6 +94,13 @@ options:
     elements: dict
     default: []
     version_added: 0.2.0
+  options:
+    description:
+      - Variables of the role that this run was given, by their whole names, to be noted and repeated in RV(resume) and
+        RV(undo). Those of an earlier run are forgotten, but not when it is undone.
+      - Without this option what is noted stays as it is. 50000 characters at most.
+    type: dict
+    version_added: 0.2.0
   take_over:
     description:
       - Take the lock over from a run that is dead. It is only taken when nobody renewed it for a whole minute while
@@ -223,6 +230,11 @@ journal:
       description: The number of their pods.
       returned: success
       type: int
+    options:
+      description: The other variables that the last run of the role was given, as the commands repeat them.
+      returned: success
+      type: dict
+      sample: {migrate_pool_consent: [bare_pods]}
     phase:
       description: The same as RV(phase).
       returned: success
@@ -311,6 +323,7 @@ def main() -> None:
             "keep_pool": {"type": "bool", "default": False},
             "stop_way": {"type": "str", "choices": list(STOP_WAYS)},
             "moved": {"type": "list", "elements": "dict", "default": []},
+            "options": {"type": "dict"},
             "take_over": {"type": "bool", "default": False},
             "run_by": {"type": "dict"},
             "progress_file": {"type": "path"},

@@ -140,6 +140,11 @@ journal:
       description: The number of their pods.
       returned: success
       type: int
+    options:
+      description: The other variables that the last run of the role was given, as the commands repeat them.
+      returned: success
+      type: dict
+      sample: {migrate_pool_consent: [bare_pods]}
     phase:
       description: The same as RV(phase).
       returned: success

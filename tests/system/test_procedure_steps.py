@@ -204,3 +204,25 @@ def test_undoing_a_move_to_a_pool_that_was_there_before() -> None:
     network = parse_network("10.0.0.0/16")
     assert any(network.contains(parse_address(pod["status"]["podIP"])) for pod in api.list(PODS).items)
     assert twin.recorder.record()["outages"] == []
+
+
+@pytest.mark.parametrize("role", [MIGRATE, RESIZE])
+@pytest.mark.parametrize("entry", ["main", "rollback"])
+def test_a_misspelt_variable_is_refused_before_anything_else(role: str, entry: str) -> None:
+    api = SimulatedApi(local_twin("small"))
+    with pytest.raises(Stopped) as stopped:
+        play(api, role, entry, concent=["bare_pods"])
+    assert stopped.value.message == (
+        f"This role has no variable {role}_concent (did you mean {role}_consent?): correct the name, or leave it out."
+    )
+    assert not api.writes
+
+
+@pytest.mark.parametrize("role", [MIGRATE, RESIZE])
+def test_the_commands_repeat_what_the_run_was_given(role: str) -> None:
+    more = {"consent": ["bare_pods"], "max_parallel": 7, "external_ranges": ["198.51.100.0/24"], "canary": True}
+    runbook = play(SimulatedApi(local_twin("small")), role, **more)
+    noted = [call.params["options"] for call in runbook.calls if "options" in call.params]
+    # The canary is as it is by default, and the request has a place of its own in the journal.
+    kept = ("consent", "external_ranges", "max_parallel", "soak")
+    assert noted == [{f"{role}_{name}": {**GIVEN[role], **more}[name] for name in kept}]

@@ -52,6 +52,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     data_of,
     decode,
     definition_of,
+    options_of,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_phase import (
     DONE,
@@ -107,13 +108,17 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class JournalNotes:
-    """What a run has to say for the journal. ``run`` is its id; ``moved`` are workloads as a drain returns them."""
+    """What a run has to say for the journal. ``run`` is its id; ``moved`` are workloads as a drain returns them.
+
+    ``options`` are the variables that the run was given, by their whole names; None where a step does not say.
+    """
 
     run: str = ""
     waivers: tuple[str, ...] = ()
     keep_pool: bool = False
     stop_way: str | None = None
     moved: tuple[t.Mapping[str, t.Any], ...] = ()
+    options: t.Mapping[str, t.Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ class JournalOutcome:
         undone = (self.journal.procedure, self.phase) in ((MIGRATE, RECREATE), (RESIZE, MOVING_BACK))
         return {
             "resume": resume_command(self.journal, self.connection),
-            "undo": "" if undone else undo_command(self.journal.procedure, self.journal.pool, self.connection),
+            "undo": "" if undone else undo_command(self.journal, self.connection),
         }
 
     def advice(self) -> str:
@@ -356,6 +361,10 @@ def _noted(request: JournalRequest, journal: Journal, phase: str, notes: Journal
         journal = replace(journal, runs=(*journal.runs, run)[-MOST_RUNS:])
     if notes.waivers:
         journal = replace(journal, waivers=tuple(sorted({*journal.waivers, *notes.waivers})))
+    if notes.options is not None:
+        # Who undoes it gives no more than that needs; the rest serves the run that begins anew afterwards.
+        before = journal.options if journal.direction == ROLLBACK else {}
+        journal = replace(journal, options=options_of(request.procedure, {**before, **notes.options}))
     if notes.stop_way is not None and journal.direction == FORWARD:
         journal = replace(journal, stop_way=notes.stop_way)
     if notes.moved:
@@ -432,7 +441,7 @@ def _refuse_too_late(journal: Journal, phase: str, connection: t.Mapping[str, st
 def _require_same(request: JournalRequest, journal: Journal | None, connection: t.Mapping[str, str] | None) -> None:
     if journal is None:
         return
-    undo = undo_command(journal.procedure, journal.pool, connection)
+    undo = undo_command(journal, connection)
     begun = f"{_capital(journal.sentence())}, begun {journal.started},"
     asked = request.sentence()
     if not request.same_as(journal):

@@ -21,6 +21,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
 )
 
 COLLECTION = "calico_ops.ipam"
+# What the preflight is told, which undoing has none of.
+ONLY_FORWARD = ("external_ranges", "more_nodes")
 # A value that Ansible reads as it stands on the command line.
 _PLAIN = re.compile(r"[A-Za-z0-9._:/-]+")
 
@@ -28,12 +30,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9._:/-]+")
 def resume_command(journal: Journal, connection: t.Mapping[str, str] | None = None) -> str:
     """The command that goes on where the last run stopped; while a journal is being undone, the one that undoes it."""
     if journal.direction == ROLLBACK:
-        return undo_command(journal.procedure, journal.pool, connection)
+        return undo_command(journal, connection)
     return forward_command(journal, connection)
 
 
 def forward_command(journal: Journal, connection: t.Mapping[str, str] | None = None) -> str:
-    """The command that this journal was begun with, and that finishes it."""
+    """The command of the last run, and that finishes the procedure."""
     variables: dict[str, t.Any]
     if journal.procedure == MIGRATE:
         variables = {"migrate_pool_from": journal.pool, "migrate_pool_to": dict(journal.target)}
@@ -51,13 +53,19 @@ def forward_command(journal: Journal, connection: t.Mapping[str, str] | None = N
             variables["change_block_size_temporary_block_size"] = journal.target["block_size"]
     if journal.waivers:
         variables[f"{journal.procedure}_waivers"] = list(journal.waivers)
-    return _command(journal.procedure, variables, connection)
+    return _command(journal.procedure, {**variables, **journal.options}, connection)
 
 
-def undo_command(procedure: str, pool: str, connection: t.Mapping[str, str] | None = None) -> str:
+def undo_command(journal: Journal, connection: t.Mapping[str, str] | None = None) -> str:
     """The command that undoes a procedure; everything else it needs is in the journal."""
+    procedure = journal.procedure
     variable = "migrate_pool_from" if procedure == MIGRATE else "change_block_size_pool"
-    return _command(f"{procedure}_rollback", {variable: pool}, connection)
+    options = {
+        name: value
+        for name, value in journal.options.items()
+        if name not in (f"{procedure}_{each}" for each in ONLY_FORWARD)
+    }
+    return _command(f"{procedure}_rollback", {variable: journal.pool, **options}, connection)
 
 
 def back_command(journal: Journal, connection: t.Mapping[str, str] | None = None) -> str:
@@ -73,7 +81,7 @@ def back_command(journal: Journal, connection: t.Mapping[str, str] | None = None
     else:
         old = {"name": journal.pool, "cidr": spec.get("cidr"), "block_size": spec.get("blockSize")}
         variables = {"migrate_pool_from": journal.target.get("name"), "migrate_pool_to": old}
-    return _command(journal.procedure, variables, connection)
+    return _command(journal.procedure, {**variables, **journal.options}, connection)
 
 
 def _command(playbook: str, variables: t.Mapping[str, t.Any], connection: t.Mapping[str, str] | None) -> str:

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CONFIG_MAPS
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     BOOKKEEPING,
     StoredPool,
@@ -50,6 +51,9 @@ MAX_NAME = 253
 # An object may have 1 MiB; what is listed without a bound of its own is cut here.
 MOST_MOVED = 500
 MOST_RUNS = 20
+# Printed in a command, where Linux takes no argument of more than 128 KiB.
+MOST_OPTIONS = 50_000
+_VARIABLE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class Journal:
 
     ``definition`` has the pool's original spec, labels and annotations, ``target_definition`` those of
     a target that existed before. ``phases`` are the moments at which a phase was first noted, ``runs``
-    who worked on it, ``moved`` the workloads whose pods have moved (``moved_pods`` counts all).
+    who worked on it, ``moved`` the workloads whose pods have moved (``moved_pods`` counts all). ``options``
+    are the other variables that the last run was given, by their whole names.
     """
 
     procedure: str
@@ -77,6 +82,7 @@ class Journal:
     runs: tuple[t.Mapping[str, t.Any], ...] = ()
     moved: tuple[t.Mapping[str, t.Any], ...] = ()
     moved_pods: int = 0
+    options: t.Mapping[str, t.Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, t.Any]:
         return {
@@ -95,6 +101,7 @@ class Journal:
             "runs": [dict(run) for run in self.runs],
             "moved": [dict(each) for each in self.moved],
             "moved_pods": self.moved_pods,
+            "options": dict(self.options),
             "started": self.started,
             "version": self.version,
         }
@@ -177,11 +184,12 @@ def decode(thing: Object) -> Journal:
             runs=tuple(dict(run) for run in data.get("runs") or ()),
             moved=tuple(dict(each) for each in data.get("moved") or ()),
             moved_pods=int(data.get("moved_pods") or 0),
+            options=options_of(data["procedure"], data.get("options") or {}),
         )
         readable = isinstance(journal.definition["spec"], dict) and (
             journal.target_definition is None or isinstance(journal.target_definition["spec"], dict)
         )
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, InvalidInput, KeyError, TypeError, ValueError):
         readable = False
     if not readable:
         raise Refused(
@@ -189,6 +197,25 @@ def decode(thing: Object) -> Journal:
             "the pool it was written for is as it should be."
         )
     return journal
+
+
+def options_of(procedure: str, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """``given`` as it can be stored and printed in a command; InvalidInput when it cannot."""
+    for name in given:
+        if not (isinstance(name, str) and name.startswith(f"{procedure}_") and _VARIABLE.fullmatch(name)):
+            raise InvalidInput(
+                f"options: {name!r} is no variable of the role {procedure}; their names begin with {procedure}_.",
+                field="options",
+            )
+    length = len(json.dumps(dict(given)))
+    if length > MOST_OPTIONS:
+        longest = max(given, key=lambda name: len(json.dumps(given[name])))
+        raise InvalidInput(
+            f"options: the variables of the run have {length} characters, and the commands that resume it may have "
+            f"{MOST_OPTIONS}: shorten {longest}.",
+            field="options",
+        )
+    return dict(given)
 
 
 def _one_of(value: t.Any, allowed: t.Sequence[str]) -> str:

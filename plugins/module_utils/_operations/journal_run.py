@@ -210,6 +210,7 @@ class JournalRun:
             keep_pool=params["keep_pool"],
             stop_way=params["stop_way"],
             moved=tuple(params["moved"]),
+            options=params["options"],
         )
         work = begin_rollback if rollback else open_journal
         return work(

@@ -63,6 +63,11 @@ def remove(twin: TwinHandle, check: bool = False) -> dict[str, t.Any]:
     return run_module(ippool_journal.main, check=check, kubeconfig=twin.kubeconfig, **arguments)
 
 
+def timeless(shown: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A journal without its moments: what is planned in one second is written in the next."""
+    return {**shown, "started": "", "phases": list(shown["phases"])}
+
+
 def test_the_life_of_a_journal(twin: TwinHandle, api: HttpApi) -> None:
     assert phase(twin) == "not_started"
     planned = journal(twin, check=True)
@@ -71,7 +76,7 @@ def test_the_life_of_a_journal(twin: TwinHandle, api: HttpApi) -> None:
         api.get(CONFIG_MAPS, "calico-ops-ipam-spare", "kube-system")
     written = journal(twin)
     assert written["changed"]
-    assert {**written["journal"], "started": ""} == {**planned["journal"], "started": ""}
+    assert timeless(written["journal"]) == timeless(planned["journal"])
     assert written["journal"]["definition"]["spec"]["nodeSelector"] == "!all()"
     assert not journal(twin)["changed"]
     assert phase(twin) == "moving_out"

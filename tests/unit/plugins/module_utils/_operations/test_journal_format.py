@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_commands import (
     back_command,
     forward_command,
@@ -26,6 +26,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     config_map,
     data_of,
     decode,
+    options_of,
 )
 
 DEFINITION = {"spec": {"cidr": "192.168.0.0/16", "blockSize": 26}, "labels": {}, "annotations": {}}
@@ -50,6 +51,7 @@ FULL = replace(
     runs=({"run": "ann@here/1", "at": "2026-08-22T09:30:00Z", "direction": "forward"},),
     moved=({"owner": "Deployment shop/cart", "way": "restart", "pods": 4},),
     moved_pods=4,
+    options={"migrate_pool_consent": ["bare_pods"], "migrate_pool_more_nodes": 3},
 )
 
 
@@ -79,6 +81,9 @@ def test_the_first_format_is_read() -> None:
         ({"target": None}, "is not a journal this release can read"),
         ({"runs": [1]}, "is not a journal this release can read"),
         ({"moved_pods": "many"}, "is not a journal this release can read"),
+        ({"options": ["consent"]}, "is not a journal this release can read"),
+        ({"options": {"migrate_pool_soak": 1}}, "is not a journal this release can read"),
+        ({"options": {"change_block_size_soak=1 -e x": 1}}, "is not a journal this release can read"),
     ],
 )
 def test_what_cannot_be_read_is_refused(changes: dict[str, t.Any], message: str) -> None:
@@ -131,6 +136,31 @@ def test_the_summary_is_for_people() -> None:
                 "migrate_pool_delete_old": False,
             },
         ),
+        (
+            replace(
+                MIGRATE,
+                options={
+                    "migrate_pool_consent": ["bare_pods", "it's"],
+                    "migrate_pool_external_ranges": ["198.51.100.0/24"],
+                    "migrate_pool_probe_image": "registry.example:5000/pause:3.10",
+                    "migrate_pool_canary": False,
+                    "migrate_pool_pause": 0.5,
+                    "migrate_pool_more_nodes": 12,
+                    "migrate_pool_soak": "30 $(id) `id` \\",
+                },
+            ),
+            {
+                "migrate_pool_from": "old",
+                "migrate_pool_to": {"name": "new", "cidr": "10.0.0.0/16"},
+                "migrate_pool_consent": ["bare_pods", "it's"],
+                "migrate_pool_external_ranges": ["198.51.100.0/24"],
+                "migrate_pool_probe_image": "registry.example:5000/pause:3.10",
+                "migrate_pool_canary": False,
+                "migrate_pool_pause": 0.5,
+                "migrate_pool_more_nodes": "12",
+                "migrate_pool_soak": "30 $(id) `id` \\",
+            },
+        ),
     ],
 )
 def test_the_command_has_everything_that_the_request_had(journal: Journal, variables: dict[str, t.Any]) -> None:
@@ -155,14 +185,24 @@ def given(command: str) -> dict[str, t.Any]:
 
 def test_the_commands_that_lead_back() -> None:
     connection = {"calico_ops_kubeconfig": "/my file"}
-    undo = undo_command("migrate_pool", "old", connection)
+    undo = undo_command(MIGRATE, connection)
     assert undo == (
         "ansible-playbook calico_ops.ipam.migrate_pool_rollback -e migrate_pool_from=old "
         """-e '{"calico_ops_kubeconfig": "/my file"}'"""
     )
-    assert resume_command(FULL, connection) == undo
+    assert resume_command(replace(FULL, options={}), connection) == undo
+    # What only the preflight asks for is nothing to undoing.
+    assert given(undo_command(FULL)) == {"migrate_pool_from": "old", "migrate_pool_consent": ["bare_pods"]}
     assert given(back_command(RESIZE))["change_block_size_block_size"] == "26"
     assert given(back_command(MIGRATE)) == {
         "migrate_pool_from": "new",
         "migrate_pool_to": {"name": "old", "cidr": "192.168.0.0/16", "block_size": 26},
     }
+
+
+def test_the_options_of_a_run_are_bounded() -> None:
+    longest = {"migrate_pool_soak": 1, "migrate_pool_external_ranges": ["198.51.100.0/24"] * 3000}
+    with pytest.raises(InvalidInput, match="may have 50000: shorten migrate_pool_external_ranges"):
+        options_of("migrate_pool", longest)
+    with pytest.raises(InvalidInput, match="'soak' is no variable of the role migrate_pool"):
+        options_of("migrate_pool", {"soak": 1})
