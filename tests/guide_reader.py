@@ -50,10 +50,10 @@ def blocks(path: str, root: Path = ROOT) -> list[Block]:
 class Reader:
     """Somebody who does what a page says, in a directory of their own."""
 
-    def __init__(self, directory: Path, kubeconfig: str, base: t.Mapping[str, str] = os.environ) -> None:
+    def __init__(self, directory: Path, kubeconfig: str, base: t.Mapping[str, str] | None = None) -> None:
         self.directory = directory
         self.environment = {
-            **base,
+            **(os.environ if base is None else base),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "KUBECONFIG": kubeconfig,

@@ -40,7 +40,9 @@ if t.TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests/unit/plugins/modules"))
 
-from module_runner import ModuleFailed, failure, run_module  # noqa: E402, F401
+import module_runner  # noqa: E402
+
+failure, run_module = module_runner.failure, module_runner.run_module
 
 RBAC = "rbac.authorization.k8s.io"
 KINDS = {
@@ -251,7 +253,7 @@ class Lab:
         try:
             with self.server.modules(self.user(user)):
                 result = run_module(main, **options)
-        except ModuleFailed as error:
+        except module_runner.ModuleFailed as error:
             said = str(error.result["msg"])
             assert "\n" not in said
             assert "Traceback" not in said

@@ -252,12 +252,13 @@ def _tunnels(nodes: t.Iterable[Object], pool: Pool, held: t.Sequence[Holding]) -
 
 def _without_pool(view: _View) -> t.Iterator[LeftOut]:
     """A03: a family without any pool makes calico-node create one of its own at its next start."""
+    stopped = {each.name for each in view.after if is_stopped(each.spec)}
     if view.nodes and not any(
         other.version == view.pool.version
         and other.enabled
         and other.name != view.pool.name
         and "LoadBalancer" not in other.allowed_uses
-        and not is_stopped(next(each.spec for each in view.after if each.name == other.name))
+        and other.name not in stopped
         for other in engine_pools(view.after)
     ):
         yield LeftOut(f"all {len(view.nodes)} nodes", "", f"no other enabled IPv{view.pool.version} pool is left")

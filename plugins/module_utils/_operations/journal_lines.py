@@ -64,7 +64,10 @@ def _ways(journal: Journal) -> list[tuple[str, str, str]]:
     for each in journal.moved:
         owners, pods = rows.get(str(each.get("way")), (set(), 0))
         number = each.get("pods")
-        rows[str(each.get("way"))] = ({*owners, str(each.get("owner"))}, pods + (number if type(number) is int else 0))
+        rows[str(each.get("way"))] = (
+            {*owners, str(each.get("owner"))},
+            pods + (number if isinstance(number, int) else 0),
+        )
     return [(way, str(len(owners)), str(pods)) for way, (owners, pods) in sorted(rows.items())]
 
 

@@ -159,7 +159,7 @@ def running_jobs(now: Situation) -> t.Iterator[Problem]:
         name = f"Job {pod['metadata']['namespace']}/{above.name}"
         jobs[name] = _about(found.thing) if found is not None else ""
     if jobs:
-        first = next(iter(sorted(jobs)))
+        first = min(jobs)
         endless = [name for name, about in jobs.items() if "without a deadline" in about]
         yield Problem(
             WARNING if endless else NOTE,

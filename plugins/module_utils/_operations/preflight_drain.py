@@ -50,7 +50,7 @@ def planned_drain(now: Situation) -> DrainResult | None:
     if now.source is None or now.source.pool is None or now.target is None:
         return None
     if "drain" not in now.known:
-        api = t.cast("KubeApi", _ViewApi(now))
+        api = t.cast(KubeApi, _ViewApi(now))
         options = DrainOptions(now.source.name, consent=tuple(now.request.consent))
         now.known["drain"] = plan_drain(api, now.source.pool.cidr, options, SystemClock())
     return t.cast(DrainResult, now.known["drain"])

@@ -39,8 +39,9 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[TwinHandle]:
         yield handle
 
 
-def info(twin: TwinHandle, inventory: t.Mapping[str, t.Any] = INVENTORY, **options: t.Any) -> dict[str, t.Any]:
-    return run_module(ippool_kubespray_info.main, kubeconfig=twin.kubeconfig, inventory=dict(inventory), **options)
+def info(twin: TwinHandle, inventory: t.Mapping[str, t.Any] | None = None, **options: t.Any) -> dict[str, t.Any]:
+    given = dict(INVENTORY if inventory is None else inventory)
+    return run_module(ippool_kubespray_info.main, kubeconfig=twin.kubeconfig, inventory=given, **options)
 
 
 def test_an_inventory_that_describes_the_cluster(twin: TwinHandle) -> None:

@@ -302,8 +302,8 @@ def test_it_is_renewed_by_a_thread(api: Flaky, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(module, "RENEW_EVERY", 0.01)
     clock = HandClock()
     lock = acquire(api, claim(), clock)
-    renewed = []
-    monkeypatch.setattr(Lock, "renew", lambda self: renewed.append(self))
+    renewed: list[Lock] = []
+    monkeypatch.setattr(Lock, "renew", renewed.append)
     with lock.renewing():
         while len(renewed) < 3:
             pass

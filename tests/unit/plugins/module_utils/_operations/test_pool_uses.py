@@ -123,8 +123,15 @@ class Cluster:
         return ensure_pool(self.api, pool_request({"name": name, **params}), check_mode=check, clock=self.clock)
 
     def absent(self, name: str) -> None:
-        store, quiet = open_store(self.api), lambda event: None
-        delete_pool(self.api, store, name, timeout=60, clock=self.clock, report=quiet, check_mode=False)
+        delete_pool(
+            self.api,
+            open_store(self.api),
+            name,
+            timeout=60,
+            clock=self.clock,
+            report=lambda event: None,
+            check_mode=False,
+        )
 
 
 def test_the_last_pool_in_use_goes_on() -> None:
