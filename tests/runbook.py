@@ -233,7 +233,11 @@ class Runbook:
             if not all(templar.evaluate_conditional(each) for each in _listed(task[action]["that"])):
                 raise _Failed({"failed": True, "msg": str(args["fail_msg"])})
         elif action.startswith(OURS):
-            self._register(task, self._call(str(task.get("name")), action.removeprefix(OURS), args))
+            try:
+                self._register(task, self._call(str(task.get("name")), action.removeprefix(OURS), args))
+            except _Failed as failed:
+                self._register(task, failed.result)
+                raise
         else:
             raise ValueError(f"{task.get('name')}: {action} is not known here")
 

@@ -41,6 +41,7 @@ options:
         the other options say is noted in it. The module fails when an unfinished procedure with another request holds
         the pool.
       - With V(paused) the lock is given back and the journal stays, so that any machine can go on. RV(advice) says how.
+        Of the other options only O(moved) is noted then, and only with O(run).
       - With V(absent) the journal is removed and the lock given back. The module fails while the journal holds the only
         definition of a deleted pool.
     type: str

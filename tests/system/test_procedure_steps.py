@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
 
@@ -161,10 +162,10 @@ def test_what_people_change_right_before_the_pool_is_deleted() -> None:
     refused = 0
     for number in range(3, deleted + 1, 1 if NIGHTLY else 5):
         twin = local_twin("small")
-        body = {"metadata": {"labels": {"edited": "yes"}}, "spec": {"disableBGPExport": True}}
 
-        def edit(write: Write, twin: Twin = twin, number: int = number, body: dict[str, t.Any] = body) -> None:
+        def edit(write: Write, twin: Twin = twin, number: int = number) -> None:
             if write.number == number:
+                body = {"metadata": {"labels": {"edited": "yes"}}, "spec": {"disableBGPExport": True}}
                 SimulatedApi(twin).patch(IP_POOLS, POOL, body)
 
         try:
@@ -226,3 +227,13 @@ def test_the_commands_repeat_what_the_run_was_given(role: str) -> None:
     # The canary is as it is by default, and the request has a place of its own in the journal.
     kept = ("consent", "external_ranges", "max_parallel", "soak")
     assert noted == [{f"{role}_{name}": {**GIVEN[role], **more}[name] for name in kept}]
+
+
+@pytest.mark.parametrize("role", [MIGRATE, RESIZE])
+def test_what_a_drain_had_moved_by_the_time_it_failed_is_noted(role: str) -> None:
+    api = SimulatedApi(local_twin("small"))
+    with pytest.raises(Stopped, match="is not drained after"):
+        play(api, role, drain_timeout=8)
+    journal = json.loads(api.get(CONFIG_MAPS, f"calico-ops-ipam-{POOL}", "kube-system")["data"]["journal.json"])
+    assert journal["moved"] and journal["moved_pods"]
+    assert journal["options"][f"{role}_drain_timeout"] == 8

@@ -141,6 +141,8 @@ class JournalRun:
         try:
             any_request = replace(self._request, target={}, block_size=None)
             outcome = look(self._api, any_request, self._connection)
+            if run and not self._check_mode and outcome.journal is not None and self._params["moved"]:
+                outcome = self._note_moved(outcome.journal)
             if outcome.phase == DONE:
                 self._say_end(outcome.journal)
             else:
@@ -148,7 +150,7 @@ class JournalRun:
         except Refused:
             pass  # Another procedure is unfinished, or the journal cannot be read: what stopped this run has said so.
         except IpamError as error:
-            self._warn(f"The journal could not be read: {error.message}")
+            self._warn(f"The journal could not be read or written: {error.message}")
         if run and not self._check_mode:
             try:
                 self._let_go(attach(self._raw, run, self._clock, self._worker))
@@ -157,6 +159,13 @@ class JournalRun:
             except ClusterError as error:
                 self._warn(f"The lock could not be given back, so the next run has to take it over: {error.message}")
         return self._result(outcome, None)
+
+    def _note_moved(self, journal: Journal) -> JournalOutcome:
+        """What a drain that failed has moved by then."""
+        request = replace(self._request, target=journal.target, block_size=journal.block_size)
+        notes = JournalNotes(keep_pool=journal.keep_pool, moved=tuple(self._params["moved"]))
+        work = begin_rollback if journal.direction == ROLLBACK else open_journal
+        return work(self._api, request, self._clock, check_mode=False, notes=notes, connection=self._connection)
 
     def absent(self) -> dict[str, t.Any]:
         """Remove the journal, and give the lock back as the last thing."""

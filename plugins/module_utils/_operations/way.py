@@ -175,10 +175,10 @@ def _new_range(now: Situation) -> Way:
         *(() if proposal is not None else ("No range inside the cluster's pod range is free.",)),
         *_smaller(now, proposal),
     )
-    variables: dict[str, t.Any] = {"migrate_pool_pool": pool}
+    variables: dict[str, t.Any] = {"migrate_pool_from": pool}
     if proposal is not None:
         target = {"name": f"{pool}-{size}", "cidr": str(proposal.cidr), "block_size": size}
-        variables["migrate_pool_target"] = target
+        variables["migrate_pool_to"] = target
     return Way(NEW_RANGE, "migrate_pool", 1, proposal, variables, good, bad)
 
 

@@ -27,6 +27,7 @@ from .module_runner import failure, run_module
 DEFAULT = "default-ipv4-ippool"
 TARGET = {"name": "temporary", "cidr": "10.0.0.0/16"}
 SPARE: dict[str, t.Any] = {"procedure": "change_block_size", "pool": "spare"}
+MOVED = {"owner": "Deployment shop/cart", "way": "restart", "pods": 4}
 REQUEST: dict[str, t.Any] = {**SPARE, "block_size": 28, "target": TARGET}
 
 
@@ -153,8 +154,11 @@ def test_a_run_takes_the_lock_writes_under_it_and_gives_it_back(twin: TwinHandle
     assert not journal(twin, check=True, run_by=other)["run"]
     message = failure(ippool.main, kubeconfig=twin.kubeconfig, name="spare", nat_outgoing=False, run="bob@there/1")
     assert "not by this run (bob@there/1) any more" in message
-    paused = run_module(ippool_journal.main, kubeconfig=twin.kubeconfig, state="paused", run=run, **SPARE)
-    assert (paused["changed"], paused["run"], paused["phase"]) == (False, None, "moving_out")
+    paused = run_module(
+        ippool_journal.main, kubeconfig=twin.kubeconfig, state="paused", run=run, moved=[MOVED], **SPARE
+    )
+    assert (paused["journal"]["moved"], paused["journal"]["moved_pods"]) == ([MOVED], 4)
+    assert (paused["changed"], paused["run"], paused["phase"]) == (True, None, "moving_out")
     assert "calico_ops.ipam.change_block_size_rollback -e change_block_size_pool=spare" in paused["advice"]
     assert run_module(ippool_journal_info.main, kubeconfig=twin.kubeconfig, **SPARE)["lock"] == ""
     message = failure(ippool.main, kubeconfig=twin.kubeconfig, name="spare", nat_outgoing=False, run=run)

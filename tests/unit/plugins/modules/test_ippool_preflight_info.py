@@ -103,7 +103,7 @@ def test_a_range_for_the_temporary_pool_is_proposed(twin: TwinHandle) -> None:
         ("same_range", 2, True),
         ("new_range", 1, True),
     ]
-    new = recommendation["ways"][1]["variables"]["migrate_pool_target"]
+    new = recommendation["ways"][1]["variables"]["migrate_pool_to"]
     move = preflight(twin, procedure="migrate_pool", pool=DEFAULT, target=new)
     assert (move["blockers"], move["recommendation"]) == (0, None)
     outside = preflight(twin, **{**RESIZE, "target": {"name": "t"}}, external_ranges=["10.0.0.0/16"])

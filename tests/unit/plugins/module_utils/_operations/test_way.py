@@ -120,7 +120,7 @@ def test_the_way_that_is_recommended(changes: dict[str, t.Any], found: tuple[str
     same, new = recommended.ways
     assert (same.moves, new.moves) == (2, 1)
     assert any("calico#10778" in sentence for sentence in same.bad)
-    assert ("migrate_pool_target" in new.variables) is (new.range is not None)
+    assert ("migrate_pool_to" in new.variables) is (new.range is not None)
     assert next(recommended.lines()).startswith("recommended: ")
 
 
