@@ -28,9 +28,9 @@ class Counting(HttpApi):
 
     requests = 0
 
-    def _ask(self, request: t.Any) -> t.Any:
+    def _ask(self, request: t.Any, doing: str = "") -> t.Any:
         self.requests += 1
-        return super()._ask(request)
+        return super()._ask(request, doing)
 
 
 @pytest.mark.parametrize("installation", IN_THE_API)
