@@ -10,6 +10,7 @@ The procedures in virtual time, with migrate_pool, are in ``test_modes.py``.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import typing as t
 from pathlib import Path
@@ -159,6 +160,7 @@ def test_nodes_with_two_names(etcd: EtcdApi, where: dict[str, t.Any]) -> None:
     assert "Calico calls node short what Kubernetes calls node-1.example" in message
 
 
+@pytest.mark.skipif(not os.environ.get("CALICO_OPS_NIGHTLY"), reason="CALICO_OPS_NIGHTLY is not set")
 def test_change_block_size(
     twin: TwinHandle, etcd: EtcdApi, where: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,15 +50,13 @@ MIGRATE_STEPS = [
     ("Step 5 |", 0.7),
     ("Close the journal", 0.4),
 ]
-NIGHTLY = bool(os.environ.get("CALICO_OPS_NIGHTLY"))
-# By day a change of the block size is killed once, by a guide (test_guides.py), and a migration where most is at stake.
-# Both roles are killed at their writes, in virtual time, in test_killed_everywhere.py.
-BY_DAY = [("Step 3 |", 1.5), ("Step 5 |", 0.9)]
+# By day a real process is killed by the guide on the change of the block size (test_guides.py), and both roles at their
+# writes, in virtual time, in test_killed_everywhere.py.
+pytestmark = pytest.mark.skipif(not os.environ.get("CALICO_OPS_NIGHTLY"), reason="CALICO_OPS_NIGHTLY is not set")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(not NIGHTLY, reason="CALICO_OPS_NIGHTLY is not set")
 def test_change_block_size_survives_a_kill_in_every_step(tmp_path: Path) -> None:
     variables: dict[str, object] = {
         "change_block_size_pool": "default-ipv4-ippool",
@@ -79,7 +77,7 @@ def test_change_block_size_survives_a_kill_in_every_step(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 def test_migrate_pool_survives_a_kill_in_every_step(tmp_path: Path) -> None:
     variables: dict[str, object] = {
         "migrate_pool_from": "default-ipv4-ippool",
@@ -87,9 +85,10 @@ def test_migrate_pool_survives_a_kill_in_every_step(tmp_path: Path) -> None:
     }
     with start_twin(tmp_path, "tutorial", speed=40) as twin:
         kubeconfig = Path(twin.kubeconfig)
-        steps = MIGRATE_STEPS if NIGHTLY else BY_DAY
-        killed = [run_and_kill("migrate_pool", kubeconfig, variables, task, after).code for task, after in steps]
-        assert killed.count(-9) >= (len(steps) - 2 if NIGHTLY else 1), f"too few runs were killed: {killed}"
+        killed = [
+            run_and_kill("migrate_pool", kubeconfig, variables, task, after).code for task, after in MIGRATE_STEPS
+        ]
+        assert killed.count(-9) >= len(MIGRATE_STEPS) - 2, f"too few runs were killed: {killed}"
         last = run("migrate_pool", kubeconfig, variables)
         assert last.code == 0, last.output
         assert list(objects(twin, "ippools")) == ["new-pool"]

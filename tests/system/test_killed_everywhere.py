@@ -131,6 +131,8 @@ def cuts(mode: Mode, turn: int, sparser: int = 1) -> t.Iterator[Cut]:
 
 
 every_mode = pytest.mark.parametrize("mode", MODES, ids=str)
+# What differs from one installation to the next is covered by the first two tests.
+one_mode = pytest.mark.parametrize("mode", MODES if NIGHTLY else MODES[:1], ids=str)
 each_procedure = pytest.mark.parametrize("procedure", PROCEDURES, ids=str)
 
 
@@ -200,7 +202,7 @@ def restored_or_finished(lab: Lab, was: Before, procedure: Procedure) -> None:
 
 
 @pytest.mark.timeout(3600)
-@every_mode
+@one_mode
 @each_procedure
 def test_killed_twice(mode: Mode, procedure: Procedure) -> None:
     """The second run dies at another write than the first, and the third finishes."""
@@ -215,7 +217,7 @@ def test_killed_twice(mode: Mode, procedure: Procedure) -> None:
 
 
 @pytest.mark.timeout(3600)
-@every_mode
+@one_mode
 @each_procedure
 @pytest.mark.parametrize("begun", BEGUN)
 def test_killed_while_it_was_undone(mode: Mode, procedure: Procedure, begun: str) -> None:
@@ -265,7 +267,7 @@ class LostAnswer:
 
 
 @pytest.mark.timeout(3600)
-@every_mode
+@one_mode
 @each_procedure
 @pytest.mark.parametrize("undo", [False, True], ids=["finished", "undone"])
 def test_a_lost_answer(mode: Mode, procedure: Procedure, undo: bool) -> None:
