@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cluster_state import CALICO, block_size_was_changed, nobody_noticed, objects
-from etcd_fixture import start_etcd
+from etcd_fixture import small_with_etcd, start_etcd
 from kubespray_lab import scenario, write_inventory, write_roles
 from leaks import leak, leave_behind
 from playbook import BIN, environment, run_and_kill
@@ -328,13 +328,14 @@ def test_release_leaked(twin: TwinHandle, reader: Reader) -> None:
         assert not [item for item in objects(twin, plural, CALICO).values() if item["spec"]["cidr"][:5] == "10.9."]
 
 
-def test_etcd(twin: TwinHandle, reader: Reader, tmp_path: Path) -> None:
-    """With an etcd of the test's own in the place of the guide's."""
+def test_etcd(tmp_path: Path) -> None:
+    """With an etcd of the test's own, behind TLS, in the place of the guide's; calico-node is told to use an etcd."""
     install, play, run, by_environment = blocks("docs/guides/etcd.md")[:4]
-    reader.follow(install)
     directory = tmp_path / "etcd"
     directory.mkdir()
-    with start_etcd(directory, tls=True) as server:
+    with start_etcd(directory, tls=True) as server, start_twin(tmp_path, small_with_etcd()) as twin:
+        reader = Reader(tmp_path, twin.kubeconfig)
+        reader.follow(install)
         server.put_resource("clusterinformations", "ClusterInformation", "default", {"datastoreReady": True})
 
         def here(block: Block) -> Block:
@@ -349,7 +350,7 @@ def test_etcd(twin: TwinHandle, reader: Reader, tmp_path: Path) -> None:
         output = reader.follow(here(by_environment))
         assert "rack-gateways" in output
         assert "198.51.100.0/31" in output
-    assert objects(twin, "ipreservations", CALICO) == {}
+        assert objects(twin, "ipreservations", CALICO) == {}
 
 
 def test_etcd_with_roles(tmp_path: Path) -> None:
