@@ -71,7 +71,7 @@ PLANTED = {
     "borrowed-addresses": ("blocker", "out of other nodes' blocks"),
     "host-block-limit": ("blocker", "1 blocks of 64"),
     "way-back": ("warning", "Going back"),
-    "ipam-consistent": ("blocker", "block affinities in pool 'default-ipv4-ippool' are not /26"),
+    "ipam-consistent": ("blocker", "1 block affinity in pool 'default-ipv4-ippool' should be /26"),
     "handles-consistent": ("warning", "IPAMHandle k8s-pod-network.ghost (0 of 2"),
     "leaked-addresses": ("warning", "of pod shop/lost"),
     "other-holders": ("blocker", "1 of kind loadbalancer"),
