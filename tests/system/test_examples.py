@@ -80,7 +80,7 @@ def test_the_examples_run(twin: TwinHandle, tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=200,
+        timeout=400,
         check=False,
     )
     outcome = Outcome(done.returncode, done.stdout)

@@ -93,7 +93,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=200,
+            timeout=400,
             check=False,
         )
         assert done.returncode == 0, f"{block.text}\n{done.stdout}"
@@ -210,6 +210,9 @@ def test_kubespray(tmp_path: Path) -> None:
         # The guide's block is the printed one.
         assert yaml.safe_load(inventory.text) == printed_variables(output)
         reader.follow(inventory)
+        if not os.environ.get("CALICO_OPS_NIGHTLY"):
+            # The rest takes as long again.
+            return
         assert "The inventory describes the pools; nothing has to be changed in it." in reader.follow(finish)
         assert {name: spec["cidr"] for name, spec in pools(twin).items()} == {"default-pool-2": "10.234.64.0/18"}
         assert journals(twin) == []
