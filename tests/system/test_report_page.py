@@ -149,6 +149,8 @@ def test_by_keyboard_alone(browser: Browser, files: Path) -> None:
     block = focused(found)
     found.press("Enter")
     assert focused(found)["label"] == f"Block {block['label'].split(',')[0]}"
+    # The addresses are unpacked first.
+    wait(found, "document.querySelector('#detail [role=gridcell]')")
     address = tab_until(found, lambda who: who["role"] == "gridcell")
     assert address["label"].split(",")[0] == block["label"].split("/")[0]
     found.press("ArrowRight")
