@@ -69,6 +69,7 @@ unit contract store system guides molecule sanity types docsite build old-core: 
 
 nightly: $(VENV)/.dev ## the random searches (states, interleavings, hostile input, stress) for an hour or so
 	@$(RUN) $(BIN)/python tests/tools/sanity.py
+	@$(RUN) $(BIN)/python tests/tools/everything.py molecule
 	@CALICO_OPS_NIGHTLY=1 $(RUN) $(BIN)/python -m pytest -q -n 2 --dist loadfile --timeout 7200 \
 	  $$(grep -rl --include='test_*.py' CALICO_OPS_NIGHTLY tests | sort)
 
