@@ -217,3 +217,12 @@ def test_somebody_else_changes_the_list(lab: Operated) -> None:
     other = Operated(before=meddle)
     other.present("ours", cidr="10.7.0.0/16")
     assert [entry["name"] for entry in other.entries()] == [DEFAULT, "theirs", "ours"]
+
+
+def test_an_emptied_list_is_not_begun_anew(lab: Operated) -> None:
+    """The operator would delete what it made of the list of before."""
+    lab.asleep = True
+    lab.write()
+    with pytest.raises(Refused, match=f"the list is empty, {DEFAULT} carry the label .* put their entries back first"):
+        lab.present("teal", cidr="10.7.0.0/16")
+    assert lab.entries() == []

@@ -331,6 +331,7 @@ class OperatorWriter:
                 "the most the operator takes; remove one first.",
                 pool=name,
             )
+        self._refuse_to_begin_a_list(name)
         self._refuse_unknown_members(name, entries[self._place(name)])
         _refuse_what_the_operator_does_not_take(name, new)
         if "ipipMode" in changed and new["ipipMode"] != "Never":
@@ -338,6 +339,18 @@ class OperatorWriter:
         if new.get("disabled") and not old.get("disabled"):
             self._refuse_none_enabled(name)
         return entries
+
+    def _refuse_to_begin_a_list(self, name: str) -> None:
+        """§10.2: with the first entry of an emptied list the operator deletes all other pools of its own."""
+        mine = [] if self._entries else [pool for pool in self._live if pool.labels.get(OWNER_LABEL) == OPERATOR]
+        lost = ", ".join(pool.name for pool in mine if pool.name != name and not pool.terminating)
+        if lost:
+            raise Refused(
+                f"IPPool {name!r} cannot be the only entry of {WHERE}: the list is empty, {lost} carry the label "
+                f"{OWNER_LABEL}={OPERATOR}, and the Tigera operator would delete them since they are not in it; put "
+                "their entries back first.",
+                pool=name,
+            )
 
     def _refuse_ipip_without_bgp(self, name: str) -> None:
         if ((self._installation.get("spec") or {}).get("calicoNetwork") or {}).get("bgp") == "Disabled":
