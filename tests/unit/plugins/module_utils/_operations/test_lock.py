@@ -303,7 +303,11 @@ def test_it_is_renewed_by_a_thread(api: Flaky, monkeypatch: pytest.MonkeyPatch) 
     clock = HandClock()
     lock = acquire(api, claim(), clock)
     renewed: list[Lock] = []
-    monkeypatch.setattr(Lock, "renew", renewed.append)
+
+    def renew(self: Lock) -> None:
+        renewed.append(self)
+
+    monkeypatch.setattr(Lock, "renew", renew)
     with lock.renewing():
         while len(renewed) < 3:
             pass
