@@ -52,19 +52,20 @@ class Reader:
 
     def __init__(self, directory: Path, kubeconfig: str, base: t.Mapping[str, str] | None = None) -> None:
         self.directory = directory
+        mine = dict(os.environ if base is None else base)
         self.environment = {
-            **(os.environ if base is None else base),
+            **mine,
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "KUBECONFIG": kubeconfig,
             # Only faster: modules are not written to files first.
             "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-            "PATH": f"{BIN}{os.pathsep}{base['PATH']}",
+            "PATH": f"{BIN}{os.pathsep}{mine['PATH']}",
         }
 
-    def follow(self, block: Block, timeout: int = 200) -> str:
-        """Write the file, or run the commands; the output of commands that must all succeed."""
+    def follow(self, block: Block, timeout: int = 400, code: int = 0) -> str:
+        """Write the file, or run the commands; the output of commands that must all succeed, or end with ``code``."""
         if block.file is not None:
             # The twin has no use for the minute between two proofs, nor for the pauses of StatefulSets.
             soaks = [f"{role}_soak: 1\n{role}_pause: 0\n" for role in ROLES if f"\n{role}_" in block.text]
@@ -86,6 +87,6 @@ class Reader:
             timeout=timeout,
             check=False,
         )
-        assert done.returncode == 0, f"{block.text}\n{done.stdout}"
+        assert done.returncode == code, f"{block.text}\n{done.stdout}"
         assert "Traceback" not in done.stdout
         return done.stdout

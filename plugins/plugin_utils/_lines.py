@@ -22,6 +22,11 @@ display = Display()
 def run_and_show(action: ActionBase, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
     """Run the module of the task and display ``lines`` of its result, if it has some."""
     result: dict[str, t.Any] = action._execute_module(task_vars=task_vars)
-    for line in result.get("lines") or []:
-        display.display(f"    {line}".rstrip())
+    show(result.get("lines") or [])
     return result
+
+
+def show(lines: t.Iterable[str]) -> None:
+    """Display lines of text, indented."""
+    for line in lines:
+        display.display(f"    {line}".rstrip())

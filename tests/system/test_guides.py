@@ -4,8 +4,7 @@
 
 """The guides do what they say: their files are written and their commands run, in order, each guide on its own twin.
 
-A fenced YAML block whose first line is ``# name.yml`` is that file; a fenced shell block is run as it stands in the
-directory of the files. A block that is neither must be told apart here, with the reason, or the test fails.
+``guide_reader.py`` says what following means. Blocks of a page are unpacked by number, so one that is added is noticed.
 """
 
 from __future__ import annotations
@@ -17,88 +16,23 @@ import shutil
 import signal
 import subprocess
 import typing as t
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 from cluster_state import CALICO, block_size_was_changed, nobody_noticed, objects
 from etcd_fixture import small_with_etcd, start_etcd
+from guide_reader import Block, Reader, blocks
 from kubespray_lab import scenario, write_inventory, write_roles
 from leaks import leak, leave_behind
-from playbook import BIN, environment, run_and_kill
+from playbook import run_and_kill
 from twin_fixture import TwinHandle, local_twin, start_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin import process
 
 ROOT = Path(__file__).parents[2]
 GUIDES = sorted(path.stem for path in (ROOT / "docs/guides").glob("*.md"))
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"# (\S+\.yml)\n")
 OLD = "default-ipv4-ippool"
-ROLES = ("change_block_size", "migrate_pool")
-
-# Lines that cannot be run in a test, and why not.
-NOT_RUN = {
-    "ansible-galaxy collection install": "needs the published collection; the checkout is already importable",
-    "pip install": "changes the environment of the tests",
-    "export KUBECONFIG=~/.kube/config": "the test's KUBECONFIG is the twin's",
-}
-
-
-@dataclass(frozen=True)
-class Block:
-    language: str
-    text: str
-
-    @property
-    def file(self) -> str | None:
-        found = FILE.match(self.text)
-        return found.group(1) if self.language == "yaml" and found else None
-
-
-def blocks(path: str) -> list[Block]:
-    return [Block(*found) for found in FENCE.findall((ROOT / path).read_text(encoding="utf-8"))]
-
-
-class Reader:
-    """Somebody who does what a page says, in a directory of their own."""
-
-    def __init__(self, directory: Path, kubeconfig: str) -> None:
-        self.directory = directory
-        self.environment = {
-            **environment(),
-            "KUBECONFIG": kubeconfig,
-            # Only faster: modules are not written to files first.
-            "ANSIBLE_PIPELINING": "true",
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        }
-
-    def follow(self, block: Block) -> str:
-        """Write the file, or run the commands; the output of commands that must all succeed."""
-        if block.file is not None:
-            # The twin has no use for the minute between two proofs, nor for the pauses of StatefulSets.
-            soaks = [f"{role}_soak: 1\n{role}_pause: 0\n" for role in ROLES if f"\n{role}_" in block.text]
-            (self.directory / block.file).write_text(block.text + "".join(soaks), encoding="utf-8")
-            return ""
-        assert block.language == "shell", f"nobody knows what to do with this block:\n{block.text}"
-        lines = [line for line in block.text.splitlines() if not line.startswith(tuple(NOT_RUN))]
-        lines = [re.sub(r"ipam\.(\w+)_rollback ", r"\g<0>-e \1_soak=1 -e \1_pause=0 ", line) for line in lines]
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", "\n".join(lines)],
-            cwd=self.directory,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-        assert done.returncode == 0, f"{block.text}\n{done.stdout}"
-        assert "Traceback" not in done.stdout
-        return done.stdout
 
 
 @pytest.fixture

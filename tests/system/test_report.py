@@ -13,9 +13,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from guide_reader import Reader, blocks
 from leaks import leak
 from playbook import BIN, Outcome, environment
-from test_guides import Reader, blocks
 from twin_fixture import TwinHandle, start_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect

@@ -10,6 +10,9 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
+
+from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import datastore_argspec
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted(
@@ -19,6 +22,16 @@ PAGES = sorted(
     if path.name != "CHANGELOG.md"
 )
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(#[^)\s]*)?\)")
+TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^(ansible|calicoctl|kind|kubectl|make|molecule|pip|python)[\w.-]* ", re.MULTILINE)
+# Commands of guides that no test carries out as they stand, and why.
+ONLY_SHOWN = {
+    "ansible-playbook -i nodes calico_ops.ipam.preflight_hosts": "test_preflight_hosts.py has it, on nodes",
+    "ansible-playbook calico_ops.ipam.declare_pools -e @pools.yml": "on the reader's cluster; Molecule has it",
+    "kubectl get nodes --show-labels": "what it prints is the reader's own",
+    "kind create cluster": "it takes containers",
+    "ansible-galaxy collection install --force calico_ops.ipam:==": "it takes Galaxy",
+}
 ROW = re.compile(r"^\| ((?:[ABD]\d\d(?:, )?)+) \|", re.MULTILINE)
 
 
@@ -84,3 +97,46 @@ def test_the_picture_of_the_rooms_names_files_that_exist() -> None:
         assert len(names) > 2, room
         for name in names:
             assert list((ROOT / "plugins/module_utils" / room).glob(f"{name}.py")), f"{room} has no {name}"
+
+
+def test_commands_that_are_only_shown_have_a_reason() -> None:
+    """Blocks ``shell`` are run by the tests that unpack them; a block ``text`` is for what is shown."""
+    shown = [
+        text
+        for path in sorted((ROOT / "docs/guides").glob("*.md"))
+        for text in TEXT.findall(path.read_text(encoding="utf-8"))
+        if COMMAND.search(text)
+    ]
+    assert [text for text in shown if not text.startswith(tuple(ONLY_SHOWN))] == []
+    assert [start for start in ONLY_SHOWN if not any(text.startswith(start) for text in shown)] == []
+
+
+PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: str(path.stem))
+def test_variables_of_playbooks_are_documented(path: Path) -> None:
+    """``ansible-doc`` has nothing for playbooks; the guide has each of them with every variable that is its own."""
+    guide = read("docs/guides/playbooks.md")
+    assert f"| `{path.stem}` |" in guide
+    text = path.read_text(encoding="utf-8")
+    assert [
+        name for name in sorted(set(re.findall(r"\b(?:calico_ops|demo)_\w+", text))) if f"`{name}`" not in guide
+    ] == [
+        name for name in ("calico_ops_ipam", "calico_ops_reachable", "calico_ops_reason", "demo_twin") if name in text
+    ]
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: str(path.stem))
+def test_every_playbook_can_be_led_to_a_cluster_of_a_fleet(path: Path) -> None:
+    """By the same variables, whatever it does."""
+    wanted = {
+        option: f"{{{{ calico_ops_{option} | default(omit) }}}}"
+        for option in ("kubeconfig", "context", *datastore_argspec().options)
+    }
+    for play in yaml.safe_load(path.read_text(encoding="utf-8")):
+        defaults = play.get("module_defaults", {}).get("group/calico_ops.ipam.cluster")
+        if defaults is None or path.stem == "demo":
+            assert path.stem in ("demo", "kubespray", "preflight_hosts")
+        else:
+            assert defaults == wanted
