@@ -13,7 +13,10 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_process import this_process
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_process import (
+    Process,
+    this_process,
+)
 from ansible_collections.calico_ops.ipam.plugins.plugin_utils._progress import run_with_progress
 
 
@@ -25,7 +28,21 @@ class ActionModule(ActionBase):
             host = str(task_vars.get("inventory_hostname", ""))
             process = this_process(_playbook(), user=_user(), inventory_host=host)
             self._task.args = {**self._task.args, "run_by": process.as_dict()}
-        return run_with_progress(self, task_vars)
+        result = run_with_progress(self, task_vars)
+        ended = _ended(result)
+        # A module on another machine cannot see whether the playbook that has the lock still runs on this one.
+        if ended and not self._task.args.get("ended"):
+            self._task.args = {**self._task.args, "ended": ended}
+            result = run_with_progress(self, task_vars)
+        return result
+
+
+def _ended(result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Of the processes in the way of the module, those which are gone from this machine."""
+    details = result.get("details")
+    named = details.get("processes") if result.get("failed") and isinstance(details, dict) else None
+    here = this_process()
+    return [each for each in named or () if isinstance(each, dict) and Process.from_dict(each).is_gone(here)]
 
 
 def _playbook() -> int:

@@ -15,6 +15,7 @@ an ``IpamError`` to fail, whose message is the sentence the user reads.
 from __future__ import annotations
 
 import os
+import signal
 import typing as t
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -121,7 +122,8 @@ def _of_run(api: KubeApi, run_id: str | None) -> t.Iterator[tuple[KubeApi, Requi
         yield api, _always
         return
     lock = attach(api, run_id, SystemClock(), this_process())
-    with lock.renewing():
+    # Whoever killed the playbook wants nothing of this to go on, and every step allows for being killed.
+    with lock.renewing(orphaned=lambda: os.kill(os.getpid(), signal.SIGTERM)):
         yield FencedApi(api, lock.require), lock.require
 
 

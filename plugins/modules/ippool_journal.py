@@ -116,6 +116,14 @@ options:
       - Without it and without O(run) no lock is taken.
     type: dict
     version_added: 0.2.0
+  ended:
+    description:
+      - Processes of the run that has the lock which were seen to have ended. Filled in by the action plugin of this
+        module, which looks on the control node when the module itself runs elsewhere.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
   progress_file:
     description:
       - File to append a line to for each event.
@@ -240,6 +248,11 @@ journal:
       description: The same as RV(phase).
       returned: success
       type: str
+closed:
+  description: The journal as it was when it was removed, in the form of RV(journal), or null when there was none.
+  returned: with O(state=absent)
+  type: dict
+  version_added: 0.2.0
 phase:
   description:
     - How far the procedure came, from the journal and the pools as they are.
@@ -327,6 +340,7 @@ def main() -> None:
             "options": {"type": "dict"},
             "take_over": {"type": "bool", "default": False},
             "run_by": {"type": "dict"},
+            "ended": {"type": "list", "elements": "dict", "default": []},
             "progress_file": {"type": "path"},
         },
     )

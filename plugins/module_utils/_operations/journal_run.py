@@ -32,12 +32,14 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import (
     FORWARD,
+    KEY,
     ROLLBACK,
     Journal,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_lines import final_table, ways_on
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock import (
     Claim,
+    Here,
     Lock,
     LockLost,
     acquire,
@@ -172,14 +174,14 @@ class JournalRun:
         run, owner = self._params["run"], self._owner()
         if self._check_mode or (not run and owner is None):
             outcome = close_journal(self._api, self._request, check_mode=self._check_mode)
-            return self._result(outcome, None)
+            return self._closed(outcome)
         if run:
             lock = attach(self._raw, run, self._clock, self._worker)
         elif look(self._api, replace(self._request, target={}, block_size=None)).journal is None:
             # A run that was killed between the last two requests leaves nothing but the lock.
-            gone = owner is not None and release_dead(self._raw, owner, self._claim("", owner).about)
+            gone = owner is not None and release_dead(self._raw, self._here(), self._claim("", owner).about)
             outcome = close_journal(self._api, self._request, check_mode=False)
-            return {**self._result(outcome, None), "changed": gone}
+            return {**self._closed(outcome), "changed": gone}
         else:
             taken = self._lock()
             if taken is None:
@@ -195,7 +197,12 @@ class JournalRun:
                 self._let_go(lock)
             raise
         self._let_go(lock)
-        return self._result(outcome, None)
+        return self._closed(outcome)
+
+    def _closed(self, outcome: JournalOutcome) -> dict[str, t.Any]:
+        """The result of removing a journal: with ``closed``, what it said, as nobody can read it any more."""
+        said = next((step.before["data"][KEY] for step in outcome.plan.steps if step.action == "delete"), None)
+        return {**self._result(outcome, None), "closed": said}
 
     def _where(self) -> str:
         return f"ConfigMap {self._request.namespace}/{config_map_name(self._request.pool)}"
@@ -241,6 +248,7 @@ class JournalRun:
             self._raw,
             claim,
             self._clock,
+            self._here(),
             take_over=self._params["take_over"],
             warn=self._warn,
             report=self._report,
@@ -258,6 +266,9 @@ class JournalRun:
     def _owner(self) -> Process | None:
         given = self._params["run_by"]
         return None if given is None else Process.from_dict(given)
+
+    def _here(self) -> Here:
+        return Here(self._worker, tuple(Process.from_dict(each) for each in self._params["ended"]))
 
     def _let_go(self, lock: Lock) -> None:
         try:

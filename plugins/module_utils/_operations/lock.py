@@ -49,6 +49,8 @@ WHERE = f"Lease {NAMESPACE}/{NAME}"
 DURATION = 60
 RENEW_EVERY = 10.0
 FRESH = 40.0
+# Seconds between two looks whether the playbook is still there.
+LOOK_EVERY = 1.0
 ATTEMPTS = 5
 
 # Annotations: what the holder is about, who it is, and which process of it worked last.
@@ -78,6 +80,20 @@ class Claim:
     @property
     def about(self) -> str:
         return f"{self.procedure} of IPPool {self.pool!r}"
+
+
+@dataclass(frozen=True)
+class Here:
+    """What can be known of processes: ``observer`` is this very one, and ``ended`` were seen to have ended elsewhere.
+
+    A module on another machine than its playbook sees nothing of the playbook's machine; its action plugin does.
+    """
+
+    observer: Process
+    ended: tuple[Process, ...] = ()
+
+    def sees_end_of(self, process: Process) -> bool:
+        return process in self.ended or process.is_gone(self.observer)
 
 
 @dataclass(frozen=True)
@@ -113,13 +129,17 @@ class Held:
     def holder(self) -> Process:
         return self._process(HOLDER)
 
-    def is_gone(self, observer: Process) -> bool:
+    @property
+    def worker(self) -> Process:
+        """The process of the holder that worked last."""
+        return self._process(WORKER)
+
+    def is_gone(self, here: Here) -> bool:
         """Whether both the holder and the last process that worked for it are proven to have ended.
 
-        A module goes on when the playbook that started it was killed, so the holder alone is not enough.
+        A module may go on when the playbook that started it was killed, so the holder alone is not enough.
         """
-        worker = self._process(WORKER)
-        return self.holder.is_gone(observer) and (worker == Process() or worker.is_gone(observer))
+        return here.sees_end_of(self.holder) and (self.worker == Process() or here.sees_end_of(self.worker))
 
     def sentence(self) -> str:
         spec, holder = self.spec, self.holder
@@ -208,12 +228,25 @@ class Lock:
                 return
 
     @contextlib.contextmanager
-    def renewing(self) -> t.Iterator[None]:
-        """Renew from a thread of its own while the block runs."""
+    def renewing(self, orphaned: t.Callable[[], object] = lambda: None) -> t.Iterator[None]:
+        """Renew from a thread of its own while the block runs.
+
+        When the playbook that has the lock is seen to have ended, nothing is written any more, and ``orphaned`` is
+        called: a module that outlived it would only keep the next run from going on.
+        """
         ended = threading.Event()
 
         def work() -> None:
-            while not ended.wait(RENEW_EVERY):
+            waited, step = 0.0, min(LOOK_EVERY, RENEW_EVERY)
+            # Nothing tells of the end of a process that is not one's child.
+            while not ended.wait(step):
+                if self._is_orphaned():
+                    orphaned()
+                    return
+                waited += step
+                if waited < RENEW_EVERY:
+                    continue
+                waited = 0.0
                 # Whatever goes wrong here is seen by require(), in the thread that wants to write.
                 with contextlib.suppress(LockLost, ClusterError):
                     self.renew()
@@ -225,6 +258,16 @@ class Lock:
         finally:
             ended.set()
             thread.join(timeout=5.0)
+
+    def _is_orphaned(self) -> bool:
+        held = Held(self._thing)
+        if not held.holder.is_gone(held.worker):
+            return False
+        with self._guard:
+            self._lost = self._lost or LockLost(
+                f"The playbook of this run, process {held.holder.pid}, has ended, so this module writes nothing more."
+            )
+        return True
 
     def _read_again(self) -> bool:
         """Look who has the lock; false when that is not known, or it is not ours any more."""
@@ -270,6 +313,7 @@ def acquire(
     api: KubeApi,
     claim: Claim,
     clock: Clock,
+    here: Here,
     *,
     take_over: bool = False,
     warn: t.Callable[[str], None] = lambda text: None,
@@ -293,10 +337,10 @@ def acquire(
         if found.run and found.run != claim.run and found.version != still:
             if _same_play(found, claim):
                 pass
-            elif found.is_gone(claim.holder):
+            elif found.is_gone(here):
                 warn(f"{found.sentence()}. That process is gone, so this run takes over.")
             elif not take_over:
-                raise _held(found, claim)
+                raise _held(found, claim, here)
             else:
                 _watch_standing_still(api, found, claim, clock, report)
                 still = found.version
@@ -333,10 +377,10 @@ def attach(api: KubeApi, run: str, clock: Clock, worker: Process) -> Lock:
     raise LockLost(f"{WHERE} changed {ATTEMPTS} times while it was being renewed; see who else writes to it.")
 
 
-def release_dead(api: KubeApi, observer: Process, about: str) -> bool:
+def release_dead(api: KubeApi, here: Here, about: str) -> bool:
     """Remove the lock that a run which is proven to be gone left for the same thing; whether there was one."""
     found = look(api)
-    if found is None or found.about != about or not found.is_gone(observer):
+    if found is None or found.about != about or not found.is_gone(here):
         return False
     metadata = found.thing["metadata"]
     try:
@@ -406,11 +450,37 @@ def _same_play(found: Held, claim: Claim) -> bool:
     return bool(found.holder.started) and found.holder == claim.holder
 
 
-def _held(found: Held, claim: Claim) -> LockHeld:
+def _held(found: Held, claim: Claim, here: Here) -> LockHeld:
     return LockHeld(
-        f"{found.sentence()}, so {claim.about} cannot begin: wait until that run ends. If it is dead, run this again "
-        f"with -e {claim.option}=true, which takes over once nobody renewed the lock for {found.duration:.0f} seconds.",
+        f"{found.sentence()}, so {claim.about} cannot begin: {_way_out(found, claim, here)}",
         held_by=found.run,
+        processes=[process.as_dict() for process in (found.holder, found.worker) if process != Process()],
+    )
+
+
+def _way_out(found: Held, claim: Claim, here: Here) -> str:
+    """What to do, as far as this process can tell whether the other one still runs."""
+    holder, worker = found.holder, found.worker
+    take_over = (
+        f"run the same command again with -e {claim.option}=true; it then watches the lock for {found.duration:.0f} "
+        "seconds and goes on when nobody has renewed it."
+    )
+    if here.sees_end_of(holder):
+        return (
+            f"that playbook has ended, but a module that it started still works as process {worker.pid} on "
+            f"{worker.host or 'an unknown machine'}; wait until it ends, or end it with `kill {worker.pid}` there, and "
+            "run the same command again."
+        )
+    if (holder.pid, holder.started) == (claim.holder.pid, claim.holder.started):
+        return (
+            f"it is the host {holder.inventory_host!r} of this very play; let one host of the inventory stand for a "
+            "cluster."
+        )
+    if holder.same_machine(here.observer):
+        return f"it still runs on this machine; wait until it ends, or stop it with `kill -INT {holder.pid}`."
+    return (
+        "whether that process still runs cannot be seen from here, since it is on another machine or in another "
+        f"container. If it runs, wait until it ends. If it is dead, {take_over}"
     )
 
 

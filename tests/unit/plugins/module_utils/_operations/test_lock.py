@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import typing as t
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -31,6 +32,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock i
     NAMESPACE,
     RENEW_EVERY,
     Claim,
+    Here,
     Lock,
     LockHeld,
     LockLost,
@@ -43,6 +45,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_p
 
 ELSEWHERE = Process("eve", "elsewhere", 7, "1", "another-boot", "pid:[1]")
 GONE = 500_000_000
+HERE = Here(this_process())
 
 
 class HandClock:
@@ -122,7 +125,7 @@ def lost() -> Unreachable:
 
 def test_it_is_taken_renewed_and_given_back(api: Flaky) -> None:
     clock = HandClock()
-    lock = acquire(api, claim(), clock)
+    lock = acquire(api, claim(), clock, HERE)
     spec = lease(api)["spec"]
     assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == ("mine", DURATION)
     assert spec["acquireTime"] == spec["renewTime"] == "2026-08-20T09:00:00.000000Z"
@@ -138,23 +141,39 @@ def test_it_is_taken_renewed_and_given_back(api: Flaky) -> None:
 
 
 def test_who_has_it_is_said_with_the_way_out(api: Flaky) -> None:
-    acquire(api, claim("theirs", ELSEWHERE), HandClock())
+    acquire(api, claim("theirs", ELSEWHERE), HandClock(), HERE)
     with pytest.raises(LockHeld) as refused:
-        acquire(api, claim(), HandClock(skew=86_400))
+        acquire(api, claim(), HandClock(skew=86_400), HERE)
     assert refused.value.message == (
         "Lease kube-system/calico-ops-ipam is held by eve@elsewhere (process 7) since 2026-08-20T09:00:00Z for "
         "migrate_pool of IPPool 'old', last renewed 2026-08-20T09:00:00Z by that machine's clock, so migrate_pool of "
-        "IPPool 'old' cannot begin: wait until that run ends. If it is dead, run this again with "
-        "-e migrate_pool_take_over=true, which takes over once nobody renewed the lock for 60 seconds."
+        "IPPool 'old' cannot begin: whether that process still runs cannot be seen from here, since it is on another "
+        "machine or in another container. If it runs, wait until it ends. If it is dead, run the same command again "
+        "with -e migrate_pool_take_over=true; it then watches the lock for 60 seconds and goes on when nobody has "
+        "renewed it."
     )
+    assert refused.value.details["processes"] == [ELSEWHERE.as_dict()]
+
+
+def test_a_module_on_another_machine_than_its_playbook_proves_nothing(api: Flaky) -> None:
+    """Its own process table says nothing about the control node's: what is gone there, the action plugin sees."""
+    dead = replace(ELSEWHERE, pid=GONE)
+    mine = claim(holder=replace(ELSEWHERE, user="ann"))
+    acquire(api, claim("theirs", dead), HandClock(), HERE)
+    with pytest.raises(LockHeld) as refused:
+        acquire(api, mine, HandClock(), HERE)
+    ended = tuple(Process.from_dict(each) for each in refused.value.details["processes"])
+    assert ended == (dead,)
+    acquire(api, mine, HandClock(), replace(HERE, ended=ended))
+    assert lease(api)["spec"]["holderIdentity"] == "mine"
 
 
 @pytest.mark.parametrize("skew", [-86_400.0, 0.0, 86_400.0])
 def test_only_standing_still_counts_and_never_the_time_that_is_written(api: Flaky, skew: float) -> None:
-    theirs = acquire(api, claim("theirs", ELSEWHERE), HandClock(skew))
+    theirs = acquire(api, claim("theirs", ELSEWHERE), HandClock(skew), HERE)
     warnings: list[str] = []
     clock = HandClock()
-    acquire(api, claim(), clock, take_over=True, warn=warnings.append)
+    acquire(api, claim(), clock, HERE, take_over=True, warn=warnings.append)
     assert clock.seconds > DURATION
     assert "Nobody has renewed it since" in warnings[0]
     assert lease(api)["spec"]["leaseTransitions"] == 1
@@ -165,7 +184,7 @@ def test_only_standing_still_counts_and_never_the_time_that_is_written(api: Flak
 @pytest.mark.parametrize("skew", [-86_400.0, 86_400.0])
 def test_a_living_one_is_never_taken(api: Flaky, skew: float) -> None:
     their_clock = HandClock(skew)
-    theirs = acquire(api, claim("theirs", ELSEWHERE), their_clock)
+    theirs = acquire(api, claim("theirs", ELSEWHERE), their_clock, HERE)
 
     def renew() -> None:
         their_clock.seconds += 1
@@ -174,53 +193,53 @@ def test_a_living_one_is_never_taken(api: Flaky, skew: float) -> None:
     clock = HandClock()
     clock.sleeping = renew
     with pytest.raises(LockHeld, match="is alive and nothing was taken over"):
-        acquire(api, claim(), clock, take_over=True)
+        acquire(api, claim(), clock, HERE, take_over=True)
     assert lease(api)["spec"]["holderIdentity"] == "theirs"
 
 
 def test_a_holder_that_is_proven_dead_is_followed_at_once(api: Flaky) -> None:
     dead = replace(this_process(), pid=GONE, user="bob")
-    acquire(api, claim("theirs", dead), HandClock())
+    acquire(api, claim("theirs", dead), HandClock(), HERE)
     warnings: list[str] = []
     clock = HandClock()
-    acquire(api, claim(), clock, warn=warnings.append)
+    acquire(api, claim(), clock, HERE, warn=warnings.append)
     assert clock.seconds == 0
     assert "held by bob@" in warnings[0] and "is gone, so this run takes over" in warnings[0]
 
 
 def test_a_module_that_outlives_its_playbook_is_not_dead(api: Flaky) -> None:
     dead = replace(this_process(), pid=GONE)
-    acquire(api, claim("theirs", dead), HandClock())
+    acquire(api, claim("theirs", dead), HandClock(), HERE)
     attach(api, "theirs", HandClock(), this_process())
-    with pytest.raises(LockHeld):
-        acquire(api, claim(holder=replace(this_process(), user="ann")), HandClock())
+    with pytest.raises(LockHeld, match=f"has ended, but a module .* `kill {os.getpid()}` there"):
+        acquire(api, claim(holder=replace(this_process(), user="ann")), HandClock(), HERE)
 
 
 def test_a_later_part_of_the_same_play_goes_on_with_its_own_lock(api: Flaky) -> None:
-    acquire(api, claim("first"), HandClock())
-    acquire(api, claim("second"), HandClock())
+    acquire(api, claim("first"), HandClock(), HERE)
+    acquire(api, claim("second"), HandClock(), HERE)
     assert lease(api)["spec"]["holderIdentity"] == "second"
-    with pytest.raises(LockHeld):
-        acquire(api, claim("third", replace(this_process(), user="ann", inventory_host="other")), HandClock())
+    with pytest.raises(LockHeld, match="it is the host '' of this very play"):
+        acquire(api, claim("third", replace(this_process(), user="ann", inventory_host="other")), HandClock(), HERE)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("held", [False, True])
 def test_taking_it_survives_a_conflict_and_a_lost_answer(api: Flaky, moment: str, held: bool) -> None:
     if held:
-        acquire(api, claim("theirs", replace(this_process(), pid=GONE)), HandClock())
+        acquire(api, claim("theirs", replace(this_process(), pid=GONE)), HandClock(), HERE)
     if moment == "before":
         api.before = [Conflict("Somebody was faster.", 409)] if held else []
     else:
         api.after = [lost()]
-    lock = acquire(api, claim(), HandClock())
+    lock = acquire(api, claim(), HandClock(), HERE)
     lock.require()
     assert lease(api)["spec"]["holderIdentity"] == "mine"
 
 
 def test_a_renewal_whose_answer_was_lost_is_not_taken_for_somebody_elses(api: Flaky) -> None:
     clock = HandClock()
-    lock = acquire(api, claim(), clock)
+    lock = acquire(api, claim(), clock, HERE)
     api.after = [lost()]
     clock.seconds += RENEW_EVERY + 1
     lock.require()
@@ -231,7 +250,7 @@ def test_a_renewal_whose_answer_was_lost_is_not_taken_for_somebody_elses(api: Fl
 
 def test_without_an_answer_it_holds_for_a_while_and_is_lost_then(api: Flaky) -> None:
     clock = HandClock()
-    lock = acquire(api, claim(), clock)
+    lock = acquire(api, claim(), clock, HERE)
     api.before = [ServerError("The server is down.", 503) for _each in range(9)]
     clock.seconds += FRESH - 1
     lock.require()
@@ -244,7 +263,7 @@ def test_without_an_answer_it_holds_for_a_while_and_is_lost_then(api: Flaky) -> 
 
 def test_it_is_lost_when_somebody_removes_it(api: Flaky) -> None:
     clock = HandClock()
-    lock = acquire(api, claim(), clock)
+    lock = acquire(api, claim(), clock, HERE)
     api.delete(LEASES, NAME, NAMESPACE)
     lock.require()
     clock.seconds += RENEW_EVERY + 1
@@ -256,11 +275,11 @@ def test_it_is_lost_when_somebody_removes_it(api: Flaky) -> None:
 
 def test_no_write_passes_the_fence_after_the_lock_is_lost(api: Flaky) -> None:
     clock = HandClock()
-    lock = acquire(api, claim("mine", ELSEWHERE), clock)
+    lock = acquire(api, claim("mine", ELSEWHERE), clock, HERE)
     fenced = FencedApi(api.api, lock.require)
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fenced"}}
     fenced.create(NAMESPACES, body)
-    acquire(api, claim("theirs"), HandClock(), take_over=True)
+    acquire(api, claim("theirs"), HandClock(), HERE, take_over=True)
     clock.seconds += RENEW_EVERY + 1
     writes = len(api.api.writes)
     thing = fenced.get(NAMESPACES, "fenced")
@@ -278,9 +297,9 @@ def test_no_write_passes_the_fence_after_the_lock_is_lost(api: Flaky) -> None:
 
 
 def test_what_a_killed_run_left_is_cleared_for_the_same_thing_only(api: Flaky) -> None:
-    acquire(api, claim("theirs", replace(this_process(), pid=GONE)), HandClock())
-    assert not release_dead(api, this_process(), "migrate_pool of IPPool 'other'")
-    assert release_dead(api, this_process(), claim().about)
+    acquire(api, claim("theirs", replace(this_process(), pid=GONE)), HandClock(), HERE)
+    assert not release_dead(api, HERE, "migrate_pool of IPPool 'other'")
+    assert release_dead(api, HERE, claim().about)
     assert look(api) is None
 
 
@@ -293,7 +312,24 @@ def test_a_lease_of_somebody_who_is_not_us_is_left_alone(api: Flaky) -> None:
     }
     api.create(LEASES, body, NAMESPACE)
     with pytest.raises(LockHeld, match="is held by someone since an unknown time for something this release does not"):
-        acquire(api, claim(), HandClock())
+        acquire(api, claim(), HandClock(), HERE)
+
+
+def test_a_module_whose_playbook_is_gone_stops(api: Flaky, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import lock as module
+
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    acquire(api, claim(holder=this_process(child.pid)), HandClock(), HERE)
+    lock = attach(api, "mine", HandClock(), this_process())
+    orphaned = threading.Event()
+    with lock.renewing(orphaned.set):
+        assert not orphaned.wait(0.05)
+        child.kill()
+        assert orphaned.wait(5)
+        child.communicate()
+    with pytest.raises(LockLost, match="has ended, so this module writes nothing more"):
+        lock.require()
 
 
 def test_it_is_renewed_by_a_thread(api: Flaky, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +337,7 @@ def test_it_is_renewed_by_a_thread(api: Flaky, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(module, "RENEW_EVERY", 0.01)
     clock = HandClock()
-    lock = acquire(api, claim(), clock)
+    lock = acquire(api, claim(), clock, HERE)
     renewed: list[Lock] = []
 
     def renew(self: Lock) -> None:
