@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
@@ -24,8 +25,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubesp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_drift import moved_to
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_live import Live
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_moves import Move
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_runs import predict
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     SPEC_FIELDS,
+    StoredPool,
     find,
     shown_spec,
 )
@@ -90,6 +93,47 @@ def subnet_notes(declared: Declared, changed: t.Mapping[str, t.Any]) -> t.Iterat
         )
 
 
+def left_over(declared: Declared, live: Live, moves: t.Sequence[Move], after: Variables) -> t.Iterator[str]:
+    """What Kubespray would fail at, or undo, when the moves are made and the inventory has these variables.
+
+    Nothing as a rule. Families that were moved apart, or a pool of another name, cannot be described by any inventory.
+    """
+    then = replace(declared, pools=tuple(_described(pool, after) for pool in declared.pools))
+    said: t.Dict[str, t.List[str]] = {}
+    for run in predict(then, _pools_after(live, moves)):
+        for each in (*run.reasons, *run.effects, *run.hides):
+            said.setdefault(each, []).append(run.name)
+    for what, names in said.items():
+        yield f"With these variables, too, {', '.join(names)} would not leave the cluster as it is: {what}."
+
+
+def _described(pool: DeclaredPool, after: Variables) -> DeclaredPool:
+    """The pool as an inventory with these variables declares it."""
+    fields, variables = dict(pool.fields), dict(pool.variables)
+    for key, variable in POOL_VARIABLES[pool.version].items():
+        if variable in after:
+            fields[key], variables[key] = after[variable], variable
+    name = after.get(POOL_NAME)
+    if name is not None:
+        name = name if pool.version == IPV4 else f"{name}{IPV6_SUFFIX}"
+    return replace(pool, name=name or pool.name, fields=fields, variables=variables)
+
+
+def _pools_after(live: Live, moves: t.Sequence[Move]) -> t.List[StoredPool]:
+    """The pools once the moves are made: the old ones stay, which is what Kubespray could collide with."""
+    pools = {pool.name: pool for pool in live.pools}
+    for move in moves:
+        spec = _spec(move.pool, live)
+        if move.block_size is not None:
+            spec["blockSize"] = move.block_size
+            pools[move.pool] = StoredPool(move.pool, {"metadata": {"name": move.pool}, "spec": spec})
+        elif move.to and str(move.to["name"]) not in pools:
+            name = str(move.to["name"])
+            asked = {SPEC_FIELDS[key]: value for key, value in move.to.items() if key in SPEC_FIELDS}
+            pools[name] = StoredPool(name, {"metadata": {"name": name}, "spec": {**spec, **asked}})
+    return list(pools.values())
+
+
 def filled_pools(more: t.Sequence[t.Mapping[str, t.Any]], declared: Declared, live: Live) -> t.List[t.Dict[str, t.Any]]:
     """Declared pools; a new one has the encapsulation and NAT of Kubespray's pool where it does not say its own.
 
@@ -121,8 +165,7 @@ def _model(entry: t.Mapping[str, t.Any], declared: Declared, live: Live) -> t.Op
 def _after(pool: DeclaredPool, live: Live, move: t.Optional[Move]) -> t.Tuple[t.Optional[str], t.Dict[str, t.Any]]:
     """Name and spec of the pool that serves the family when all is done."""
     if move is not None and not (move.done and move.to):
-        stored = find(live.pools, move.pool)
-        spec = {} if stored is None else shown_spec(stored.spec)
+        spec = _spec(move.pool, live)
         if move.block_size is not None:
             return move.pool, {**spec, "blockSize": move.block_size}
         target = find(live.pools, str(move.to["name"]))
@@ -138,3 +181,11 @@ def _after(pool: DeclaredPool, live: Live, move: t.Optional[Move]) -> t.Tuple[t.
     successor = None if journal is None else find(live.pools, str(journal.target.get("name")))
     served = successor or stored
     return served.name, shown_spec(served.spec)
+
+
+def _spec(name: str, live: Live) -> t.Dict[str, t.Any]:
+    """The spec of a pool; while its block size is changed it may not be there, and its journal has it."""
+    stored, journal = find(live.pools, name), live.journal_of(name)
+    if stored is not None:
+        return shown_spec(stored.spec)
+    return {} if journal is None else shown_spec(journal.definition.get("spec") or {})

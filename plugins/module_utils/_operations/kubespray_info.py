@@ -14,6 +14,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubesp
     block_lines,
     changed_variables,
     filled_pools,
+    left_over,
     subnet_notes,
     variables_after,
 )
@@ -60,10 +61,11 @@ def held_against(
     names = {pool.name for pool in declared.pools}
     lines: t.List[str] = []
     if DRIFT_LINES in show:
-        lines += [*pool_lines(declared, live), "", *finding_lines(findings), "", *run_lines(runs)]
+        lines += [*pool_lines(declared, live), "", *finding_lines(findings, live.unreadable), "", *run_lines(runs)]
     lines += [f"STOP        {stop.message} ({stop.id})" for stop in stops if not stop.waived]
     if CHANGE_LINES in show:
-        lines += ["", *change_lines(after, changed, tuple(subnet_notes(declared, changed)))]
+        notes = (*subnet_notes(declared, changed), *left_over(declared, live, moves, after))
+        lines += ["", *change_lines(after, changed, notes)]
     return {
         "pools": [_shown_pool(declared, live, pool.version) for pool in declared.pools],
         "more_pools": filled_pools(more_pools, declared, live),
@@ -98,10 +100,14 @@ def pool_lines(declared: Declared, live: Live) -> t.List[str]:
     return [*lines, *([f"not Kubespray's: {', '.join(others)}"] if others else [])]
 
 
-def finding_lines(findings: t.Sequence[Finding]) -> t.List[str]:
-    if not findings:
-        return ["DRIFT       none"]
-    return [f"{finding.severity.upper():<10}  {finding.message}" for finding in findings]
+def finding_lines(findings: t.Sequence[Finding], unreadable: t.Sequence[str] = ()) -> t.List[str]:
+    """The differences, and what nobody could compare because it may not be read."""
+    lines = [f"{finding.severity.upper():<10}  {finding.message}" for finding in findings]
+    if not lines:
+        lines.append("DRIFT       none")
+    if unreadable:
+        lines.append(f"UNKNOWN     There is no right to read {', '.join(unreadable)}, so nothing was compared with it.")
+    return lines
 
 
 def run_lines(runs: t.Sequence[Run]) -> t.List[str]:

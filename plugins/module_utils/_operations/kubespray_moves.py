@@ -39,6 +39,8 @@ PLUGIN, HOST_LOCAL = "kubespray-plugin", "kubespray-host-local"
 INVENTORY_DRIFT, RUNNING, FAMILIES_APART = "kubespray-drift", "kubespray-running", "kubespray-families"
 OLD_INVENTORY = "kubespray-old-inventory"
 WAIVABLE = frozenset({INVENTORY_DRIFT, RUNNING, FAMILIES_APART})
+# What tells of a run of Kubespray, by the words of ``Live.unreadable``, and the right to see it.
+_TELLTALES = {"nodes": "list nodes", "DaemonSet calico-node": "get daemonsets in namespace kube-system"}
 
 Target = t.Mapping[str, t.Any]
 
@@ -142,6 +144,13 @@ def _everywhere(declared: Declared) -> t.Iterator[Stop]:
 
 
 def _running(live: Live) -> t.Iterator[Stop]:
+    missing = [right for what, right in _TELLTALES.items() if what in live.unreadable]
+    if missing:
+        yield Stop(
+            RUNNING,
+            f"Whether a run of Kubespray is under way cannot be seen without the right to {' and to '.join(missing)}. "
+            f"Grant it, or waive {RUNNING} when you know that there is none.",
+        )
     if live.rolling:
         yield Stop(
             RUNNING, f"DaemonSet calico-node is being rolled out ({live.rolling}): wait for Kubespray's run to end."
@@ -254,7 +263,8 @@ def _migrations(declared: Declared, live: Live, given: t.Mapping[int, Target]) -
                 value=name,
             )
         to = {key: value for key, value in target.items() if value is not None and key != "temporary_cidr"}
-        yield Move(version, old, to={**to, "name": str(name), "cidr": str(target["cidr"])})
+        # Kubespray compares ranges as text, so this is how Calico will write it.
+        yield Move(version, old, to={**to, "name": str(name), "cidr": str(cidr)})
 
 
 def _declared_pool(declared: Declared, version: int) -> DeclaredPool:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import typing as t
+from dataclasses import replace
 
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import MIGRATE, RESIZE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_declared import (
@@ -189,3 +192,85 @@ def test_what_nobody_defines_is_no_change() -> None:
         "calico_pool_cidr": ks.NEW_RANGE,
     }
     assert changes(read_declared({"calico_pool_name": ks.POOL, "calico_pool_cidr": ks.RANGE}), ks.live())[1] == {}
+
+
+MODES = (("Never", "Always"), ("Never", "CrossSubnet"), ("Always", "Never"), ("CrossSubnet", "Never"))
+RESIZES = {
+    IPV4: {"block_size": 28, "temporary_cidr": "10.234.128.0/18"},
+    IPV6: {"block_size": 124, "temporary_cidr": "fd85:ee78:d8a6:8607::3:0/112"},
+}
+
+
+@given(
+    both=st.booleans(),
+    modes=st.sampled_from(MODES),
+    mode6=st.sampled_from(["Never", "Always", "CrossSubnet"]),
+    nat=st.booleans(),
+    nat6=st.booleans(),
+    size=st.integers(20, 32),
+    resized=st.sampled_from([(), (IPV4,), (IPV6,), (IPV4, IPV6)]),
+    own_range=st.booleans(),
+)
+def test_with_the_printed_variables_kubesprays_runs_change_nothing(
+    both: bool,
+    modes: tuple[str, str],
+    mode6: str,
+    nat: bool,
+    nat6: bool,
+    size: int,
+    resized: tuple[int, ...],
+    own_range: bool,
+) -> None:
+    """Whatever is asked for, on a cluster that the inventory describes."""
+    old = {"ipipMode": modes[0], "vxlanMode": modes[1], "natOutgoing": nat, "blockSize": size}
+    old6 = {"vxlanMode": mode6, "natOutgoing": nat6}
+    cidr = ks.RANGE if own_range else "10.234.0.0/16"
+    declared = (ks.both_families if both else ks.declared)(
+        calico_pool_cidr=ks.RANGE if own_range else "",
+        calico_ipip_mode=modes[0],
+        calico_vxlan_mode=modes[1],
+        calico_vxlan_mode_ipv6=mode6,
+        calico_pool_blocksize=str(size),
+        nat_outgoing=nat,
+        nat_outgoing_ipv6="yes" if nat6 else "no",
+    )
+    live = ks.live(ks.pool(cidr=cidr, **old), *([ks.pool("default-pool-ipv6", ks.RANGE6, **old6)] if both else []))
+    families = (IPV4, IPV6) if both else (IPV4,)
+    if resized:
+        targets = {version: RESIZES[version] for version in resized if version in families}
+        result = held_against(declared, live, procedure=RESIZE if targets else "look", targets=targets)
+    else:
+        target = {"cidr": ks.OUTSIDE, "block_size": 24}
+        targets = {IPV4: target, IPV6: {"cidr": ks.NEW_RANGE6}} if both else {IPV4: target}
+        result = held_against(declared, live, procedure=MIGRATE, targets=targets)
+    assert [finding["message"] for finding in result["findings"]] == []
+    assert not any("With these variables, too" in line for line in result["lines"]), result["lines"]
+
+
+def test_what_no_inventory_can_describe_is_said() -> None:
+    live = ks.live(ks.pool(), ks.POOL6)
+    waived = held_against(
+        ks.both_families(), live, procedure=MIGRATE, targets=TARGET, waivers=["kubespray-families"], show=["changes"]
+    )
+    assert waived["lines"][-1] == (
+        "With these variables, too, cluster.yml, upgrade-cluster.yml, --tags network would not leave the cluster as it "
+        "is: IPPool default-pool-2-ipv6 is not there, and its range fd85:ee78:d8a6:8607::1:0/112 overlaps IPPool "
+        "default-pool-ipv6."
+    )
+
+
+def test_the_variables_while_the_pool_is_not_there() -> None:
+    """A change of block size that was cut short between deleting the pool and creating it."""
+    spec = ks.pool().spec
+    journal = ks.journal(new="default-pool-temporary", cidr="10.234.128.0/18", procedure=RESIZE)
+    cut = ks.live(
+        ks.pool("default-pool-temporary", "10.234.128.0/18"),
+        journals=(replace(journal, block_size=28, definition={"spec": dict(spec)}),),
+    )
+    variables, _changed = changes(ks.declared(), cut, procedure=RESIZE, targets={IPV4: RESIZES[IPV4]})
+    assert variables == changes(ks.declared(), ks.live(), procedure=RESIZE, targets={IPV4: RESIZES[IPV4]})[0]
+
+
+def test_what_may_not_be_read_is_named() -> None:
+    lines = held_against(ks.declared(), ks.live(unreadable=("nodes", "configmaps")), show=["drift"])["lines"]
+    assert "UNKNOWN     There is no right to read nodes, configmaps, so nothing was compared with it." in lines

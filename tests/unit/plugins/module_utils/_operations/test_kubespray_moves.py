@@ -188,6 +188,21 @@ def test_a_run_of_kubesprays_in_progress() -> None:
         assert stops(LOOK, ks.declared(), live) == []
 
 
+@pytest.mark.parametrize(
+    ("unreadable", "right"),
+    [("nodes", "list nodes"), ("DaemonSet calico-node", "get daemonsets in namespace kube-system")],
+)
+def test_a_run_of_kubesprays_that_nobody_may_see(unreadable: str, right: str) -> None:
+    targets = {IPV4: {"cidr": ks.NEW_RANGE}}
+    live = ks.live(unreadable=(unreadable, "configmaps"))
+    moves = moves_for(MIGRATE, ks.declared(), live, targets)
+    (stop,) = every(MIGRATE, ks.declared(), live, moves)
+    assert stop.id == "kubespray-running"
+    assert f"without the right to {right}. Grant it, or waive kubespray-running" in stop.message
+    assert stops(MIGRATE, ks.declared(), live, targets, ["kubespray-running"]) == []
+    assert stops(LOOK, ks.declared(), live) == []
+
+
 def test_finish_follows_the_inventory() -> None:
     kept = ks.live(*MOVED, journals=(ks.journal(),))
     new = ks.declared(**NEW_INVENTORY)
