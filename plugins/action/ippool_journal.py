@@ -11,12 +11,14 @@ import multiprocessing
 import os
 import typing as t
 
+from ansible import context
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_process import (
     Process,
     this_process,
 )
+from ansible_collections.calico_ops.ipam.plugins.plugin_utils._called import called
 from ansible_collections.calico_ops.ipam.plugins.plugin_utils._progress import run_with_progress
 
 
@@ -28,6 +30,10 @@ class ActionModule(ActionBase):
             host = str(task_vars.get("inventory_hostname", ""))
             process = this_process(_playbook(), user=_user(), inventory_host=host)
             self._task.args = {**self._task.args, "run_by": process.as_dict()}
+        if self._task.args.get("called") is None and self._task.args.get("state", "present") == "present":
+            host = str(task_vars.get("inventory_hostname", ""))
+            call = called(context.CLIARGS, host, self._loader.load_from_file, self._loader.load)
+            self._task.args = {**self._task.args, "called": call}
         result = run_with_progress(self, task_vars)
         ended = _ended(result)
         # A module on another machine cannot see whether the playbook that has the lock still runs on this one.

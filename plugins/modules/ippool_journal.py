@@ -116,6 +116,11 @@ options:
       - Without it and without O(run) no lock is taken.
     type: dict
     version_added: 0.2.0
+  called:
+    description:
+      - How C(ansible-playbook) was called, to be noted for the commands. Filled in by the action plugin of this module.
+    type: dict
+    version_added: 0.2.0
   ended:
     description:
       - Processes of the run that has the lock which were seen to have ended. Filled in by the action plugin of this
@@ -244,6 +249,13 @@ journal:
       returned: success
       type: dict
       sample: {migrate_pool_consent: [bare_pods]}
+    call:
+      description:
+        - How C(ansible-playbook) was called by the last run, as the commands repeat it; of what may be a secret, the
+          name only.
+      returned: success
+      type: dict
+      sample: {inventory: [/home/ann/fleet.yml], host: east}
     phase:
       description: The same as RV(phase).
       returned: success
@@ -340,6 +352,7 @@ def main() -> None:
             "options": {"type": "dict"},
             "take_over": {"type": "bool", "default": False},
             "run_by": {"type": "dict"},
+            "called": {"type": "dict"},
             "ended": {"type": "list", "elements": "dict", "default": []},
             "progress_file": {"type": "path"},
         },

@@ -145,6 +145,13 @@ journal:
       returned: success
       type: dict
       sample: {migrate_pool_consent: [bare_pods]}
+    call:
+      description:
+        - How C(ansible-playbook) was called by the last run, as the commands repeat it; of what may be a secret, the
+          name only.
+      returned: success
+      type: dict
+      sample: {inventory: [/home/ann/fleet.yml], host: east}
     phase:
       description: The same as RV(phase).
       returned: success
@@ -190,10 +197,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     journal_request,
     look,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_run import (
-    connection_of,
-    lock_sentence,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_call import connection_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_run import lock_sentence
 
 
 def operate(context: Context) -> dict[str, t.Any]:

@@ -27,6 +27,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CONFIG_MAPS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_call import Call, Connection
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_commands import (
     back_command,
     forward_command,
@@ -110,7 +111,8 @@ ATTEMPTS = 5
 class JournalNotes:
     """What a run has to say for the journal. ``run`` is its id; ``moved`` are workloads as a drain returns them.
 
-    ``options`` are the variables that the run was given, by their whole names; None where a step does not say.
+    ``options`` are the variables that the run was given, by their whole names, and ``call`` is how its playbook was
+    called; None where a step does not say.
     """
 
     run: str = ""
@@ -119,6 +121,7 @@ class JournalNotes:
     stop_way: str | None = None
     moved: tuple[t.Mapping[str, t.Any], ...] = ()
     options: t.Mapping[str, t.Any] | None = None
+    call: t.Mapping[str, t.Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class JournalOutcome:
     plan: Plan
     journal: Journal | None
     phase: str
-    connection: t.Mapping[str, str] = field(default_factory=dict)
+    connection: Connection = field(default_factory=Connection)
 
     def as_result(self) -> dict[str, t.Any]:
         shown = {**self.journal.as_dict(), "phase": self.phase} if self.journal is not None else None
@@ -166,12 +169,12 @@ def journal_request(params: t.Mapping[str, t.Any]) -> JournalRequest:
     return JournalRequest(params["procedure"], params["pool"], target, size, params["namespace"])
 
 
-def look(api: KubeApi, request: JournalRequest, connection: t.Mapping[str, str] | None = None) -> JournalOutcome:
+def look(api: KubeApi, request: JournalRequest, connection: Connection | None = None) -> JournalOutcome:
     """The journal and the phase, without changing anything. Refused when another request is unfinished."""
     pools = read_pools(api)
     journal = read_journal(api, request.pool, request.namespace)
     _require_same(request, journal, connection)
-    return JournalOutcome(Plan(), journal, phase_in(request, journal, pools), connection or {})
+    return JournalOutcome(Plan(), journal, phase_in(request, journal, pools), connection or Connection())
 
 
 def open_journal(
@@ -181,7 +184,7 @@ def open_journal(
     *,
     check_mode: bool,
     notes: JournalNotes | None = None,
-    connection: t.Mapping[str, str] | None = None,
+    connection: Connection | None = None,
 ) -> JournalOutcome:
     """Write the journal; one that is there already for the same request takes in what has changed since.
 
@@ -199,11 +202,11 @@ def open_journal(
             after = _refreshed(request, journal, pools, notes, clock)
         else:
             if phase_in(request, None, pools) == DONE:
-                return JournalOutcome(Plan(), None, DONE, connection or {})
+                return JournalOutcome(Plan(), None, DONE, connection or Connection())
             after = _begun(request, pools, notes, clock)
         with contextlib.suppress(AlreadyExists, Conflict, NotFound):
             plan = _write(api, request, thing, journal, after, check_mode, connection)
-            return JournalOutcome(plan, after, phase_in(request, after, pools), connection or {})
+            return JournalOutcome(plan, after, phase_in(request, after, pools), connection or Connection())
     raise _kept_changing(request)
 
 
@@ -214,7 +217,7 @@ def begin_rollback(
     *,
     check_mode: bool,
     notes: JournalNotes | None = None,
-    connection: t.Mapping[str, str] | None = None,
+    connection: Connection | None = None,
 ) -> JournalOutcome:
     """Note that the procedure is being undone, or what was done of that; nothing to do without a journal.
 
@@ -229,13 +232,13 @@ def begin_rollback(
         _require_same(request, journal, connection)
         phase = phase_in(request, journal, pools)
         if thing is None or journal is None:
-            return JournalOutcome(Plan(), None, phase, connection or {})
+            return JournalOutcome(Plan(), None, phase, connection or Connection())
         _refuse_too_late(journal, phase, connection)
         undoing = replace(journal, direction=ROLLBACK)
         after = _noted(request, undoing, phase_in(request, undoing, pools), notes, clock)
         with contextlib.suppress(Conflict, NotFound):
             plan = _write(api, request, thing, journal, after, check_mode, connection)
-            return JournalOutcome(plan, after, phase_in(request, after, pools), connection or {})
+            return JournalOutcome(plan, after, phase_in(request, after, pools), connection or Connection())
     raise _kept_changing(request)
 
 
@@ -365,6 +368,9 @@ def _noted(request: JournalRequest, journal: Journal, phase: str, notes: Journal
         # Who undoes it gives no more than that needs; the rest serves the run that begins anew afterwards.
         before = journal.options if journal.direction == ROLLBACK else {}
         journal = replace(journal, options=options_of(request.procedure, {**before, **notes.options}))
+    if notes.call and (journal.direction == FORWARD or not journal.call):
+        # Undone it may be from elsewhere; begun anew it is as it was begun.
+        journal = replace(journal, call=Call.from_dict(notes.call).as_dict())
     if notes.stop_way is not None and journal.direction == FORWARD:
         journal = replace(journal, stop_way=notes.stop_way)
     if notes.moved:
@@ -382,7 +388,7 @@ def _write(
     before: Journal | None,
     after: Journal,
     check_mode: bool,
-    connection: t.Mapping[str, str] | None,
+    connection: Connection | None,
 ) -> Plan:
     """Create or patch the ConfigMap; Conflict, NotFound and AlreadyExists when somebody else was faster."""
     if before == after:
@@ -406,7 +412,7 @@ def _write(
         )
     if check_mode:
         return Plan((step,))
-    commands = JournalOutcome(Plan(), after, "", connection or {}).commands()
+    commands = JournalOutcome(Plan(), after, "", connection or Connection()).commands()
     data = data_of(after, commands["resume"], commands["undo"])
     # Who works on it is not worth a changed result.
     plan = Plan() if before is not None and replace(after, runs=before.runs) == before else Plan((step,))
@@ -424,7 +430,7 @@ def _write(
     return plan
 
 
-def _refuse_too_late(journal: Journal, phase: str, connection: t.Mapping[str, str] | None) -> None:
+def _refuse_too_late(journal: Journal, phase: str, connection: Connection | None) -> None:
     if (journal.procedure, phase) == (MIGRATE, RECREATE):
         why = f"IPPool {journal.pool!r} is deleted already"
     elif (journal.procedure, phase) == (RESIZE, MOVING_BACK):
@@ -438,7 +444,7 @@ def _refuse_too_late(journal: Journal, phase: str, connection: t.Mapping[str, st
     )
 
 
-def _require_same(request: JournalRequest, journal: Journal | None, connection: t.Mapping[str, str] | None) -> None:
+def _require_same(request: JournalRequest, journal: Journal | None, connection: Connection | None) -> None:
     if journal is None:
         return
     undo = undo_command(journal, connection)

@@ -4,15 +4,17 @@
 
 # This module is private to the collection calico_ops.ipam.
 
-"""The commands that finish a procedure or undo it, from what its journal says."""
+"""The commands that finish a procedure or undo it, from what its journal says and how the last run was called.
+
+A run of one of our playbooks is repeated by its values, which any machine has in the journal. One of Kubespray's
+playbook, or of somebody's own, is called again as it was: what it needs is in its inventory.
+"""
 
 from __future__ import annotations
 
-import json
-import re
-import shlex
 import typing as t
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_call import Call, Connection
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import (
     MIGRATE,
     RESIZE,
@@ -20,22 +22,25 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     Journal,
 )
 
-COLLECTION = "calico_ops.ipam"
 # What the preflight is told, which undoing has none of.
 ONLY_FORWARD = ("external_ranges", "more_nodes")
-# A value that Ansible reads as it stands on the command line.
-_PLAIN = re.compile(r"[A-Za-z0-9._:/-]+")
+# Modes of the role kubespray.
+UNDO_MODE = "rollback"
+MODES = {MIGRATE: "migrate", RESIZE: "change_block_size"}
 
 
-def resume_command(journal: Journal, connection: t.Mapping[str, str] | None = None) -> str:
+def resume_command(journal: Journal, connection: Connection | None = None) -> str:
     """The command that goes on where the last run stopped; while a journal is being undone, the one that undoes it."""
     if journal.direction == ROLLBACK:
         return undo_command(journal, connection)
     return forward_command(journal, connection)
 
 
-def forward_command(journal: Journal, connection: t.Mapping[str, str] | None = None) -> str:
+def forward_command(journal: Journal, connection: Connection | None = None) -> str:
     """The command of the last run, and that finishes the procedure."""
+    call = Call.from_dict(journal.call)
+    if call.is_kubespray or call.is_foreign:
+        return call.again()
     variables: dict[str, t.Any]
     if journal.procedure == MIGRATE:
         variables = {"migrate_pool_from": journal.pool, "migrate_pool_to": dict(journal.target)}
@@ -53,48 +58,35 @@ def forward_command(journal: Journal, connection: t.Mapping[str, str] | None = N
             variables["change_block_size_temporary_block_size"] = journal.target["block_size"]
     if journal.waivers:
         variables[f"{journal.procedure}_waivers"] = list(journal.waivers)
-    return _command(journal.procedure, {**variables, **journal.options}, connection)
+    return call.of_ours(journal.procedure, {**variables, **journal.options}, connection or Connection())
 
 
-def undo_command(journal: Journal, connection: t.Mapping[str, str] | None = None) -> str:
+def undo_command(journal: Journal, connection: Connection | None = None) -> str:
     """The command that undoes a procedure; everything else it needs is in the journal."""
-    procedure = journal.procedure
+    procedure, call = journal.procedure, Call.from_dict(journal.call)
     variable = "migrate_pool_from" if procedure == MIGRATE else "change_block_size_pool"
+    if call.is_kubespray:
+        return call.again(kubespray_mode=UNDO_MODE, **{variable: journal.pool})
     options = {
         name: value
         for name, value in journal.options.items()
         if name not in (f"{procedure}_{each}" for each in ONLY_FORWARD)
     }
-    return _command(f"{procedure}_rollback", {variable: journal.pool, **options}, connection)
+    return call.of_ours(f"{procedure}_rollback", {variable: journal.pool, **options}, connection or Connection())
 
 
-def back_command(journal: Journal, connection: t.Mapping[str, str] | None = None) -> str:
+def back_command(journal: Journal, connection: Connection | None = None) -> str:
     """The command that makes the opposite of a finished procedure, when undoing it is no longer possible."""
-    spec = journal.definition["spec"]
+    spec, call = journal.definition["spec"], Call.from_dict(journal.call)
+    old = {"name": journal.pool, "cidr": spec.get("cidr"), "block_size": spec.get("blockSize")}
+    size = {"block_size": spec.get("blockSize"), "temporary_cidr": journal.target.get("cidr")}
+    if call.is_kubespray:
+        target = "kubespray_target_ipv6" if ":" in str(spec.get("cidr")) else "kubespray_target"
+        wanted = old if journal.procedure == MIGRATE else size
+        return call.again(kubespray_mode=MODES[journal.procedure], **{target: wanted})
     variables: dict[str, t.Any]
     if journal.procedure == RESIZE:
-        variables = {
-            "change_block_size_pool": journal.pool,
-            "change_block_size_block_size": spec.get("blockSize"),
-            "change_block_size_temporary_cidr": journal.target.get("cidr"),
-        }
+        variables = {f"{RESIZE}_pool": journal.pool, **{f"{RESIZE}_{name}": value for name, value in size.items()}}
     else:
-        old = {"name": journal.pool, "cidr": spec.get("cidr"), "block_size": spec.get("blockSize")}
         variables = {"migrate_pool_from": journal.target.get("name"), "migrate_pool_to": old}
-    return _command(journal.procedure, {**variables, **journal.options}, connection)
-
-
-def _command(playbook: str, variables: t.Mapping[str, t.Any], connection: t.Mapping[str, str] | None) -> str:
-    given = {**variables, **(connection or {})}
-    words = ["ansible-playbook", f"{COLLECTION}.{playbook}"]
-    words += [f"-e {name}={value}" for name, value in given.items() if _is_plain(value)]
-    rest = {name: value for name, value in given.items() if not _is_plain(value)}
-    if rest:
-        words.append(f"-e {shlex.quote(json.dumps(rest))}")
-    return " ".join(words)
-
-
-def _is_plain(value: t.Any) -> bool:
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, int) or (isinstance(value, str) and _PLAIN.fullmatch(value) is not None)
+    return call.of_ours(journal.procedure, {**variables, **journal.options}, connection or Connection())

@@ -63,7 +63,8 @@ class Journal:
     ``definition`` has the pool's original spec, labels and annotations, ``target_definition`` those of
     a target that existed before. ``phases`` are the moments at which a phase was first noted, ``runs``
     who worked on it, ``moved`` the workloads whose pods have moved (``moved_pods`` counts all). ``options``
-    are the other variables that the last run was given, by their whole names.
+    are the other variables that the last run was given, by their whole names, and ``call`` is how its playbook was
+    called (``journal_call.py``).
     """
 
     procedure: str
@@ -83,6 +84,7 @@ class Journal:
     moved: tuple[t.Mapping[str, t.Any], ...] = ()
     moved_pods: int = 0
     options: t.Mapping[str, t.Any] = field(default_factory=dict)
+    call: t.Mapping[str, t.Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, t.Any]:
         return {
@@ -102,6 +104,7 @@ class Journal:
             "moved": [dict(each) for each in self.moved],
             "moved_pods": self.moved_pods,
             "options": dict(self.options),
+            "call": dict(self.call),
             "started": self.started,
             "version": self.version,
         }
@@ -185,6 +188,7 @@ def decode(thing: Object) -> Journal:
             moved=tuple(dict(each) for each in data.get("moved") or ()),
             moved_pods=int(data.get("moved_pods") or 0),
             options=options_of(data["procedure"], data.get("options") or {}),
+            call=dict(data.get("call") or {}),
         )
         readable = isinstance(journal.definition["spec"], dict) and (
             journal.target_definition is None or isinstance(journal.target_definition["spec"], dict)

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import typing as t
 from dataclasses import replace
 
@@ -30,6 +29,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     look,
     open_journal,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_call import connection_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import (
     FORWARD,
     KEY,
@@ -51,17 +51,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_process import Process, this_process
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
-
-_CONNECTION = {"kubeconfig": "calico_ops_kubeconfig", "context": "calico_ops_context"}
-
-
-def connection_of(params: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """The variables of our playbooks that lead to the same cluster, without what the environment says anyway."""
-    return {
-        variable: params[option]
-        for option, variable in _CONNECTION.items()
-        if isinstance(params.get(option), str) and params[option] != os.environ.get(f"K8S_AUTH_{option.upper()}")
-    }
 
 
 def lock_sentence(api: KubeApi) -> str:
@@ -227,6 +216,7 @@ class JournalRun:
             stop_way=params["stop_way"],
             moved=tuple(params["moved"]),
             options=params["options"],
+            call=params["called"],
         )
         work = begin_rollback if rollback else open_journal
         return work(

@@ -14,6 +14,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_call import Connection
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_commands import (
     back_command,
     forward_command,
@@ -184,7 +185,7 @@ def given(command: str) -> dict[str, t.Any]:
 
 
 def test_the_commands_that_lead_back() -> None:
-    connection = {"calico_ops_kubeconfig": "/my file"}
+    connection = Connection({"calico_ops_kubeconfig": "/my file"})
     undo = undo_command(MIGRATE, connection)
     assert undo == (
         "ansible-playbook calico_ops.ipam.migrate_pool_rollback -e migrate_pool_from=old "
