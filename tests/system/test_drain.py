@@ -182,17 +182,16 @@ class TestObstacles:
         assert result.moved == 1
         assert [(entry.owner, entry.reason) for entry in result.left] == [("Job jobs/report", "left to finish")]
 
-    def test_replacements_without_an_address_are_reported_with_the_event(self, lab: Lab) -> None:
+    def test_nothing_is_begun_while_no_pool_gives_addresses(self, lab: Lab) -> None:
         lab.begin("stuck", (DEPLOYMENTS, workload("aaa", 1)), (DEPLOYMENTS, workload("web", 1)))
         for pool in ("old", "new"):
             lab.api.patch(IP_POOLS, pool, {"spec": {"disabled": True}})
-        result = lab.drain("stuck", timeout=4, max_parallel=1)
-        assert result.moved == 0
-        reasons = [entry.reason for entry in result.left if entry.owner == "Deployment stuck/aaa"]
-        assert any("no configured Calico pools" in reason or "pool" in reason for reason in reasons)
-        # Nothing else is begun while new pods get no addresses.
-        assert [owner for owner, _way, _pods in ways(result)] == ["Deployment stuck/aaa"]
-        assert lab.revision("stuck", "web") == "1"
+        result = lab.drain("stuck", timeout=2, max_parallel=1)
+        assert (result.moved, ways(result)) == (0, [])
+        assert {entry.reason for entry in result.left} == {
+            "not started, since 2 pods still want an address, and no enabled pool gives any"
+        }
+        assert [lab.revision("stuck", name) for name in ("aaa", "web")] == ["1", "1"]
         lab.unharmed()
         lab.allow("new")
         assert lab.drain("stuck").left == ()
@@ -235,8 +234,8 @@ class TestObstacles:
 
         with pytest.raises(DrainStopped) as caught:
             lab.drain("again", report=enable, max_parallel=1)
-        assert caught.value.message.startswith("The drain stopped because the new pod again/")
-        assert "got an address of IPPool 'old': the pool has been enabled again" in caught.value.message
+        assert caught.value.message.startswith("The drain stopped because ")
+        assert "has been enabled again" in caught.value.message
         # Whichever went first, as the quickest, the other was not begun.
         assert sorted(lab.revision("again", name) for name in ("aaa", "zzz")) == ["1", "2"]
         lab.allow("new")

@@ -37,7 +37,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_agenda import Agenda
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_bare_pods import read_saved
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_breaker import Breaker
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_cause import why_in_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_cause import why_enabled, why_in_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_consent import (
     BARE_PODS,
     anywhere,
@@ -53,6 +53,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     PoolEvents,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_order import read_serving
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_places import read_places
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import KEEPS_ADDRESS, WAIT
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_preview import (
     left_pod,
@@ -71,13 +72,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     Left,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_sandbox import Patience
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_sources import SOURCES, scope
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import (
-    SOURCES,
-    View,
-    load_view,
-    scope,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import View, load_view
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_waiting import why_still_stopping
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools, read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe import clean_range
@@ -102,7 +99,7 @@ def drain_pool(
 
     Refused on an installation that must not be written to (spec ippool.md §7.1).
     """
-    _check(api, options)
+    check_options(api, options)
     require_writable(api)  # With a locked datastore, restarted pods would get no address.
     network = disabled_pool(api, options.pool, check_mode)
     if network is None:
@@ -124,7 +121,8 @@ def drain_pool(
     return result
 
 
-def _check(api: KubeApi, options: DrainOptions) -> None:
+def check_options(api: KubeApi, options: DrainOptions) -> None:
+    """Raises ``InvalidInput`` for numbers out of their range, unknown consents and missing namespaces."""
     numbers: dict[str, float | None] = {
         "max_parallel": options.max_parallel,
         "max_parallel_per_namespace": options.max_parallel_per_namespace,
@@ -191,7 +189,8 @@ def plan_drain(api: KubeApi, network: Network, options: DrainOptions, clock: Clo
     load_view(api, run.view)
     agenda = Agenda(run, lambda task: None)
     agenda.begin()
-    return preview(run, agenda.ordered(), clock.monotonic() - started)
+    lack = agenda.shortage.look(agenda.tasks, clock.monotonic()) if run.view.places.pools else ""
+    return preview(run, agenda.ordered(), clock.monotonic() - started, lack)
 
 
 def drain(
@@ -218,10 +217,10 @@ def _start(api: KubeApi, network: Network, options: DrainOptions, clock: Clock) 
     owners.learn(REPLICA_SETS, scope(namespaces, REPLICA_SETS))
     view = View(owners, options.pool, network, namespaces)
     view.bare_owned = lambda namespace: consents(options.consent, BARE_PODS, namespace)
-    view.pools = tuple(pool for pool in giving_pools(api, options.pool, network) if pool.assignment_mode == "Automatic")
+    view.places = read_places(api, options.pool, network, giving_pools(api, options.pool, network))
     run = Run(api, view, options, clock, read_serving(api, namespaces), breaker=Breaker(options.max_failures))
     if anywhere(options.consent, BARE_PODS):
-        run.saved = read_saved(api, namespaces, options.pool)
+        run.saved = read_saved(api, namespaces)
     return run
 
 
@@ -263,8 +262,9 @@ class _Drain:
         for line in result.table():
             self._lines.report(line)
         self._lines.report(result.summary())
-        if self._run.breaker.open:
-            raise DrainStopped(self._run.breaker.sentence(self._run.options.pool), result)
+        ended = self._agenda.why_no_more(self._run.clock.monotonic())
+        if ended:
+            raise DrainStopped(ended, result)
         return result
 
     def _loop(self, watches: Watches) -> None:
@@ -313,8 +313,15 @@ class _Drain:
         if change.type not in ("ADDED", "MODIFIED", "DELETED"):
             return
         self._run.view.apply(notice.source, change.type, change.object)
-        if notice.source == "pods" and self._run.view.complete:
+        if not self._run.view.complete:
+            return
+        if notice.source == "pods":
             self._check_new_pod(uid_of(change.object))
+        elif notice.source == "pools" and self._run.view.places.enabled_again:
+            cause = why_enabled(self._run.api, self._run.options.pool)
+            if cause:
+                pool = self._run.options.pool
+                self._stop(f"The drain stopped because pods would come back to IPPool {pool!r}: {cause}.")
 
     def _check_new_pod(self, uid: str) -> None:
         view = self._run.view
@@ -343,7 +350,7 @@ class _Drain:
         found = self._patience.lost(ours, self._run.clock.monotonic())
         if found is not None:
             pod, text = found
-            self._stop(f"The drain stopped because the new pod {pod.short} gets no address: {text}.")
+            self._stop(f"The drain stopped because the new pod {pod.short} gets no address: {text.rstrip('.')}.")
 
     def _stop(self, sentence: str) -> t.NoReturn:
         self._lines.flush(everything=True)

@@ -29,6 +29,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_order import ORDINARY, place
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import NEVER, WAIT
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_shortage import Shortage
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_steps import step
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import (
     Run,
@@ -37,7 +39,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     make_task,
     wake,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts
 
 Tell = t.Callable[[Task], None]
 
@@ -54,6 +55,7 @@ class Agenda:
     _order: list[Task] = field(default_factory=list)
     _canary: Canary = field(init=False)
     _gate: Gate = field(init=False)
+    shortage: Shortage = field(init=False)
     _usage: Usage = field(default_factory=Usage)
     _stage: int = ORDINARY
     _closed: str = ""
@@ -63,6 +65,7 @@ class Agenda:
     def __post_init__(self) -> None:
         self._canary = Canary(self.run.view, self.run.options.canary, lambda task: task_seconds(self.run, task))
         self._gate = Gate(self.run)
+        self.shortage = Shortage(self.run)
         self.run.may_start = self._may_start
         self.run.may_evict = lambda pod: why_node_full(self.run, pod)
 
@@ -79,16 +82,22 @@ class Agenda:
                 self._add(owner)
         view.touched.clear()
         view.touched_budgets.clear()
+        for task in self.tasks.values():
+            self.shortage.note(task)
         self._gate.begin(list(self.tasks.values()))
         self._sort()
 
     def advance(self) -> bool:
         """Let everybody do what may be done now; false when the drain is over."""
         view, now = self.run.view, self.run.clock.monotonic()
+        view.look_at_places()
         touched, view.touched = view.touched, set()
         known = len(self.tasks)
         for owner in touched:
             self._notice(owner)
+            if owner in self.tasks:
+                self.shortage.note(self.tasks[owner])
+        self.shortage.look(self.tasks, now)
         if len(self.tasks) != known:
             self._sort()
         spaces, view.touched_budgets = view.touched_budgets, set()
@@ -105,7 +114,14 @@ class Agenda:
             if under_way and (everybody or timer or namespace in spaces or task.owner in touched):
                 self._step(task)
         self._begin_others(now)
-        return any(task.awaited for task in self._order if task.active or not self.run.breaker.open)
+        ending = bool(self.why_no_more(now))
+        return any(task.awaited for task in self._order if task.active or not ending)
+
+    def why_no_more(self, now: float) -> str:
+        """Why nothing is begun any more, whatever happens, as a sentence; ``""`` when something may be."""
+        if self.run.breaker.open:
+            return self.run.breaker.sentence(self.run.options.pool)
+        return self.shortage.sentence() if self.shortage.lasts(now) else ""
 
     def ordered(self) -> list[Task]:
         return list(self._order)
@@ -113,6 +129,7 @@ class Agenda:
     def moments(self, now: float) -> list[float]:
         """When something is due although nothing may have happened."""
         found = [self.run.quiet_until] if self.run.quiet_until > now else []
+        found.extend(self.shortage.moments(now))
         for task in self._order:
             if not task.done:
                 found.extend(moment for moment in (task.due, task.look_at) if moment > now)
@@ -142,6 +159,8 @@ class Agenda:
             if self._usage.total >= self.run.max_parallel:
                 return
             self._closed = self._gate.why_closed(t.cast("dict[object, Task]", self.tasks))
+            if self.shortage.words and not self._closed:
+                self._closed = f"not started, since {self.shortage.words}"
             self._holding = self._canary.advance(self.tasks, now)
             self._stage = stage_now(self._order, now)
             for task in waiting:

@@ -36,8 +36,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     local_data,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import eviction_gate
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_waiting import finish
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_writes import (
     denied,
@@ -86,17 +86,13 @@ def _without_token(container: Object) -> Object:
     return {**container, "volumeMounts": mounts}
 
 
-def read_saved(api: KubeApi, namespaces: t.Collection[str], pool: str) -> dict[Owner, Object]:
-    """The manifests an earlier run saved for this pool; none where they may not be read."""
+def read_saved(api: KubeApi, namespaces: t.Collection[str]) -> dict[Owner, Object]:
+    """The manifests that earlier runs saved, whichever pool they drained. Raises what the API raises."""
     found: dict[Owner, Object] = {}
-    try:
-        items = api.list(CONFIG_MAPS, label_selector=f"{LABEL}=yes").items
-    except (Forbidden, NotFound):
-        return found
+    # By its name, so that a role can grant the right to list these and no others.
+    items = api.list(CONFIG_MAPS, label_selector=f"{LABEL}=yes", field_selector=f"metadata.name={SAVED}").items
     for item in items:
         namespace = str(metadata_of(item)["namespace"])
-        if (metadata_of(item).get("annotations") or {}).get(LABEL) != pool:
-            continue
         if namespaces and namespace not in namespaces:
             continue
         for name, text in (item.get("data") or {}).items():

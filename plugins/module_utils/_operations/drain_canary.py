@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_order import ORDINARY, WEBHOOKS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import NEVER, WAIT
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Task
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts, View
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import View
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins import POOLS
 
 # The scheduler decides where a new pod runs, so the first workload may prove another class than it was meant for.

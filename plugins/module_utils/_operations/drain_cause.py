@@ -13,9 +13,18 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import annotations_of, metadata_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, NAMESPACES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins import pin
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import is_stopped
+
+
+def why_enabled(api: KubeApi, pool_name: str) -> str:
+    """That the pool gives out addresses, and who saw to it, as a clause; ``""`` when it does not (hazards.md D03)."""
+    try:
+        pool = api.get(IP_POOLS, pool_name)
+    except NotFound:
+        return ""
+    return "" if is_stopped(pool.get("spec") or {}) else f"it has been enabled again{_last_writer(pool)}"
 
 
 def why_in_pool(api: KubeApi, pool_name: str, network: Network, pod: PodFacts) -> str:

@@ -6,9 +6,9 @@
 
 """CronJobs that rest while a drain goes on, with consent, and are always woken again (hazards.md D11).
 
-The annotation that is written together with ``suspend`` names the pool. Whoever drains the pool next finds
-it and wakes the CronJob at the end, also where the drain that suspended it was killed, and with or without
-consent this time. CronJobs that somebody else had suspended are not touched.
+The annotation that is written together with ``suspend`` names the pool. Whoever drains next, be it another
+pool because the move is undone, finds it and wakes the CronJob at the end, also where the drain that suspended
+it was killed, and with or without consent this time. CronJobs that somebody else had suspended are not touched.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     consents,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import scope
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_sources import scope
 
 SUSPENDED_FOR = "ipam.calico-ops.io/suspended-for-drain"
 
@@ -64,7 +64,7 @@ class CronJobs:
         for item in self._known:
             metadata = metadata_of(item)
             namespace, name = str(metadata["namespace"]), str(metadata["name"])
-            if annotations_of(item).get(SUSPENDED_FOR) == self._options.pool:
+            if annotations_of(item).get(SUSPENDED_FOR):
                 self._ours[namespace, name] = item
                 continue
             if namespace not in namespaces or not consents(self._options.consent, SUSPEND_CRON_JOBS, namespace):

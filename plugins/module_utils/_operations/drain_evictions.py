@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import QUORUM, eviction_gate
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task, rechoose, wanted
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_waiting import (
     finish,
     look_for_progress,

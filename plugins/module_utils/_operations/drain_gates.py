@@ -21,8 +21,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     STAGE_WORDS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import NEVER, WAIT
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts
 
 # A workload that goes before others, but has waited so long for a budget, is left for later.
 PATIENCE = 60.0

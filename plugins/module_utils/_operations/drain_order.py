@@ -23,7 +23,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import metadata_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import SERVICES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner, template_of
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts, View, scope
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_sources import scope
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import View
 
 NAME_SERVERS, WEBHOOKS, APIS, ORDINARY, STORAGE = range(5)
 STAGE_WORDS = {

@@ -49,13 +49,14 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     WEBHOOKS,
     Serving,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import (
     EVICT,
     RECREATE,
     RESTART,
     SURGE,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts, View
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import View
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins import pin
 
 # A new pod of these may have its predecessor's address without anything being wrong: the mirror of a static
@@ -186,9 +187,10 @@ def _nowhere_to_go(view: View, owner: Owner, workload: Object | None) -> str:
     for node in sorted(unserved):
         facts = view.nodes[node]
         if facts.ready and takes(facts, pod_spec):
+            pool = "a pool with free blocks" if view.pools_for(node, owner.namespace) else "a pool"
             return (
                 f"its pods may be started on node {node}, for which no enabled pool has addresses: cordon the node, "
-                "or let a pool select it"
+                f"or let {pool} select it"
             )
     return ""
 

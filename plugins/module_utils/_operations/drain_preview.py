@@ -18,6 +18,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     in_words,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import NEVER, WAIT
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import (
     EVICT,
     RECREATE,
@@ -27,11 +28,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     Treated,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts
 
 
-def preview(run: Run, tasks: t.Sequence[Task], seconds: float) -> DrainResult:
-    """The plan; ``tasks`` in the order of their treatment, ``seconds`` is how long looking took."""
+def preview(run: Run, tasks: t.Sequence[Task], seconds: float, lack: str = "") -> DrainResult:
+    """The plan; ``tasks`` in the order of their treatment, ``seconds`` is how long looking took.
+
+    ``lack`` says that there are too few addresses, as a clause.
+    """
     steps: list[str] = []
     left: list[Left] = []
     treated: list[Treated] = []
@@ -54,7 +57,7 @@ def preview(run: Run, tasks: t.Sequence[Task], seconds: float) -> DrainResult:
         steps=tuple(steps),
         pods=tuple(pod.short for pod in run.view.in_pool()),
         estimate=drain_seconds(run, tasks),
-        notes=tuple(_notes(run, tasks, would_move)),
+        notes=(*_notes(run, tasks, would_move), *([f"nothing would be begun, since {lack}"] if lack else [])),
     )
 
 

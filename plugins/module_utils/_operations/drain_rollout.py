@@ -18,9 +18,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart i
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import rollout_gate
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import SURGE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task, rechoose
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_waiting import (
     finish,
     look_for_progress,

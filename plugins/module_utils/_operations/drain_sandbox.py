@@ -12,7 +12,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 
 # Seconds: what only a person can put right, once more tried by the kubelet, and what may pass by itself.
 FOR_GOOD = 15.0

@@ -25,8 +25,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     Limits,
     choose,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts, View
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import View
 
 FEWEST_PARALLEL, MOST_PARALLEL = 5, 100
 

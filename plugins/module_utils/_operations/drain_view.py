@@ -11,14 +11,12 @@ Only facts are kept of pods, not the objects: a cluster has thousands of them.
 
 from __future__ import annotations
 
-import re
 import typing as t
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object, Resource
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api_services import (
-    API_SERVICES,
     ApiService,
     parse_api_service,
 )
@@ -35,102 +33,22 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.placement
     requests_of,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import (
-    addresses,
-    annotations_of,
     is_finished,
-    is_ready,
-    is_terminating,
     labels_of,
     metadata_of,
     on_host_network,
-    startup_seconds,
-    trouble,
     uid_of,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    EVENTS,
-    NAMESPACES,
-    NODES,
-    POD_DISRUPTION_BUDGETS,
-    PODS,
-    REPLICATION_CONTROLLERS,
-    STATEFUL_SETS,
-)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner, Owners
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_address
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, SelectorError
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pod_request import PREFIX
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import (
-    selects_namespace,
-    selects_node,
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_places import Places
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import (
+    Labels,
+    PodFacts,
+    pins_of,
+    read_pod,
 )
-
-
-@dataclass(frozen=True)
-class Source:
-    """A list the view is fed from; ``optional`` ones may be unreadable for the user."""
-
-    name: str
-    resource: Resource
-    field_selector: str | None = None
-    optional: bool = False
-
-
-SOURCES = (
-    Source("pods", PODS),
-    Source("Deployment", DEPLOYMENTS),
-    Source("StatefulSet", STATEFUL_SETS),
-    Source("DaemonSet", DAEMON_SETS),
-    Source("ReplicationController", REPLICATION_CONTROLLERS, optional=True),
-    Source("budgets", POD_DISRUPTION_BUDGETS),
-    Source("namespaces", NAMESPACES, optional=True),
-    Source("events", EVENTS, "reason=FailedCreatePodSandBox", optional=True),
-    Source("nodes", NODES, optional=True),
-    Source("apiservices", API_SERVICES, optional=True),
-)
-
-Labels = t.Tuple[t.Tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class PodFacts:
-    """What a drain needs to know of a pod on the pod network that has not finished."""
-
-    uid: str
-    namespace: str
-    name: str
-    owner: Owner | None
-    in_pool: bool
-    addressed: bool
-    ready: bool
-    running: bool
-    terminating: bool
-    labels: t.Mapping[str, str]
-    label_key: Labels
-    pins: t.Mapping[str, str]
-    node: str
-    trouble: str
-    deleted_at: str
-    addresses: tuple[str, ...] = ()
-    grace: float = 30.0
-    """Seconds it has to stop."""
-    finite: bool = False
-    """It is not started again when it ends."""
-    startup: float = 0.0
-    """Seconds it took to become ready, as far as that can be told; 0 when it cannot."""
-
-    @property
-    def ordinal(self) -> int:
-        """The number a StatefulSet's pod ends with; -1 for names without one."""
-        found = re.search(r"-(\d+)$", self.name)
-        return int(found.group(1)) if found else -1
-
-    @property
-    def short(self) -> str:
-        return f"{self.namespace}/{self.name}"
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_sources import SOURCES, scope
 
 
 @dataclass
@@ -155,8 +73,8 @@ class View:
     namespace_pins: dict[str, dict[str, str]] = field(default_factory=dict)
     """Calico's annotations of each namespace, which hold for its pods unless they have their own."""
     namespace_labels: dict[str, dict[str, str]] = field(default_factory=dict)
-    pools: tuple[Pool, ...] = ()
-    """Those that give addresses to pods of the family that is drained."""
+    places: Places = field(default_factory=lambda: Places("", 4))
+    """The pools that give addresses to pods of the family that is drained, and what they have left."""
     api_services: dict[str, ApiService] = field(default_factory=dict)
     first_seen: set[str] = field(default_factory=set)
     """uids of all pods that were there when the lists were first complete."""
@@ -181,7 +99,10 @@ class View:
     _reserved: dict[str, tuple[str, Room]] = field(default_factory=dict)
     _sandbox: dict[str, str] = field(default_factory=dict)
     _serve: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    _serve_at: int = -1
+    _serve_at: tuple[int, int] = (-1, -1)
+    _unserved: dict[str, frozenset[str]] = field(default_factory=dict)
+    _pools_of: dict[str, frozenset[str]] = field(default_factory=dict)
+    _places_at: int = 0
 
     def apply(self, source: str, kind: str, thing: Object) -> None:
         """Take in one change (ADDED, MODIFIED or DELETED) of one of the ``SOURCES``."""
@@ -191,6 +112,12 @@ class View:
             return
         if source == "apiservices":
             self._apply_api_service(thing, gone)
+            return
+        if source == "pools":
+            self.places.apply_pool(thing, gone)
+            return
+        if source == "blocks":
+            self.places.apply_block(thing, gone)
             return
         metadata = metadata_of(thing)
         namespace = str(metadata["name"] if source == "namespaces" else metadata.get("namespace") or "")
@@ -203,10 +130,10 @@ class View:
         elif source == "budgets":
             self._apply_budget(namespace, thing, gone)
         elif source == "namespaces":
-            self.namespace_pins[namespace] = _pins(thing)
+            self.namespace_pins[namespace] = pins_of(thing)
             if self.namespace_labels.get(namespace) != labels_of(thing):
                 self.namespace_labels[namespace] = labels_of(thing)
-                self._serve_at = -1
+                self._serve_at = (-1, -1)
             self._revisions[namespace] += 1
         elif source == "events":
             uid = str((thing.get("involvedObject") or {}).get("uid") or "")
@@ -281,23 +208,50 @@ class View:
         return found
 
     def pools_for(self, node: str, namespace: str) -> frozenset[str]:
-        """The names of the pools that give addresses to pods of the namespace on the node."""
-        if self._serve_at != self.node_revision:
+        """The names of the pools that give addresses to pods of the namespace on the node, full or not."""
+        now = (self.node_revision, self.places.pools_revision)
+        if self._serve_at != now:
             self._serve.clear()
-            self._serve_at = self.node_revision
+            self._unserved.clear()
+            self._pools_of.clear()
+            self._serve_at = now
         key = (node, namespace)
         if key not in self._serve:
-            facts = self.nodes.get(node)
-            labels = dict(facts.pool_labels) if facts is not None else {}
-            spaces = self.namespace_labels.get(namespace, {})
-            self._serve[key] = frozenset(pool.name for pool in self.pools if _serves(pool, labels, spaces))
+            self._serve[key] = self.places.serving(self.nodes.get(node), self.namespace_labels.get(namespace, {}))
         return self._serve[key]
+
+    def pools_of(self, namespace: str) -> frozenset[str]:
+        """The names of the pools that give addresses to pods of the namespace on any node that takes pods."""
+        self.pools_for("", namespace)
+        if namespace not in self._pools_of:
+            usable = [node.name for node in self.nodes.values() if node.usable] or [""]
+            self._pools_of[namespace] = frozenset[str]().union(*(self.pools_for(node, namespace) for node in usable))
+        return self._pools_of[namespace]
 
     def unserved(self, namespace: str) -> frozenset[str]:
         """The nodes on which no pod of the namespace would get an address unless it asks for a pool by name."""
-        if not self.pools:
+        if not self.places.pools:
             return frozenset()
-        return frozenset(node for node in self.nodes if not self.pools_for(node, namespace))
+        self.pools_for("", namespace)
+        if namespace not in self._unserved:
+            self._unserved[namespace] = self._find_unserved(namespace)
+        return self._unserved[namespace]
+
+    def look_at_places(self) -> None:
+        """After changes of pools and blocks: nodes that can, or cannot any more, get an address count as changed."""
+        if self._places_at == self.places.revision:
+            return
+        self._places_at = self.places.revision
+        before, self._unserved = self._unserved, {}
+        if any(self.unserved(namespace) != nodes for namespace, nodes in before.items()):
+            self.node_revision += 1
+
+    def _find_unserved(self, namespace: str) -> frozenset[str]:
+        by_pools: dict[frozenset[str], list[NodeFacts]] = {}
+        for node in self.nodes.values():
+            by_pools.setdefault(self.pools_for(node.name, namespace), []).append(node)
+        found = {node.name for node in by_pools.pop(frozenset(), ())}
+        return frozenset(found.union(*(self.places.full(names, nodes) for names, nodes in by_pools.items())))
 
     def _budgets_for(self, namespace: str, key: Labels) -> tuple[str, ...]:
         known = self._matching.setdefault(namespace, {})
@@ -374,7 +328,8 @@ class View:
             elif not gone and old is not None and old.owner is not None and old.owner.kind == "Pod":
                 self.ended[uid] = old.owner
             return
-        facts = self._facts(thing, uid, old)
+        owner = old.owner if old is not None and old.owner is not None else self._owner(thing)
+        facts = read_pod(thing, owner, self.network, old)
         self.pods[uid] = facts
         self._of.setdefault(facts.owner, {})[uid] = facts
         self._alike.setdefault(facts.namespace, {}).setdefault(facts.label_key, {})[uid] = facts
@@ -387,56 +342,12 @@ class View:
         if pod.node and not pod.addressed and not pod.terminating and pod.uid not in self.first_seen:
             self.starting[pod.node] += number
 
-    def _facts(self, thing: Object, uid: str, old: PodFacts | None) -> PodFacts:
-        metadata, spec = metadata_of(thing), thing.get("spec") or {}
-        found = tuple(addresses(thing))
-        owner = old.owner if old is not None and old.owner is not None else self._owner(thing)
-        labels = labels_of(thing)
-        if old is not None and found == old.addresses:
-            in_pool = old.in_pool
-        else:
-            in_pool = any(self._holds(address) for address in found)
-        return PodFacts(
-            uid=uid,
-            namespace=str(metadata["namespace"]),
-            name=str(metadata["name"]),
-            owner=owner,
-            in_pool=in_pool,
-            addressed=bool(found),
-            ready=is_ready(thing),
-            running=(thing.get("status") or {}).get("phase") == "Running",
-            terminating=is_terminating(thing),
-            labels=labels,
-            label_key=old.label_key if old is not None and old.labels == labels else tuple(sorted(labels.items())),
-            pins=_pins(thing),
-            node=str(spec.get("nodeName") or ""),
-            trouble=trouble(thing),
-            deleted_at=str(metadata.get("deletionTimestamp") or ""),
-            addresses=found,
-            grace=float(metadata.get("deletionGracePeriodSeconds") or spec.get("terminationGracePeriodSeconds") or 0),
-            finite=spec.get("restartPolicy") in ("Never", "OnFailure"),
-            startup=old.startup if old is not None else startup_seconds(thing),
-        )
-
     def _owner(self, thing: Object) -> Owner | None:
         owner = self.owners.of(thing)
         metadata = metadata_of(thing)
         if owner is None and self.bare_owned(str(metadata["namespace"])):
             return Owner(str(metadata["namespace"]), str(metadata["name"]), "Pod")
         return owner
-
-    def _holds(self, text: str) -> bool:
-        try:
-            return self.network.contains(parse_address(text))
-        except InvalidInput:
-            return False
-
-
-def _serves(pool: Pool, node_labels: dict[str, str], namespace_labels: dict[str, str]) -> bool:
-    try:
-        return selects_node(pool, node_labels) and selects_namespace(pool, namespace_labels)
-    except SelectorError:
-        return False
 
 
 def load_view(api: KubeApi, view: View) -> None:
@@ -453,15 +364,6 @@ def load_view(api: KubeApi, view: View) -> None:
         for item in listing.items:
             view.apply(source.name, "ADDED", item)
     view.finish_loading()
-
-
-def scope(namespaces: t.Collection[str], resource: Resource) -> str | None:
-    """The namespace to ask for; ``None`` is all of them, and several are filtered here."""
-    return next(iter(namespaces)) if len(namespaces) == 1 and resource.namespaced else None
-
-
-def _pins(thing: Object) -> dict[str, str]:
-    return {name: value for name, value in annotations_of(thing).items() if name.startswith(PREFIX)}
 
 
 def _version(thing: Object) -> int:

@@ -9,9 +9,9 @@
 from __future__ import annotations
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import condition
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import EVICT
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task, wanted
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import PodFacts
 
 # Kubernetes' own default for a Deployment that says nothing.
 PROGRESS_DEADLINE = 600.0

@@ -27,8 +27,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import metadata_of, uid_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import ROLLED, Owner, read_counted
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_sources import SOURCES
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import SOURCES, PodFacts
 
 FOLLOWED = frozenset(source.name for source in SOURCES)
 FIRST_PAUSE = 1.0
