@@ -73,7 +73,7 @@ def change_warnings(before: t.Optional[Pool], after: Pool, others: t.Iterable[Po
         with_nat = [pool.name for pool in kin if pool.nat_outgoing and "Workload" in pool.allowed_uses]
         if before is None and with_nat:
             found.append(
-                f"{where} has no natOutgoing, as {', '.join(map(repr, sorted(with_nat)))} has: its pods speak to the "
+                f"{where} has no natOutgoing, unlike {', '.join(map(repr, sorted(with_nat)))}: its pods speak to the "
                 "world with their own addresses, so there must be a way back to them."
             )
     if before is not None and before.enabled and _encapsulation(before) != _encapsulation(after):

@@ -41,14 +41,13 @@ def outside_ranges(now: Situation) -> t.Iterator[Problem]:
 
 def host_settings(now: Situation) -> t.Iterator[Problem]:
     """A14."""
-    old = [str(pool.spec.get("cidr")) for pool in now.leaving()]
+    old = [str(pool.spec["cidr"]) for pool in now.leaving() if pool.spec.get("cidr")]
     for pool in _new(now):
-        because = f" as they name {', '.join(old)} now" if old else ""
+        because = f", as they name {', '.join(old)} now" if old else ""
         yield Problem(
             NOTE,
             f"Confirm that NO_PROXY, kubelets and firewalls on the nodes name {pool.spec['cidr']} of pool "
-            f"{pool.name!r}, or "
-            f"a range around it,{because}: traffic of pods would go through a proxy or be dropped.",
+            f"{pool.name!r}, or a range around it{because}: traffic of pods would go through a proxy or be dropped.",
             "Run the installer's step for hosts with the new range first; waive host-settings when you have looked.",
             (f"IPPool {pool.name}",),
             confirm=True,

@@ -100,7 +100,7 @@ SIX = pool("six", "fd00::/64")
 CHANGES = [
     (None, pool(), [], []),
     (None, pool(), [OTHER, SIX], []),
-    (None, pool(), [NAT], ["has no natOutgoing, as 'nat' has"]),
+    (None, pool(), [NAT], ["has no natOutgoing, unlike 'nat'"]),
     (None, pool(nat_outgoing=True), [NAT], []),
     (None, pool(disabled=True), [NAT], []),
     (None, pool(allowed_uses=LB), [NAT], []),
