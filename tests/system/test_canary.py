@@ -65,6 +65,14 @@ def test_a_pinned_pod_on_every_node_while_the_old_pool_serves(lab: Lab) -> None:
     assert all(each["address"].startswith("10.0.") for each in found)
 
 
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_pool_of_an_ip_version_that_pods_do_not_get(usual: Lab, pinned: bool) -> None:
+    """B47: an annotation that asks for it changes nothing, so the reason is not the pool."""
+    usual.present("six", cidr="fd00:1::/112", block_size=122)
+    with pytest.raises(Refused, match=r"got \S+ and no IPv6 address, .* must ask for it \(assign_ipv6\)"):
+        probe(usual.api, ProbeOptions("six", pinned=pinned, every_node=True), usual.clock)
+
+
 def test_every_node_that_takes_part(usual: Lab) -> None:
     usual.edit("new", nodeSelector="kubernetes.io/hostname == 'node-2'")
     assert [each["node"] for each in run(usual, pinned=True, every_node=True)] == ["node-2"]

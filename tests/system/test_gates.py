@@ -15,6 +15,7 @@ from simulation import simulate
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     CLUSTER_INFORMATIONS,
+    CONFIG_MAPS,
     DEPLOYMENTS,
     IP_POOLS,
     IPAM_CONFIGS,
@@ -149,6 +150,15 @@ def test_who_asks_for_the_pool_may_be_waived(usual: Lab) -> None:
         gate(usual, "before_disable")
     passed = gate(usual, "before_disable", waivers=["pool-pinned"])
     assert {each["name"] for each in passed["left_out"]} == {"shop"}
+
+
+def test_a_cni_configuration_that_nobody_understands(usual: Lab) -> None:
+    """B16: whether it asks for the pool is not known, so that is not taken for a no."""
+    replaced(usual)
+    usual.admin.patch(CONFIG_MAPS, "calico-config", {"data": {"cni_network_config": "{% broken %}"}}, "kube-system")
+    with pytest.raises(Refused, match="ConfigMap kube-system/calico-config cannot be read"):
+        gate(usual, "before_disable", target="new")
+    gate(usual, "before_disable", target="new", waivers=["cni-config-pins-pool"])
 
 
 def test_a_pool_that_is_not_allocatable_does_not_take_over() -> None:

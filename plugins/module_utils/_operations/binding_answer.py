@@ -30,10 +30,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pod_reques
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import choose_pools, why_not
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selector import parse
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import (
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import pod_annotations
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cni_configuration import (
+    USUAL_PLACES,
     CniConfig,
     cni_configs_in,
-    pod_annotations,
+    unintelligible,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
@@ -81,9 +83,11 @@ class Answer:
 
 
 def read_cni(api: PagedApi) -> tuple[CniConfig | None, tuple[str, ...]]:
-    """The CNI configuration kept in the cluster, and the ConfigMaps that could not be read."""
-    maps, unreadable = fetch_config_maps(api)
-    return next(cni_configs_in(maps), None), unreadable
+    """The CNI configuration kept in the cluster, and where it could not be read."""
+    maps, places, unreadable = fetch_config_maps(api)
+    wanted = {f"ConfigMap {place.namespace}/{place.name}" for place in places or USUAL_PLACES}
+    unknown = [name for name in unreadable if name in wanted]
+    return next(cni_configs_in(maps, places), None), (*unknown, *unintelligible(maps, places))
 
 
 def read_place(api: PagedApi, node: str | None, namespace: str | None, pod: str | None) -> Place:

@@ -11,8 +11,6 @@ Sources and their order: spec ippool.md §7.3 (which IPAM) and §7.4 (pod range)
 
 from __future__ import annotations
 
-import json
-import re
 import typing as t
 from dataclasses import dataclass
 
@@ -20,12 +18,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import CALICO_IPAM
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cni_configuration import (
+    CniConfig,
+    CniPlace,
+    ConfigMaps,
+    cni_configs_in,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.libraries import load_yaml
-
-ConfigMaps = t.Mapping[t.Tuple[str, str], t.Mapping[str, str]]
-
-# Manifests hold tokens such as __CNI_MTU__ where JSON wants a value.
-_BARE_TOKEN = re.compile(r"(:\s*)__[A-Za-z0-9_]+__")
 
 
 class Sources(t.Protocol):
@@ -33,11 +32,15 @@ class Sources(t.Protocol):
 
     ``config_maps`` are the data of ConfigMaps by namespace and name, ``pods`` those of the control
     plane at least, ``operator_spec`` is the spec of Installation default, and ``calico_node_env``
-    the environment of calico-node.
+    the environment of calico-node. ``cni_places`` are where the CNI configuration is taken from, as far as that
+    can be seen.
     """
 
     @property
     def config_maps(self) -> ConfigMaps: ...
+
+    @property
+    def cni_places(self) -> t.Sequence[CniPlace]: ...
 
     @property
     def pods(self) -> t.Sequence[Object]: ...
@@ -110,7 +113,8 @@ def calico_backend(view: Sources) -> tuple[str, str]:
     bgp = (view.operator_spec.get("calicoNetwork") or {}).get("bgp")
     if bgp in ("Enabled", "Disabled"):
         return ("bird" if bgp == "Enabled" else "vxlan"), f"spec.calicoNetwork.bgp {bgp} of Installation default"
-    for namespace, name in (("kube-system", "calico-config"), ("kube-system", "canal-config")):
+    usual = (("kube-system", "calico-config"), ("kube-system", "canal-config"))
+    for namespace, name in dict.fromkeys((*((place.namespace, place.name) for place in view.cni_places), *usual)):
         backend = view.config_maps.get((namespace, name), {}).get("calico_backend")
         if backend:
             return str(backend), f"calico_backend {backend} of ConfigMap {namespace}/{name}"
@@ -118,77 +122,9 @@ def calico_backend(view: Sources) -> tuple[str, str]:
     return backend, f"CALICO_NETWORKING_BACKEND {backend} of DaemonSet calico-node" if backend else ""
 
 
-@dataclass(frozen=True)
-class CniConfig:
-    """One CNI configuration found in the cluster. ``calico`` is its calico plugin, None without one.
-
-    Its properties are what decides a pod's addresses (``_engine/pod_request.py``).
-    """
-
-    source: str
-    calico: t.Mapping[str, t.Any] | None
-    namespace: str = ""
-    name: str = ""
-
-    @property
-    def ipam(self) -> t.Mapping[str, t.Any]:
-        return self._part("ipam")
-
-    @property
-    def ipam_type(self) -> str:
-        return str(self.ipam.get("type") or "")
-
-    @property
-    def policy_type(self) -> str:
-        return str(self._part("policy").get("type") or "")
-
-    @property
-    def assign_ipv4(self) -> bool:
-        return _flag_of(self.ipam.get("assign_ipv4"), True)
-
-    @property
-    def assign_ipv6(self) -> bool:
-        return _flag_of(self.ipam.get("assign_ipv6"), False)
-
-    @property
-    def ipv4_pools(self) -> tuple[str, ...]:
-        return tuple(str(entry) for entry in self.ipam.get("ipv4_pools") or ())
-
-    @property
-    def ipv6_pools(self) -> tuple[str, ...]:
-        return tuple(str(entry) for entry in self.ipam.get("ipv6_pools") or ())
-
-    @property
-    def addresses_without_ipam(self) -> bool:
-        return _flag_of(self._part("feature_control").get("ip_addrs_no_ipam"), False)
-
-    def _part(self, key: str) -> t.Mapping[str, t.Any]:
-        part = (self.calico or {}).get(key)
-        return part if isinstance(part, dict) else {}
-
-
 def cni_configs(view: Sources) -> t.Iterator[CniConfig]:
-    """The CNI configurations kept in ConfigMaps; those that do not parse are left out."""
-    return cni_configs_in(view.config_maps)
-
-
-def cni_configs_in(config_maps: ConfigMaps) -> t.Iterator[CniConfig]:
-    """``cni_configs`` of ConfigMaps' data by namespace and name."""
-    for (namespace, name), key in (
-        (("calico-system", "cni-config"), "config"),
-        (("kube-system", "calico-config"), "cni_network_config"),
-        (("kube-system", "canal-config"), "cni_network_config"),
-    ):
-        text = config_maps.get((namespace, name), {}).get(key)
-        if not text:
-            continue
-        try:
-            config = json.loads(_BARE_TOKEN.sub(r"\g<1>0", text))
-        except ValueError:
-            continue
-        plugins = config.get("plugins") or [config] if isinstance(config, dict) else []
-        calico = next((plugin for plugin in plugins if plugin.get("type") == "calico"), None)
-        yield CniConfig(f"{key} of ConfigMap {namespace}/{name}", calico, namespace, name)
+    """The CNI configurations that nodes are given; those that do not parse are left out."""
+    return cni_configs_in(view.config_maps, view.cni_places)
 
 
 def ipam_sources(view: Sources) -> t.Iterator[tuple[str, str]]:
@@ -254,8 +190,3 @@ def _from_text(text: t.Any, source: str) -> t.Iterator[Ranges]:
 def pod_annotations(thing: Object) -> dict[str, str]:
     """The annotations of a pod, namespace or pod template."""
     return dict((thing.get("metadata") or {}).get("annotations") or {})
-
-
-def _flag_of(value: t.Any, default: bool) -> bool:
-    """The CNI configuration writes its flags as text."""
-    return default if value is None else str(value).lower() == "true"

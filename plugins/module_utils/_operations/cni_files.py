@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import CniConfig
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cni_configuration import CniConfig
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins import means_pool
 
 #: What container runtimes take for a network configuration; the first one by name is used.

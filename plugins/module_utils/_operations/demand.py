@@ -13,7 +13,7 @@ from collections import Counter
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.nodes import calico_labels
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import controller_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import annotations_of, controller_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import (
     daemon_set_bounds,
     deployment_bounds,
@@ -29,6 +29,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.capacity i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import SelectorError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.tunnels import DEVICES, carries
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView, Workload
@@ -56,7 +57,7 @@ def demand_of(pool: Pool, now: Situation) -> Demand:
         max_pods=max((_max_pods(node) for node in nodes), default=DEFAULT_MAX_PODS),
         pods=len(pods),
         surge=surge_of(pods, now.view),
-        tunnels=1 if _has_tunnel(pool) else 0,
+        tunnels=_tunnels(pool, nodes),
         busiest_node_pods=max(per_node.values(), default=0),
         more_nodes=now.request.more_nodes,
     )
@@ -111,5 +112,10 @@ def _max_pods(node: Object) -> int:
     return int(text) if text.isdigit() else DEFAULT_MAX_PODS
 
 
-def _has_tunnel(pool: Pool) -> bool:
-    return "Tunnel" in pool.allowed_uses and (pool.ipip_mode != "Never" or pool.vxlan_mode != "Never")
+def _tunnels(pool: Pool, nodes: t.Iterable[Object]) -> int:
+    """Tunnel addresses that a node takes from the pool: of its encapsulation, and of WireGuard where nodes use it."""
+    if "Tunnel" not in pool.allowed_uses:
+        return 0
+    keys = {device.key for device in DEVICES if device.key}
+    keys &= {key for node in nodes for key, value in annotations_of(node).items() if value}
+    return sum(1 for device in DEVICES if carries(pool, device) and (not device.key or device.key in keys))

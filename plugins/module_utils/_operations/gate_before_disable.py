@@ -42,7 +42,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.bindin
     read_cni,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import CniConfig
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cni_configuration import CniConfig
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.gate_closed import (
     managers_of,
@@ -76,6 +76,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_w
 #: Ids of preflight checks; one that was waived there is not asked again here.
 OF_SELECTORS = ("selector-covers-nodes",)
 OF_REQUESTS = ("pool-pinned", "cni-config-pins-pool", "fixed-addresses")
+OF_SIGHT = ("rights-sufficient", "cni-config-pins-pool")
 OF_ROOM = ("block-count", "host-block-limit", "address-capacity")
 
 NAMED = 5
@@ -147,7 +148,7 @@ def before_disable(
     pods, held = list(api.list(PODS).items), held_now(api, store, pool.cidr, clock)
     inside = [pod for pod in pods if any(pool.cidr.contains(address) for address in pod_addresses(pod))]
     way = stop_way(machines_in(held, inside), store.settings().vm_address_persistence)
-    view = _view(api, pools, live, pool, way, pods, held)
+    view = _view(api, pools, live, pool, way, pods, held, waivers)
     report(f"IPPool {name}: looking who would serve {len(view.tunnels)} tunnel addresses and {len(inside)} pods")
     rehearsal = Rehearsal(store, engine_pools(view.after), view.nodes.values(), clock.now)
     left = [*_without_pool(view)]
@@ -223,8 +224,17 @@ def _view(
     way: StopWay,
     pods: t.Sequence[Object],
     held: t.Sequence[Holding],
+    waivers: t.Collection[str],
 ) -> _View:
-    config, _unreadable = read_cni(api)
+    config, unreadable = read_cni(api)
+    if config is None and unreadable and not set(OF_SIGHT) & set(waivers):
+        raise Refused(
+            f"IPPool {live.name!r} must not be stopped yet: whether the CNI configuration asks for it is not known, "
+            f"since {', '.join(unreadable)} cannot be read; look at what the nodes have with the playbook "
+            f"calico_ops.ipam.preflight_hosts, then waive {' or '.join(OF_SIGHT)}.",
+            pool=live.name,
+            unreadable=list(unreadable),
+        )
     nodes = {str(node["metadata"]["name"]): node for node in api.list(NODES).items}
     stopped = StoredPool(live.name, {**live.thing, "spec": {**live.spec, **way.changes}})
     return _View(

@@ -62,6 +62,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluste
     pod_ranges,
     service_ranges,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cni_configuration import CniPlace
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.declared_by import declarers
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ebpf import ebpf
@@ -89,6 +90,7 @@ class Configuration:
     operator_spec: t.Mapping[str, t.Any]
     calico_node_env: t.Mapping[str, str]
     unreadable: t.Sequence[str]
+    cni_places: t.Sequence[CniPlace] = ()
 
     def nothing(self) -> str:
         """Why a question has no answer here."""

@@ -22,10 +22,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installat
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_stop import without_calico_ipam
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CONFIG_MAPS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import (
-    ConfigMaps,
-    ipam_sources,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import ipam_sources
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cni_configuration import CniPlace, ConfigMaps
 
 # By whether there is an Installation: the operator's ConfigMap, or those of the manifests.
 _CONFIG_MAPS = {
@@ -44,6 +42,7 @@ class _Told:
     pods: t.Sequence[Object] = ()
     service_cidrs: t.Sequence[str] = ()
     openshift_cidrs: t.Sequence[str] = ()
+    cni_places: t.Sequence[CniPlace] = ()
 
 
 _NOTHING = _Told({}, {}, {})

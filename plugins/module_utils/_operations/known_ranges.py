@@ -21,7 +21,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
 POOL, BLOCK, RESERVATION = "pool", "block", "reservation"
 NODE, TUNNEL, NODE_POD_CIDR = "node", "tunnel", "node pod range"
 SERVICE, SERVICE_ADDRESS = "service range", "service address"
-PEER, OUTSIDE = "BGP peer", "outside"
+PEER, OUTSIDE, ANNOUNCED = "BGP peer", "outside", "announced service range"
+# Ranges of Services that nodes announce, by the member of BGPConfiguration default.
+_ANNOUNCED = ("serviceClusterIPs", "serviceExternalIPs", "serviceLoadBalancerIPs")
 
 
 class Known(t.NamedTuple):
@@ -60,8 +62,22 @@ def known_ranges(view: ClusterView, outside: t.Iterable[Network] = ()) -> t.Iter
     for peer in view.surroundings.of(BGP_PEERS):
         for network in _addresses([_host((peer.get("spec") or {}).get("peerIP"))]):
             yield Known(network, PEER, f"BGPPeer {peer['metadata']['name']}")
+    for member in _ANNOUNCED:
+        entries = view.calico.bgp.get(member)
+        for network in _networks(entry.get("cidr") for entry in entries or () if isinstance(entry, dict)):
+            yield Known(network, ANNOUNCED, f"{network}, which {member} of BGPConfiguration default announces")
     for network in outside:
         yield Known(network, OUTSIDE, f"the range {network}, which external_ranges names")
+
+
+def node_networks(view: ClusterView) -> t.Iterator[Known]:
+    """The networks that nodes are in, by what Calico has noted of them; not those of point-to-point links."""
+    for node in view.nodes:
+        annotations = node["metadata"].get("annotations") or {}
+        for key in ("projectcalico.org/IPv4Address", "projectcalico.org/IPv6Address"):
+            for network in _networks([annotations.get(key)]):
+                if network.prefix < network.bits:
+                    yield Known(network, NODE, f"Node {node['metadata']['name']}")
 
 
 def _node_addresses(node: Object) -> t.Iterator[Network]:

@@ -16,9 +16,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installat
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import CALICO_IPAM, Fact
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IPAM_CONFIGS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import SelectorError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import POD
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import ipam_sources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
     NOTE,
@@ -30,10 +32,19 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
 
 
 def calico_ipam_in_use(now: Situation) -> t.Iterator[Problem]:
-    """B19, by the sources of spec ippool.md §7.3 in their order."""
+    """B19, by the sources of spec ippool.md §7.3 in their order; one that live pods disprove is a leftover."""
     found = [(source, name) for source, name in ipam_sources(now.view) if name]
     others = [(source, name) for source, name in found if name != CALICO_IPAM]
-    if others:
+    if others and others[0] != found[0] and _pods_in_blocks(now):
+        source, name = others[0]
+        yield Problem(
+            WARNING,
+            f"{found[0][0]} says that pods get their addresses from Calico IPAM, and {source} says {name}.",
+            "Find out whether that is a leftover: where nodes get their addresses from, the playbook "
+            "calico_ops.ipam.preflight_hosts reads on each of them.",
+            (source,),
+        )
+    elif others:
         source, name = others[0]
         yield Problem(
             BLOCKER,
@@ -47,8 +58,21 @@ def calico_ipam_in_use(now: Situation) -> t.Iterator[Problem]:
             WARNING,
             "No configuration in the cluster says that pods get their addresses from Calico IPAM, and there is no "
             "IPAM block.",
-            "Look at the CNI configuration on a node: ipam.type of the calico plugin must be calico-ipam.",
+            "Look at the CNI configuration on the nodes with the playbook calico_ops.ipam.preflight_hosts: ipam.type "
+            "of the calico plugin must be calico-ipam.",
         )
+
+
+def _pods_in_blocks(now: Situation) -> bool:
+    """Whether a live pod has an address that Calico IPAM has on record for it."""
+    pods = {(pod["metadata"]["namespace"], pod["metadata"]["name"]): pod for pod in now.view.pods}
+    return any(
+        each.holder.kind == POD
+        and (each.holder.namespace, each.holder.pod) in pods
+        and each.address in pod_addresses(pods[each.holder.namespace, each.holder.pod])
+        for block in now.view.blocks
+        for each in block.allocations
+    )
 
 
 def orchestrator_supported(now: Situation) -> t.Iterator[Problem]:

@@ -12,6 +12,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import (
     COOLING,
     LOAD_BALANCER,
@@ -36,6 +37,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Wanted,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import Allocation, Workload
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.range_use import used_by_service
 
 KUBE_CONTROLLERS = "calico-kube-controllers"
 NAMESPACES = ("kube-system", "calico-system")
@@ -48,12 +50,28 @@ def leaked_addresses(now: Situation) -> t.Iterator[Problem]:
     pods: dict[tuple[str, str], Object] = {
         (pod["metadata"]["namespace"], pod["metadata"]["name"]): pod for pod in now.view.pods
     }
+    nodes = {node["metadata"]["name"] for node in now.view.nodes}
     for pool in now.leaving():
         leaked = [
             f"{held.address} of {held.holder}"
             for held in _held(now, pool)
             if state_of(held.address, held.holder, pods) == LEAKED
         ]
+        gone = [
+            f"{held.address} of {held.holder}"
+            for held in _held(now, pool)
+            if held.holder.kind == TUNNEL and held.holder.node and held.holder.node not in nodes
+        ]
+        if gone and now.view.nodes:
+            yield Problem(
+                WARNING,
+                f"{counted(len(gone), 'tunnel address', 'tunnel addresses')} of pool {pool.name!r} of nodes that the "
+                f"cluster does not have any more, first {gone[0]}: no calico-node moves them, so the pool stays in use "
+                "until Calico has collected them.",
+                "Let calico-kube-controllers collect them, or release them with ipam_release and kind: tunnel "
+                "(ipv6_tunnel).",
+                listed(gone),
+            )
         if leaked:
             yield Problem(
                 WARNING,
@@ -69,10 +87,13 @@ def leaked_addresses(now: Situation) -> t.Iterator[Problem]:
 
 def other_holders(now: Situation) -> t.Iterator[Problem]:
     """B07: what is in the way of deleting the pool and is no pod."""
-    if now.request.procedure == DECLARE:
-        return
+    declares = now.request.procedure == DECLARE
     for pool in now.leaving():
-        held = [each for each in _held(now, pool) if each.holder.kind not in _ELSEWHERE]
+        if declares and (not pool.deleted or "LoadBalancer" in (pool.spec.get("allowedUses") or [])):
+            continue
+        elsewhere = (POD, TUNNEL, COOLING, WINDOWS) if declares else _ELSEWHERE
+        held = [each for each in _held(now, pool) if each.holder.kind not in elsewhere]
+        yield from _services(now, pool, {each.address for each in held})
         if held:
             kinds = Counter(each.holder.kind for each in held)
             counts = ", ".join(f"{count} of kind {kind}" for kind, count in sorted(kinds.items()))
@@ -84,6 +105,23 @@ def other_holders(now: Situation) -> t.Iterator[Problem]:
                 "Free them first: Services by another loadBalancerIP or pool, unknown holders after ipam_audit_info.",
                 listed(f"{each.address} {each.holder}" for each in held),
             )
+
+
+def _services(now: Situation, pool: Wanted, known: t.Collection[Address]) -> t.Iterator[Problem]:
+    """Services with addresses of the pool that are not Calico's; the gate before the deletion sees them, too."""
+    if pool.pool is None:
+        return
+    uses = [use for service in now.view.services for use in used_by_service(service, pool.pool.cidr)]
+    strange = [f"Service {use.name} ({use.address})" for use in uses if use.address not in known]
+    if strange:
+        yield Problem(
+            BLOCKER,
+            f"{counted(len(strange), 'LoadBalancer address lies', 'LoadBalancer addresses lie')} in pool "
+            f"{pool.name!r} without being Calico's, first {strange[0]}: the pool is not deleted under a Service.",
+            "Give the Services addresses from elsewhere: change spec.loadBalancerIP, or the range of the load "
+            "balancer that gave them.",
+            listed(strange),
+        )
 
 
 def collection_runs(now: Situation) -> t.Iterator[Problem]:
@@ -161,7 +199,7 @@ def _held(now: Situation, pool: Wanted) -> list[Allocation]:
 
 CHECKS = (
     Check("leaked-addresses", "no address is held by a pod that is gone", ("B33",), leaked_addresses, worst=WARNING),
-    Check("other-holders", "only pods and nodes hold addresses of the old pool", ("B07",), other_holders),
+    Check("other-holders", "only pods and nodes hold addresses of the old pool", ("B07", "A01"), other_holders),
     Check("garbage-collection", "Calico collects what is not used any more", ("B34",), collection_runs),
     Check("load-balancer-services", "no Service loses its address", ("B30",), load_balancer_services, False),
 )

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import POD
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.nodes import calico_labels
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import POD, TUNNEL
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.tunnels import BY_TYPE, Device, serves
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import calico_backend
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import assessment_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.node_tunnels import tunnels_in
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import shown_spec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
@@ -23,6 +27,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_checks_capacity import measured
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_checks_ipam import listed
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_definitions import pools_afterwards
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
     Situation,
     Wanted,
@@ -63,6 +68,38 @@ def _not_run(now: Situation, spec: Spec) -> t.Iterator[tuple[str, str]]:
 
 def _modes(spec: Spec) -> tuple[t.Any, t.Any]:
     return spec.get("ipipMode"), spec.get("vxlanMode")
+
+
+def tunnels_served(now: Situation) -> t.Iterator[Problem]:
+    """D01, D02: nodes lose the address of a tunnel at once when no pool is left to give them another."""
+    if now.source is None or now.source.pool is None or now.target is None or now.target.pool is None:
+        return
+    pools = pools_afterwards(now)
+    nodes = {str(node["metadata"]["name"]): node for node in now.view.nodes}
+    lost: dict[str, dict[str, None]] = {}
+    for name, device in _tunnels(now, now.source.pool.cidr):
+        if name in nodes and not any(serves(pool, device, calico_labels(nodes[name])) for pool in pools):
+            lost.setdefault(str(device), {})[name] = None
+    for device_name, names in sorted(lost.items()):
+        yield Problem(
+            BLOCKER,
+            f"{counted(len(names), 'node')} would lose the {device_name} address in pool {now.source.name!r} as soon "
+            f"as it is stopped, first {min(names)}: no other enabled pool gives it one.",
+            f"Give pool {now.target.name!r} the encapsulation, the use Tunnel and the nodeSelector that the old pool "
+            "has, or make a pool beside it that has them.",
+            listed(f"Node {name}" for name in sorted(names)),
+        )
+
+
+def _tunnels(now: Situation, network: Network) -> t.Iterator[tuple[str, Device]]:
+    """Who has a tunnel address in the range, by what nodes say and by what is allocated."""
+    for tunnel in tunnels_in(now.view.nodes, network):
+        yield tunnel.node, tunnel.device
+    for block in now.view.blocks:
+        for each in block.allocations if network.overlaps(block.cidr) else ():
+            device = BY_TYPE.get(each.holder.name) if each.holder.kind == TUNNEL else None
+            if device is not None and each.holder.node and network.contains(each.address):
+                yield each.holder.node, device
 
 
 def borrowed_addresses(now: Situation) -> t.Iterator[Problem]:
@@ -117,5 +154,6 @@ def _routed(pool: Wanted) -> bool:
 
 CHECKS = (
     Check("encapsulation-runs", "the data plane runs what the new pool asks for", ("B13",), encapsulation_runs),
+    Check("tunnels-served", "no node loses the address of a tunnel", ("D01", "D02", "B12"), tunnels_served, False),
     Check("borrowed-addresses", "no pod has an address that the fabric cannot route", ("B05",), borrowed_addresses),
 )

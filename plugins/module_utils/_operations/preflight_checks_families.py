@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import CALICO_IPAM
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import cni_configs
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
@@ -22,7 +26,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Check,
     Problem,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_definitions import new_ranges
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import DECLARE, Situation
 
 
 def service_data_plane(now: Situation) -> t.Iterator[Problem]:
@@ -40,6 +45,83 @@ def service_data_plane(now: Situation) -> t.Iterator[Problem]:
         f"{who}, with its own view of which addresses are pods.",
         "Reach a Service from a pod of the new pool, and one of its pods from outside, before all pods move.",
     )
+
+
+def ip_version_in_use(now: Situation) -> t.Iterator[Problem]:
+    """B47: pods get addresses of an IP version only where the CNI configuration, the nodes and Felix have it."""
+    for pool in (*new_ranges(now), *(each for each in now.wanted if not each.is_new and each is now.target)):
+        if pool.pool is None or "Workload" not in pool.pool.allowed_uses or pool.deleted:
+            continue
+        version = pool.pool.version
+        missing = list(_without(now, version))
+        if not missing:
+            continue
+        have = sum(1 for pod in now.view.pods if any(each.version == version for each in pod_addresses(pod)))
+        reasons = " and ".join(why for why, _remedy, _where in missing)
+        if have:
+            yield Problem(
+                WARNING,
+                f"{counted(have, 'pod has an', 'pods have')} IPv{version} {'address' if have == 1 else 'addresses'}, "
+                f"and {reasons}: unless their annotations ask for it, pods that are started again have none.",
+                missing[0][1],
+                tuple(where for _why, _remedy, where in missing),
+            )
+        else:
+            yield Problem(
+                WARNING if now.request.procedure == DECLARE else BLOCKER,
+                f"Pool {pool.name!r} ({pool.pool.cidr}) is IPv{version} and no pod of the cluster has an IPv{version} "
+                f"address: {reasons}, so no pod would get an address of it.",
+                missing[0][1],
+                (f"IPPool {pool.name}", *(where for _why, _remedy, where in missing)),
+            )
+
+
+def _without(now: Situation, version: int) -> t.Iterator[tuple[str, str, str]]:
+    """What the cluster lacks for an IP version: why, what to do, and which object says so."""
+    for config in cni_configs(now.view):
+        asks = config.assign_ipv6 if version == 6 else config.assign_ipv4
+        if config.ipam_type == CALICO_IPAM and not asks:
+            yield (
+                f"the CNI configuration does not ask for one ({config.source})",
+                f'Set assign_ipv{version} of its ipam to "true" (with the operator, by a pool of that IP version in '
+                "the Installation; with Kubespray, by ipv6_stack), restart calico-node, and make sure that every node "
+                f"has an IPv{version} address.",
+                config.source,
+            )
+    nodes = now.view.nodes
+    without = [node["metadata"]["name"] for node in nodes if version not in _versions(node)]
+    if nodes and len(without) == len(nodes) and any(_versions(node) for node in nodes):
+        yield (
+            f"no node has an IPv{version} address",
+            f"Give the nodes IPv{version} addresses first, and let kubelet and calico-node know them.",
+            f"Node {without[0]}",
+        )
+    said = _felix_without_ipv6(now) if version == 6 else ""
+    if said:
+        yield f"Felix does not handle IPv6 ({said})", "Set ipv6Support to true and restart calico-node.", said
+
+
+def _versions(node: Object) -> set[int]:
+    """The IP versions that a node has addresses or a podCIDR of, as far as anybody says."""
+    annotations, spec = node["metadata"].get("annotations") or {}, node.get("spec") or {}
+    texts = [entry.get("address") for entry in (node.get("status") or {}).get("addresses") or ()]
+    texts += [annotations.get(f"projectcalico.org/IPv{version}Address") for version in (4, 6)]
+    texts += spec.get("podCIDRs") or [spec.get("podCIDR")]
+    found = set()
+    for text in texts:
+        try:
+            found.add(parse_address(str(text or "").partition("/")[0]).version)
+        except InvalidInput:
+            continue  # Host names stand among the addresses.
+    return found
+
+
+def _felix_without_ipv6(now: Situation) -> str:
+    if now.view.calico.felix.get("ipv6Support") is False:
+        return "ipv6Support of FelixConfiguration default"
+    if now.view.calico_node_env.get("FELIX_IPV6SUPPORT", "").lower() == "false":
+        return "FELIX_IPV6SUPPORT of DaemonSet calico-node"
+    return ""
 
 
 def _daemons(now: Situation) -> list[str]:
@@ -99,7 +181,7 @@ def _masquerade(now: Situation, other: int, staying: t.Sequence[Pool]) -> t.Iter
 def _asked_in_vain(now: Situation, other: int, staying: t.Sequence[Pool]) -> t.Iterator[Problem]:
     for config in cni_configs(now.view):
         asks = config.assign_ipv6 if other == 6 else config.assign_ipv4
-        if config.ipam_type == "calico-ipam" and asks and not staying:
+        if config.ipam_type == CALICO_IPAM and asks and not staying:
             yield Problem(
                 BLOCKER,
                 f"{config.source} asks for an IPv{other} address for every pod, and no enabled IPv{other} pool gives "
@@ -128,5 +210,6 @@ def _said(value: t.Any) -> str:
 
 CHECKS = (
     Check("service-data-plane", "Services lead to the new addresses", ("B46",), service_data_plane, worst=NOTE),
+    Check("ip-version-in-use", "pods get addresses of the new pool's IP version", ("B47",), ip_version_in_use),
     Check("ip-families", "both IP versions are planned for", ("B47",), ip_families),
 )

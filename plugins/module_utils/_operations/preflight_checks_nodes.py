@@ -22,6 +22,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import control_plane_flag
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows, selected_nodes
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.node_tunnels import Tunnel, tunnels_in
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
     NOTE,
@@ -34,6 +35,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Situation,
     full_name,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import Workload
 
 # What the pod network and the way to Services hang on, by namespace and name.
 _SYSTEM = frozenset(
@@ -130,8 +132,8 @@ def cluster_at_rest(now: Situation) -> t.Iterator[Problem]:
             continue
         if is_rolling({"kind": workload.kind, **workload.thing}):
             rolling.append(str(workload))
-        elif workload.kind == "DaemonSet" and _unready(workload.thing):
-            waiting.append(f"{workload} ({_unready(workload.thing)})")
+        elif _unready(workload):
+            waiting.append(f"{workload} ({_unready(workload)})")
     if rolling:
         yield Problem(
             BLOCKER,
@@ -144,9 +146,9 @@ def cluster_at_rest(now: Situation) -> t.Iterator[Problem]:
         yield Problem(
             WARNING,
             f"{counted(len(waiting), 'part of the pod network is', 'parts of the pod network are')} not ready "
-            f"everywhere, first {waiting[0]}: pods on those "
-            "nodes may get no address.",
-            "Repair them first.",
+            f"everywhere, first {waiting[0]}: where "
+            "they are missing, pods may get no address or no routes.",
+            "Repair them first: kubectl describe and kubectl logs of their pods say what is missing.",
             tuple(waiting),
         )
     flux = [node["metadata"]["name"] for node in now.view.nodes if _taints(node) & set(_IN_FLUX)]
@@ -180,13 +182,14 @@ def nodes_ready(now: Situation) -> t.Iterator[Problem]:
     down = [node["metadata"]["name"] for node in now.view.nodes if _is_down(node)]
     if down:
         on_them = [full_name(pod) for pod in now.source_pods() if pod["spec"].get("nodeName") in down]
+        tunnels = [tunnel for tunnel in _tunnels(now) if tunnel.node in down]
+        kept = f" and {counted(len(tunnels), 'tunnel address', 'tunnel addresses')} in it" if tunnels else ""
         yield Problem(
             WARNING,
             f"{counted(len(down), 'node is', 'nodes are')} not ready, first {down[0]}: "
-            f"{counted(len(on_them), 'pod of the old pool keeps its', 'pods of the old pool keep their')} address "
-            "until such "
-            "a node is back or gone.",
-            "Repair the nodes, or take them out of the cluster and delete their pods.",
+            f"{counted(len(on_them), 'pod of the old pool keeps its', 'pods of the old pool keep their')} address"
+            f"{kept} until such a node is back or gone.",
+            "Repair the nodes, or take them out of the cluster (kubectl delete node) and let their pods be deleted.",
             (*(f"Node {name}" for name in down), *(f"Pod {name}" for name in on_them)),
         )
     cordoned = [
@@ -202,6 +205,16 @@ def nodes_ready(now: Situation) -> t.Iterator[Problem]:
             "Uncordon them if their room is needed.",
             tuple(f"Node {name}" for name in cordoned),
         )
+
+
+def _tunnels(now: Situation) -> list[Tunnel]:
+    """The tunnel addresses that nodes have in the pools that are to be emptied."""
+    return [
+        tunnel
+        for pool in now.leaving()
+        if pool.pool is not None
+        for tunnel in tunnels_in(now.view.nodes, pool.pool.cidr)
+    ]
 
 
 def pods_terminating(now: Situation) -> t.Iterator[Problem]:
@@ -257,9 +270,14 @@ def _pod_cidrs(node: Object) -> t.Iterator[Network]:
             continue
 
 
-def _unready(daemon_set: Object) -> str:
-    status = daemon_set.get("status") or {}
-    wanted, ready = int(status.get("desiredNumberScheduled") or 0), int(status.get("numberReady") or 0)
+def _unready(workload: Workload) -> str:
+    spec, status = workload.thing.get("spec") or {}, workload.thing.get("status") or {}
+    if workload.kind == "DaemonSet":
+        wanted, ready = int(status.get("desiredNumberScheduled") or 0), int(status.get("numberReady") or 0)
+    elif workload.kind == "Deployment":
+        wanted, ready = int(spec.get("replicas", 1)), int(status.get("readyReplicas") or 0)
+    else:
+        return ""
     return f"{ready} of {wanted} ready" if ready < wanted else ""
 
 

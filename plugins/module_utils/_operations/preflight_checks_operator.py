@@ -78,11 +78,14 @@ def api_server_ready(now: Situation) -> t.Iterator[Problem]:
             "Bring Calico's API server up first.",
             tuple(full_name(pod) for pod in pods),
         )
-    elif len(ready) == 1:
+    elif len(ready) == 1 and full_name(ready[0]) in {full_name(pod) for pod in now.source_pods()}:
+        # On the network of its host, as it is usually installed, it does not move.
         yield Problem(
             WARNING,
-            f"Calico's API server is the one pod {full_name(ready[0])}: while it moves, no pool can be changed.",
-            "Give it a second replica.",
+            f"Calico's API server is the one pod {full_name(ready[0])}, which is to move: meanwhile no pool can be "
+            "changed.",
+            "Give it a second replica for the time of the procedure (kubectl scale of its Deployment, or "
+            "spec.controlPlaneReplicas of the Installation).",
             (full_name(ready[0]),),
         )
 

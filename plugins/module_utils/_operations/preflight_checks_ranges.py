@@ -22,11 +22,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluste
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import MIGRATE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.known_ranges import (
+    ANNOUNCED,
     NODE,
     OUTSIDE,
     PEER,
     SERVICE_ADDRESS,
     known_ranges,
+    node_networks,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
@@ -77,8 +79,9 @@ def pool_overlap(now: Situation) -> t.Iterator[Problem]:
                     f"Choose a range without {what}.",
                     listed(dict.fromkeys(hits)),
                 )
+        yield from _on_the_link(now, pool)
         for each in known:
-            if each.kind == OUTSIDE and each.network.overlaps(pool.pool.cidr):
+            if each.kind in (OUTSIDE, ANNOUNCED) and each.network.overlaps(pool.pool.cidr):
                 yield Problem(
                     BLOCKER,
                     f"Pool {pool.name!r} ({pool.pool.cidr}) overlaps {each.what}.",
@@ -87,10 +90,39 @@ def pool_overlap(now: Situation) -> t.Iterator[Problem]:
                 )
 
 
+def _on_the_link(now: Situation, pool: Wanted) -> t.Iterator[Problem]:
+    """A range in the nodes' own network, where they look for neighbours on the wire, and later nodes for addresses."""
+    if pool.pool is None:
+        return
+    cidr = pool.pool.cidr
+    links = [each for each in node_networks(now.view) if each.network.overlaps(cidr)]
+    own = {each.network for each in known_ranges(now.view) if each.kind == NODE}
+    if links and not any(network.overlaps(cidr) for network in own):
+        before = now.source.pool.cidr if now.source is not None and now.source.pool is not None else None
+        same = before is not None and any(each.network.overlaps(before) for each in links)
+        yield Problem(
+            WARNING if same else BLOCKER,
+            f"Pool {pool.name!r} ({cidr}) lies in the network {links[0].network} of {counted(len(links), 'node')}, "
+            f"first {links[0].what}: nodes that come later, and machines beside them, may have the addresses of pods"
+            f"{'; so does the pool of today' if same else ''}.",
+            "Choose a range outside the network of the nodes.",
+            listed(dict.fromkeys(each.what for each in links)),
+        )
+
+
 def service_cidr(now: Situation) -> t.Iterator[Problem]:
     """B09: the Service range, and addresses of Services wherever they are."""
     known = [each for each in known_ranges(now.view) if each.kind == SERVICE_ADDRESS]
     for pool in new_ranges(now):
+        if pool.pool is not None and not _knows_services(now, pool.pool.version):
+            yield Problem(
+                WARNING,
+                f"Nothing in the cluster names its IPv{pool.pool.version} Service range, so pool {pool.name!r} "
+                f"({pool.pool.cidr}) was compared only with the addresses that Services have now.",
+                "Name the range (--service-cluster-ip-range of the API server, service-cidr of K3s and RKE2) in "
+                "external_ranges.",
+                (f"IPPool {pool.name}",),
+            )
         for ranges in service_ranges(now.view):
             hit = [network for network in ranges.networks if pool.pool is not None and network.overlaps(pool.pool.cidr)]
             if hit and pool.pool is not None:
@@ -115,6 +147,13 @@ def service_cidr(now: Situation) -> t.Iterator[Problem]:
             )
 
 
+def _knows_services(now: Situation, version: int) -> bool:
+    """Whether the Service range is known, or the user has named ranges, or no Service has such an address."""
+    named = [*_service_networks(now), *now.request.external_ranges]
+    used = [each.network for each in known_ranges(now.view) if each.kind == SERVICE_ADDRESS]
+    return any(network.version == version for network in named) or not any(each.version == version for each in used)
+
+
 def _service_networks(now: Situation) -> list[Network]:
     return [network for ranges in service_ranges(now.view) for network in ranges.networks]
 
@@ -133,6 +172,9 @@ def pool_inside_cluster_cidr(now: Situation) -> t.Iterator[Problem]:
                 NOTE,
                 f"Nothing in the cluster names its IPv{cidr.version} pod range, so whether pool {pool.name!r} ({cidr}) "
                 "lies inside it could not be checked.",
+                "Compare it with --cluster-cidr of kube-proxy and kube-controller-manager (with K3s and RKE2, "
+                "cluster-cidr of the servers): where kube-proxy has a range, Service traffic of pods outside it is "
+                "masqueraded.",
             )
         elif outside:
             severity, consequence = _outside(now, named, outside)

@@ -17,6 +17,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import why_not
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import cni_configs
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cni_configuration import unintelligible
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import selected_nodes
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import OF_A_POD, Pin, pinned_by
@@ -28,17 +29,22 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins i
     means_pool,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
+    NOTE,
     WARNING,
     Check,
     Problem,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_definitions import pools_afterwards
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
     Situation,
     Wanted,
     full_name,
+)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import (
+    VIRT_LAUNCHER,
+    VIRT_LAUNCHER_LABEL,
 )
 
 
@@ -58,16 +64,35 @@ def pool_pinned(now: Situation) -> t.Iterator[Problem]:
 
 
 def cni_config_pins_pool(now: Situation) -> t.Iterator[Problem]:
-    """B16, for the configuration in ConfigMaps."""
+    """B16, for the configuration that the cluster keeps; what is on the nodes, only they show."""
+    pools = _draining(now)
+    unknown = unintelligible(now.view.config_maps, now.view.cni_places)
+    if pools and unknown:
+        yield Problem(
+            BLOCKER,
+            f"{unknown[0]} is no CNI configuration that can be understood, so whether it names pool "
+            f"{pools[0].name!r} is not known: if it does, no new pod starts once the pool is disabled.",
+            "Look at what the nodes have with the playbook calico_ops.ipam.preflight_hosts, then waive this check.",
+            tuple(unknown),
+        )
+    elif pools and now.view.blocks and not any(True for _config in cni_configs(now.view)):
+        yield Problem(
+            NOTE,
+            "No ConfigMap or DaemonSet shows the CNI configuration of the nodes, so whether it names pool "
+            f"{pools[0].name!r} could not be looked at.",
+            "Look on the nodes with the playbook calico_ops.ipam.preflight_hosts.",
+        )
     for config in cni_configs(now.view):
         asked = [*(config.ipam.get("ipv4_pools") or []), *(config.ipam.get("ipv6_pools") or [])]
-        for pool in _draining(now):
+        for pool in pools:
             if any(means_pool(entry, pool.name, _range(pool)) for entry in asked):
                 yield Problem(
                     BLOCKER,
                     f"{config.source} gives every pod an address of pool {pool.name!r}: once it is disabled, no new "
                     "pod starts.",
-                    "Take the pool out of ipv4_pools and ipv6_pools, then restart calico-node on every node.",
+                    "Take the pool out of ipv4_pools and ipv6_pools there and restart calico-node (kubectl rollout "
+                    "restart of its DaemonSet); that it has come to every node, the playbook "
+                    "calico_ops.ipam.preflight_hosts shows.",
                     (config.source,),
                 )
 
@@ -97,7 +122,7 @@ def selector_covers_nodes(now: Situation) -> t.Iterator[Problem]:
     """B14: every node and namespace with pods must find a pool while the old one is disabled."""
     if now.target is not None and now.target.pool is None:
         return  # Without its range nobody can say whom the new pool serves.
-    pools = _pools_afterwards(now)
+    pools = pools_afterwards(now)
     nodes = {node["metadata"]["name"]: node for node in now.view.nodes}
     namespaces = {thing["metadata"]["name"]: thing for thing in now.view.namespaces}
     left: dict[tuple[str, str], str] = {}
@@ -165,21 +190,32 @@ def _namespaces_without_pool(now: Situation, pools: t.Sequence[Pool], seen: t.Co
 
 
 def virtual_machines(now: Situation) -> t.Iterator[Problem]:
-    """B18."""
-    if now.view.settings.get("kubeVirtVMAddressPersistence") == "Disabled":
-        return
+    """B18: no drain restarts a machine, and one that is restarted comes back with its address."""
     machines = [
         full_name(pod)
         for pod in now.source_pods()
-        if (pod["metadata"].get("labels") or {}).get("kubevirt.io") == "virt-launcher"
+        if (pod["metadata"].get("labels") or {}).get(VIRT_LAUNCHER_LABEL) == VIRT_LAUNCHER
     ]
-    if machines:
+    if machines and now.view.settings.get("kubeVirtVMAddressPersistence") == "Disabled":
+        yield Problem(
+            BLOCKER,
+            f"{counted(len(machines), 'virtual machine')} would stay in the old pool, first {machines[0]}: the drain "
+            "restarts no machine, so it would stop there.",
+            "Waive this check; once the old pool is disabled and the drain has stopped, restart the machines "
+            "(virtctl restart) and run the procedure again: kubeVirtVMAddressPersistence is "
+            "Disabled, so they come back with new addresses.",
+            tuple(machines),
+        )
+    elif machines:
         yield Problem(
             BLOCKER,
             f"{counted(len(machines), 'virtual machine keeps its', 'virtual machines keep their')} address over "
             "restarts, "
             f"first {machines[0]}: restarted, it comes back into the old pool.",
-            "Stop them and release their addresses, or set kubeVirtVMAddressPersistence to Disabled.",
+            "Waive this check, and the old pool is kept usable for them; once it gives out no other addresses, stop "
+            "each of them (virtctl stop), release its address (ipam_release with kind: vm), start it again, and run "
+            "the procedure again. Or set kubeVirtVMAddressPersistence to Disabled first (ipam_config), which forbids "
+            "live migration.",
             tuple(machines),
         )
 
@@ -224,16 +260,6 @@ def _over(now: Situation) -> set[tuple[str, str, str]]:
 
 def _range(pool: Wanted) -> Network | None:
     return pool.pool.cidr if pool.pool is not None else None
-
-
-def _pools_afterwards(now: Situation) -> list[Pool]:
-    """The pools there are while the pods move: those of now without the leaving ones, and the wanted ones."""
-    leaving = {pool.name for pool in now.leaving()}
-    wanted = [
-        pool.pool for pool in now.wanted if pool.pool is not None and not pool.leaves and pool.name not in leaving
-    ]
-    names = leaving | {pool.name for pool in wanted}
-    return [*(pool for pool in engine_pools(now.view.pools) if pool.name not in names), *wanted]
 
 
 def _in_source(now: Situation, address: t.Any) -> bool:

@@ -58,7 +58,10 @@ def calico_version(now: Situation) -> t.Iterator[Problem]:
     version = parse_version(fact.value)
     if version is None:
         yield Problem(
-            NOTE, f"Which version of Calico runs is not known ({fact.source}); rules of new releases are assumed."
+            NOTE,
+            f"Which version of Calico runs is not known ({fact.source}); rules of new releases are assumed.",
+            "Let calico-node write it (spec.calicoVersion of ClusterInformation default), or make sure yourself that "
+            "this collection supports the release.",
         )
         return
     if version[:2] > NEWEST_KNOWN:

@@ -31,6 +31,16 @@ def new_ranges(now: Situation) -> list[Wanted]:
     return [pool for pool in now.wanted if pool.is_new and pool.name not in names]
 
 
+def pools_afterwards(now: Situation) -> list[Pool]:
+    """The pools there are while the pods move: those of now without the leaving ones, and the wanted ones."""
+    leaving = {pool.name for pool in now.leaving()}
+    wanted = [
+        pool.pool for pool in now.wanted if pool.pool is not None and not pool.leaves and pool.name not in leaving
+    ]
+    names = leaving | {pool.name for pool in wanted}
+    return [*(pool for pool in engine_pools(now.view.pools) if pool.name not in names), *wanted]
+
+
 def rule_errors(now: Situation, pool: Wanted) -> tuple[FieldError, ...]:
     try:
         if pool.live is not None:

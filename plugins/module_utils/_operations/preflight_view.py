@@ -18,6 +18,7 @@ from functools import cached_property
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.discovery import readable_object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
     Forbidden,
     NotFound,
@@ -57,6 +58,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import UNKNOWN, Holder, classify
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cni_configuration import CniPlace, cni_places
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
     NAMESPACE,
     Journal,
@@ -96,6 +98,8 @@ CONFIGURATION = (
     ("calico-system", "cni-config"),
 )
 CALICO_NODE = (("kube-system", "calico-node"), ("calico-system", "calico-node"))
+# Those that write the CNI configuration on nodes, where the DaemonSets are not listed anyhow.
+_CNI_WRITERS = (*CALICO_NODE, ("kube-system", "canal"), ("kube-system", "rke2-canal"))
 
 
 class Allocation(t.NamedTuple):
@@ -167,6 +171,7 @@ class ClusterView:
     budgets: t.Sequence[Object] = ()
     service_cidrs: t.Sequence[str] = ()
     config_maps: t.Mapping[tuple[str, str], t.Mapping[str, str]] = field(default_factory=dict)
+    cni_places: t.Sequence[CniPlace] = ()
     calico_node_env: t.Mapping[str, str] = field(default_factory=dict)
     operator_spec: t.Mapping[str, t.Any] = field(default_factory=dict)
     openshift_cidrs: t.Sequence[str] = ()
@@ -203,6 +208,7 @@ def fetch_view(
     if operator.source.startswith("no right"):
         reader.may_not(INSTALLATIONS)
     workloads = tuple(reader.workloads())
+    places = cni_places(each.thing for each in workloads if each.kind == "DaemonSet")
     surroundings = fetch_surroundings(api, installation.mode.value, config_map_namespaces)
     settings = [thing for thing in reader.all(IPAM_CONFIGS) if thing["metadata"]["name"] == "default"]
     reserved = tuple(_reservations(reader.all(IP_RESERVATIONS)))
@@ -227,7 +233,8 @@ def fetch_view(
         service_cidrs=tuple(
             cidr for thing in reader.all(SERVICE_CIDRS) for cidr in (thing.get("spec") or {}).get("cidrs") or []
         ),
-        config_maps=reader.config_maps(),
+        config_maps=reader.config_maps(places),
+        cni_places=places,
         calico_node_env=_calico_node_env(workloads),
         operator_spec=(operator.value or {}).get("spec") or {},
         operator=operator.value,
@@ -244,21 +251,29 @@ def fetch_view(
 def fetch_requests_view(api: PagedApi, installation: Installation) -> ClusterView:
     """Of the cluster only what may ask for pools: namespaces, pods, workloads and the CNI configuration."""
     reader = _Reader(api)
+    workloads = tuple(reader.workloads())
+    places = cni_places(each.thing for each in workloads if each.kind == "DaemonSet")
     return ClusterView(
         installation=installation,
         namespaces=tuple(reader.all(NAMESPACES)),
         pods=tuple(reader.all(PODS)),
-        workloads=tuple(reader.workloads()),
+        workloads=workloads,
         services=tuple(reader.all(SERVICES)),
-        config_maps=reader.config_maps(),
+        config_maps=reader.config_maps(places),
+        cni_places=places,
         unreadable=tuple(reader.unreadable),
     )
 
 
-def fetch_config_maps(api: PagedApi) -> tuple[dict[tuple[str, str], t.Mapping[str, str]], tuple[str, ...]]:
-    """The ConfigMaps that say how the cluster was set up, and what of them we were not allowed to see."""
+def fetch_config_maps(
+    api: PagedApi,
+) -> tuple[dict[tuple[str, str], t.Mapping[str, str]], tuple[CniPlace, ...], tuple[str, ...]]:
+    """The ConfigMaps that say how the cluster was set up, where among them the CNI configuration is, as far as that
+    can be seen, and what of them we were not allowed to see."""
     reader = _Reader(api)
-    return reader.config_maps(), tuple(reader.unreadable)
+    found = (readable_object(api, DAEMON_SETS, name, namespace)[0] for namespace, name in _CNI_WRITERS)
+    places = cni_places(thing for thing in found if thing is not None)
+    return reader.config_maps(places), places, tuple(reader.unreadable)
 
 
 class _Reader:
@@ -321,8 +336,9 @@ class _Reader:
                 metadata = thing["metadata"]
                 yield Workload(resource.kind, metadata["namespace"], metadata["name"], thing, _at(thing, path))
 
-    def config_maps(self) -> dict[tuple[str, str], t.Mapping[str, str]]:
-        return {key: data for key in CONFIGURATION for data in self.config_map(*key)}
+    def config_maps(self, places: t.Iterable[CniPlace]) -> dict[tuple[str, str], t.Mapping[str, str]]:
+        wanted = (*CONFIGURATION, *((place.namespace, place.name) for place in places if not place.text))
+        return {key: data for key in dict.fromkeys(wanted) for data in self.config_map(*key)}
 
     def config_map(self, namespace: str, name: str) -> t.Iterator[t.Mapping[str, str]]:
         try:

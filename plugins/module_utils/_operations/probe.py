@@ -177,6 +177,15 @@ def _refuse_elsewhere(found: t.Sequence[Found], plan: _Plan, options: ProbeOptio
     for each in found:
         if not any(plan.network.contains(parse_address(address)) for address in each.addresses):
             address = ", ".join(each.addresses)
+            if not any(parse_address(one).version == plan.network.version for one in each.addresses):
+                version = plan.network.version
+                raise Refused(
+                    f"The probe on node {each.node} got {address} and no IPv{version} address, so no pod there gets "
+                    f"one of IPPool {options.pool!r}: the CNI configuration must ask for it (assign_ipv{version}), and "
+                    f"calico-node must know an IPv{version} address of the node.",
+                    node=each.node,
+                    address=address,
+                )
             raise Refused(
                 f"The probe on node {each.node} got {address}, which is {_whose(each.addresses[0], plan.pools)}, and "
                 f"not of IPPool {options.pool!r}: check that the pool is enabled, selects the node and the namespace, "

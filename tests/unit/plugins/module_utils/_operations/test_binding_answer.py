@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import choose_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.binding_answer import USUAL, Place, decide
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import CniConfig
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cni_configuration import CniConfig
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
     engine_pools,

@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import Fact, Installation
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluster_settings import (
     calico_backend,
-    cni_configs,
     local_traffic_mode,
     pod_ranges,
     service_ranges,
@@ -98,24 +97,3 @@ def test_service_ranges() -> None:
 def test_what_cannot_be_read_says_nothing(text: str) -> None:
     cluster = view(maps={"kubeadm-config": {"ClusterConfiguration": text}, "kube-proxy": {"config.conf": text}})
     assert list(pod_ranges(cluster)) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "ipam"),
-    [
-        ('{"plugins": [{"type": "calico", "mtu": __CNI_MTU__, "ipam": {"type": "calico-ipam"}}]}', "calico-ipam"),
-        ('{"plugins": [{"type": "calico", "nodename": "__NODE__", "ipam": {"type": "host-local"}}]}', "host-local"),
-        ('{"type": "calico", "ipam": {"type": "calico-ipam"}}', "calico-ipam"),
-        ('{"plugins": [{"type": "flannel"}]}', None),
-    ],
-)
-def test_cni_configurations(text: str, ipam: str | None) -> None:
-    (config,) = cni_configs(view(maps={"calico-config": {"cni_network_config": text}}))
-    assert config.ipam.get("type") == ipam
-    assert (config.calico is None) == (ipam is None)
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '"text"'])
-def test_cni_configurations_that_are_none(text: str) -> None:
-    configs = list(cni_configs(view(maps={"calico-config": {"cni_network_config": text}})))
-    assert all(config.calico is None for config in configs)

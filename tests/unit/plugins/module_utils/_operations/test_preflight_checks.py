@@ -16,6 +16,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder imp
     LOAD_BALANCER,
     TUNNEL,
     UNKNOWN,
+    VM,
     Holder,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
@@ -120,6 +121,14 @@ def reserved(*cidrs: str) -> dict[str, t.Any]:
     return {"reservations": networks, "reserved": tuple(("gateways", network) for network in networks)}
 
 
+def tunnelled(name: str, **annotations: str) -> dict[str, t.Any]:
+    found = node(name)
+    found["metadata"]["annotations"] = {
+        key if "/" in key else f"projectcalico.org/{key}": value for key, value in annotations.items()
+    }
+    return found
+
+
 def with_condition(**changes: t.Any) -> dict[str, t.Any]:
     new = stored("new", cidr="10.0.0.0/16")
     return {"pools": (stored(), StoredPool("new", {**new.thing, **changes}))}
@@ -128,8 +137,15 @@ def with_condition(**changes: t.Any) -> dict[str, t.Any]:
 DEGRADED = condition("Degraded", "True", message="Failed to update IPPool old.")
 WELL = (condition("Available", "True"), condition("Degraded", "False"))
 API_SERVER = {"k8s-app": "calico-apiserver"}
+MOVING_API_SERVER = system_pod("api", "calico-apiserver", API_SERVER, hostNetwork=False)
+MOVING_API_SERVER["status"]["podIPs"] = [{"ip": "192.168.1.9"}]
+LIVE_WEB = {"blocks": (used("192.168.1.0/26", held("192.168.1.5", pod_holder("web-1-a"))),)}
+WIREGUARD = {"projectcalico.org/WireguardPublicKey": "key"}
 NEW_LIVE = {"pools": (stored(), stored("new", cidr="10.0.0.0/26", blockSize=28))}
 ODD = {"pools": (stored(cidr="FD00:0:0:1::/64", blockSize=122, ipipMode="Never"),), "blocks": (), "affinities": ()}
+VXLAN_OF_NODE_2 = Holder(TUNNEL, "", "vxlanTunnelAddress", "", "node-2")
+VXLAN_OF_NODE_9 = Holder(TUNNEL, "", "vxlanTunnelAddress", "", "node-9")
+FRONT = {"metadata": {"name": "front", "namespace": "shop"}, "spec": {"loadBalancerIP": "192.168.7.1"}}
 SERVICE_POOL = stored("services", cidr="10.7.0.0/24", allowedUses=["LoadBalancer"])
 OPERATOR_DEPLOYMENT = workload("Deployment", "tigera-operator", namespace="tigera-operator", ready=0)
 
@@ -210,6 +226,23 @@ FOUND: list[Case] = [
         "blocker",
         "1 of kind loadbalancer, 1 of kind",
     ),
+    ("B07", "other-holders", MOVE, {"services": (FRONT,)}, "blocker", "LoadBalancer address lies in pool 'old'"),
+    (
+        "A01",
+        "other-holders",
+        declared({"name": "old", "state": "absent"}),
+        {"blocks": (used("192.168.1.0/26", held("192.168.1.9", Holder(VM, "shop", "vm"))),)},
+        "blocker",
+        "1 of kind vm",
+    ),
+    (
+        "B33",
+        "leaked-addresses",
+        MOVE,
+        {"blocks": (used("192.168.1.0/26", held("192.168.1.1", VXLAN_OF_NODE_9)),)},
+        "warning",
+        "1 tunnel address of pool 'old' of nodes that the cluster does not have",
+    ),
     (
         "B08",
         "pool-allocatable",
@@ -250,6 +283,49 @@ FOUND: list[Case] = [
         {"services": ({"metadata": {"name": "a", "namespace": "shop"}, "spec": {"externalIPs": ["10.0.0.8"]}},)},
         "blocker",
         "Service shop/a",
+    ),
+    (
+        "B09",
+        "pool-overlap",
+        MOVE,
+        {"nodes": (tunnelled("node-1", IPv4Address="10.0.200.4/8"), node("node-2"))},
+        "blocker",
+        "contains the addresses of 1 nodes",
+    ),
+    (
+        "B09",
+        "pool-overlap",
+        MOVE,
+        {"nodes": (tunnelled("node-1", IPv4Address="10.200.0.4/8"), node("node-2"))},
+        "blocker",
+        "lies in the network 10.0.0.0/8 of 1 node",
+    ),
+    (
+        "B09",
+        "pool-overlap",
+        MOVE,
+        {"nodes": (tunnelled("node-1", IPv4Address="10.200.0.4/8"),), "pools": (stored(cidr="10.1.0.0/16"),)},
+        "warning",
+        "so does the pool of today",
+    ),
+    (
+        "B09",
+        "pool-overlap",
+        MOVE,
+        {"calico": calico(bgp={"serviceLoadBalancerIPs": [{"cidr": "10.0.9.0/24"}]})},
+        "blocker",
+        "which serviceLoadBalancerIPs of BGPConfiguration default announces",
+    ),
+    (
+        "B09",
+        "service-cidr",
+        MOVE,
+        {
+            "config_maps": {},
+            "services": ({"metadata": {"name": "a", "namespace": "shop"}, "spec": {"clusterIP": "10.96.0.8"}},),
+        },
+        "warning",
+        "Nothing in the cluster names its IPv4 Service range",
     ),
     ("B09", "outside-ranges", MOVE, {}, "note", "Confirm that 10.0.0.0/16"),
     ("B10", "non-canonical-cidr", target(cidr="fd00:0:0:2::/64"), ODD, "warning", "calicoctl cannot update it"),
@@ -314,6 +390,50 @@ FOUND: list[Case] = [
         "old",
     ),
     ("B19", "calico-ipam-in-use", MOVE, {"operator_spec": {"cni": {"type": "AmazonVPC"}}}, "blocker", "AmazonVPC"),
+    (
+        "B19",
+        "calico-ipam-in-use",
+        MOVE,
+        {"calico_node_env": {"USE_POD_CIDR": "true"}, **LIVE_WEB},
+        "warning",
+        "USE_POD_CIDR of DaemonSet calico-node says host-local",
+    ),
+    (
+        "B16",
+        "cni-config-pins-pool",
+        MOVE,
+        kubeadm(("calico-config", "cni_network_config", "{% not rendered %}")),
+        "blocker",
+        "is no CNI configuration that can be understood",
+    ),
+    ("B16", "cni-config-pins-pool", MOVE, {"config_maps": {}, **LIVE_WEB}, "note", "could not be looked at"),
+    (
+        "D01",
+        "tunnels-served",
+        target(**PLAIN),
+        {"nodes": (tunnelled("node-1", IPv4IPIPTunnelAddr="192.168.1.1"), node("node-2"))},
+        "blocker",
+        "1 node would lose the IPIP address",
+    ),
+    (
+        "D02",
+        "tunnels-served",
+        target(node_selector='rack == "1"'),
+        {"blocks": (used("192.168.1.0/26", held("192.168.1.1", VXLAN_OF_NODE_2)),)},
+        "blocker",
+        "lose the VXLAN address",
+    ),
+    (
+        "B12",
+        "tunnels-served",
+        target(allowed_uses=["Workload"], **PLAIN),
+        {
+            "pools": (stored(ipipMode="Never"),),
+            "nodes": (tunnelled("node-1", IPv4WireguardInterfaceAddr="192.168.1.2", **WIREGUARD), node("node-2")),
+        },
+        "blocker",
+        "lose the WireGuard address",
+    ),
     ("B20", "operator-healthy", MOVE, statused("monitor", DEGRADED), "warning", "TigeraStatus monitor"),
     ("B20", "operator-healthy", MOVE, statused("ippools", DEGRADED), "blocker", "Failed to update IPPool old"),
     ("B20", "operator-healthy", MOVE, statused("calico", condition("Available", "False")), "blocker", "not Available"),
@@ -357,9 +477,9 @@ FOUND: list[Case] = [
         "B21",
         "api-server-ready",
         MOVE,
-        {"installation": installed("apiserver"), "pods": (system_pod("api", "calico-apiserver", API_SERVER),)},
+        {"installation": installed("apiserver"), "pods": (MOVING_API_SERVER,)},
         "warning",
-        "is the one pod calico-apiserver/api",
+        "is the one pod calico-apiserver/api, which is to move",
     ),
     (
         "B21",
@@ -612,6 +732,16 @@ NOT_FOUND: list[tuple[str, PreflightRequest, dict[str, t.Any]]] = [
         "encapsulation-runs",
         declared({"name": "services", "cidr": "10.7.0.0/24", "allowed_uses": ["LoadBalancer"]}),
         backend("vxlan"),
+    ),
+    ("tunnels-served", MOVE, {"nodes": (tunnelled("node-1", IPv4IPIPTunnelAddr="192.168.1.1"), node("node-2"))}),
+    # Nobody runs on a node that is gone who could want it.
+    ("tunnels-served", target(**PLAIN), {"blocks": (used("192.168.1.0/26", held("192.168.1.1", VXLAN_OF_NODE_9)),)}),
+    ("pool-overlap", MOVE, {"nodes": (tunnelled("node-1", IPv4Address="172.18.0.5/32"), node("node-2"))}),
+    (
+        "api-server-ready",
+        MOVE,
+        # On the network of its host, which is how it is usually installed, it does not move.
+        {"installation": installed("apiserver"), "pods": (system_pod("api", "calico-apiserver", API_SERVER),)},
     ),
     ("selector-covers-nodes", MOVE, {}),
     ("cni-config-pins-pool", MOVE, {}),
