@@ -50,7 +50,7 @@ notes:
   - With C(bare_pods), manifests are saved in the ConfigMap C(calico-ops-saved-pods) of the pod's namespace until all
     pods saved in it are back. This takes the right to list, create, patch and delete ConfigMaps, and to create pods.
     With C(suspend_cron_jobs), the right to patch CronJobs. A CronJob that is suspended carries the annotation
-    C(ipam.calico-ops.io/suspended-for-drain).
+    C(ipam.calico-ops.io/suspended-for-drain). The role C(calico-ops-ipam-consents) has these rights.
 author:
   - calico_ops contributors (@calico-ops)
 extends_documentation_fragment:
@@ -70,6 +70,17 @@ attributes:
   idempotent:
     support: full
 options:
+  state:
+    description:
+      - V(drained) moves every pod out of the pool.
+      - V(restored) moves nothing. It only puts back what a drain that was killed has left, whichever pool that was
+        about. Deployments get their own strategy again, CronJobs that were suspended are woken, and pods without a
+        controller that were evicted are created again. The pool may be enabled or gone. Every drain does this as
+        well.
+    type: str
+    choices: [drained, restored]
+    default: drained
+    version_added: 0.2.0
   pool:
     description: Name of the pool.
     type: str
@@ -293,6 +304,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_restore import restore
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions
 
 
@@ -310,9 +322,8 @@ def operate(context: Context) -> dict[str, t.Any]:
         consent=tuple(params["consent"]),
         pause=params["pause"],
     )
-    result = drain_pool(
-        context.api, options, SystemClock(), context.report, context.warn, check_mode=context.check_mode
-    )
+    work = restore if params["state"] == "restored" else drain_pool
+    result = work(context.api, options, SystemClock(), context.report, context.warn, check_mode=context.check_mode)
     if context.check_mode:
         for step in result.steps:
             context.report(f"would {step}")
@@ -326,6 +337,7 @@ def operate(context: Context) -> dict[str, t.Any]:
 def main() -> None:
     own = ArgumentSpec(
         options={
+            "state": {"type": "str", "choices": ["drained", "restored"], "default": "drained"},
             "pool": {"type": "str", "required": True},
             "max_parallel": {"type": "int"},
             "max_parallel_per_namespace": {"type": "int"},

@@ -322,7 +322,17 @@ class Lab:
 
     def openshift(self) -> None:
         """Until the end of this run."""
-        for definition in OPENSHIFT:
+        self._define(OPENSHIFT)
+
+    def both_groups(self) -> None:
+        """Pools and blocks in the other group, too, until the end of this run: calico-node knows which one is used."""
+        if self.installation in ("crd_v1", "crd_v3"):
+            group, version = OTHER_GROUP[self.installation]
+            kinds = ("IPPool", "IPAMBlock")
+            self._define([definition_of(kind, group, version, False) for kind in kinds])
+
+    def _define(self, definitions: t.Iterable[Object]) -> None:
+        for definition in definitions:
             self.api.create(CUSTOM_RESOURCE_DEFINITIONS, definition)
             name = definition["metadata"]["name"]
             self._undo.append(lambda name=name: self.gone(CUSTOM_RESOURCE_DEFINITIONS, name))
@@ -429,6 +439,7 @@ def _budget(name: str) -> Object:
 
 #: Where there are custom resources of Calico.
 GROUPS = {"crd_v1": "crd.projectcalico.org", "apiserver": "crd.projectcalico.org", "crd_v3": "projectcalico.org"}
+OTHER_GROUP = {"crd_v1": ("projectcalico.org", "v3"), "crd_v3": ("crd.projectcalico.org", "v1")}
 #: What detection, the audit and the preflight look at where it is served.
 SOME_CLUSTERS = (
     definition_of("Installation", "operator.tigera.io", "v1", False),

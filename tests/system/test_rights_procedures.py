@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Both procedures from end to end by a user who has the role migrator and nothing else (docs/rbac), in virtual time."""
+"""Both procedures by a user who has the role migrator and nothing else (docs/rbac), to the end or undone."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import typing as t
 
 import pytest
 from modes_lab import DEFAULT, Mode
-from procedures import change_block_size, migrate_pool
+from procedures import MIGRATE, change_block_size, migrate_pool, rollback
 from rights_lab import Lab
+from simulation import Killed, SimulatedApi, SimulatedClock, Write, with_calico
 from test_rights import DONE_WITHOUT, NOT_GRANTED
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS, PODS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import DEPLOYMENTS, IP_POOLS, PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_address, parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import pool_request
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import ensure_pool
 
 MODES = [
     Mode("crd_v1"),
@@ -27,6 +30,7 @@ MODES = [
     Mode("crd_v3", operator=True),
 ]
 TARGET = {"name": "temporary", "cidr": "10.0.0.0/16"}
+NEW = {"name": "new", "cidr": "10.1.0.0/16"}
 
 
 @pytest.fixture(params=MODES, ids=str)
@@ -52,6 +56,32 @@ def test_change_block_size_then_migrate_pool(lab: Lab) -> None:
     assert (record["outages"], record["budget_violations"], record["addresses_outside_pools"]) == ([], [], [])
     denied = {each[:3] for each in lab.asked("migrator") if not each.allowed}
     assert denied <= NOT_GRANTED | DONE_WITHOUT.get(lab.installation, {}).get("migrator", set())
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there"])
+def test_undoing_what_was_killed(lab: Lab, there: bool) -> None:
+    """In the middle of the drain, by an administrator; also where the target was there before."""
+    if str(lab.mode) not in ("crd_v1", "crd_v3-operator"):
+        pytest.skip("they differ in what is written to and in nothing else")
+    if lab.mode.operator:
+        lab.bind_beside("operator-pools", "migrator")
+    with lab.server.modules():
+        migrator = lab.server.calico(lab.user("migrator"))
+        if there:
+            ensure_pool(migrator, pool_request(NEW), check_mode=False, clock=SimulatedClock(migrator))
+        with pytest.raises(Killed):
+            migrate_pool(with_calico(SimulatedApi(lab.twin, after=die_in_drain)), DEFAULT, NEW)
+        lab.server.authorizer.forget()
+        rollback(migrator, MIGRATE, DEFAULT)
+    assert [pool["metadata"]["name"] for pool in lab.api.list(IP_POOLS).items] == [DEFAULT, *(["new"] if there else [])]
+    denied = {each[:3] for each in lab.asked("migrator") if not each.allowed}
+    # Saved manifests of pods are looked for, and done without.
+    assert denied <= NOT_GRANTED | ({("list", "", "configmaps")} if there else set())
+
+
+def die_in_drain(write: Write) -> None:
+    if write.resource == DEPLOYMENTS:
+        raise Killed(str(write))
 
 
 def test_nobody_changes_anything(lab: Lab) -> None:

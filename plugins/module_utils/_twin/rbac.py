@@ -187,4 +187,5 @@ def _covers(rule: Object, request: RequestInfo) -> bool:
     resources = rule.get("resources") or ()
     fits = _has(resources, wanted) or (bool(request.subresource) and f"*/{request.subresource}" in resources)
     names = rule.get("resourceNames") or ()
-    return _has(rule.get("apiGroups"), request.group) and fits and (not names or request.name in names)
+    named = not names or (request.name or request.selected) in names
+    return _has(rule.get("apiGroups"), request.group) and fits and named

@@ -18,8 +18,9 @@ _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete
 class RequestInfo:
     """A request in RBAC's words. ``resource`` is "" when the path is no resource path.
 
-    ``verb`` is get, list, watch, create, update, patch, delete or deletecollection. ``effects``
-    is where a middleware leaves word for the handlers (``expire``: end a watch as too old).
+    ``verb`` is get, list, watch, create, update, patch, delete or deletecollection. ``selected`` is the one name that
+    a list or watch asks for by its field selector, which roles may restrict it to. ``effects`` is where a middleware
+    leaves word for the handlers (``expire``: end a watch as too old).
     """
 
     verb: str
@@ -30,6 +31,7 @@ class RequestInfo:
     subresource: str = ""
     namespace: str = ""
     name: str = ""
+    selected: str = ""
     effects: t.Dict[str, t.Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -68,4 +70,13 @@ def parse_request(method: str, path: str, query: t.Mapping[str, str]) -> Request
         verb = "watch" if truth(query.get("watch")) else "list"
     if not name and verb == "delete":
         verb = "deletecollection"
-    return RequestInfo(verb, path, group, version, resource, subresource, namespace, name)
+    selected = _selected(query.get("fieldSelector", "")) if verb in ("list", "watch") and not name else ""
+    return RequestInfo(verb, path, group, version, resource, subresource, namespace, name, selected)
+
+
+def _selected(selector: str) -> str:
+    for term in selector.split(","):
+        path, _equals, value = term.replace("==", "=").partition("=")
+        if path == "metadata.name":
+            return value
+    return ""

@@ -51,6 +51,21 @@ def test_request_info(method: str, path: str, query: dict[str, str], wanted: tup
     assert (info.verb, info.group, info.resource, info.subresource, info.namespace, info.name) == wanted
 
 
+@pytest.mark.parametrize(
+    ("method", "selector", "wanted"),
+    [
+        ("GET", "metadata.name=a", "a"),
+        ("GET", "metadata.namespace=b,metadata.name==a", "a"),
+        ("GET", "metadata.name!=a", ""),
+        ("GET", "spec.nodeName=a", ""),
+        ("DELETE", "metadata.name=a", ""),
+    ],
+)
+def test_a_list_that_asks_for_one_name(method: str, selector: str, wanted: str) -> None:
+    info = parse_request(method, "/api/v1/configmaps", {"fieldSelector": selector})
+    assert (info.name, info.selected) == ("", wanted)
+
+
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
