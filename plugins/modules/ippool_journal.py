@@ -287,6 +287,11 @@ undo:
   returned: success
   type: str
   sample: ansible-playbook calico_ops.ipam.migrate_pool_rollback -e migrate_pool_from=default-ipv4-ippool
+back:
+  description: The command that leads back once the procedure is finished, when it is too late to undo it; else empty.
+  returned: success
+  type: str
+  sample: ""
 advice:
   description: How to go on, in one sentence with both commands; empty without a journal.
   returned: success

@@ -36,7 +36,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import (
     FORWARD,
-    KEY,
     LABEL,
     MIGRATE,
     MOST_MOVED,
@@ -54,6 +53,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     decode,
     definition_of,
     options_of,
+    summary_of,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_phase import (
     DONE,
@@ -126,25 +126,27 @@ class JournalNotes:
 
 @dataclass(frozen=True)
 class JournalOutcome:
-    """``connection`` are the options that lead to the cluster, for the commands."""
+    """``connection`` leads to the cluster, for the commands; ``closed`` is the journal that was removed."""
 
     plan: Plan
     journal: Journal | None
     phase: str
     connection: Connection = field(default_factory=Connection)
+    closed: Journal | None = None
 
     def as_result(self) -> dict[str, t.Any]:
         shown = {**self.journal.as_dict(), "phase": self.phase} if self.journal is not None else None
         return {"journal": shown, "phase": self.phase, **self.commands()}
 
     def commands(self) -> dict[str, str]:
-        """``resume`` and ``undo``; empty where there is nothing to resume or no way to undo."""
+        """``resume`` and ``undo``, or ``back`` where it is too late to undo it; empty where there is none."""
         if self.journal is None:
-            return {"resume": "", "undo": ""}
-        undone = (self.journal.procedure, self.phase) in ((MIGRATE, RECREATE), (RESIZE, MOVING_BACK))
+            return {"resume": "", "undo": "", "back": ""}
+        too_late = _is_too_late(self.journal, self.phase)
         return {
             "resume": resume_command(self.journal, self.connection),
-            "undo": "" if undone else undo_command(self.journal, self.connection),
+            "undo": "" if too_late else undo_command(self.journal, self.connection),
+            "back": back_command(self.journal, self.connection) if too_late else "",
         }
 
     def advice(self) -> str:
@@ -156,9 +158,9 @@ class JournalOutcome:
             return f"To go on undoing it: {commands['resume']}"
         if commands["undo"]:
             return f"To resume: {commands['resume']} -- To undo: {commands['undo']}"
-        back = back_command(self.journal, self.connection)
         return (
-            f"To resume: {commands['resume']} -- It is too late to undo it; to go back, finish it first, then: {back}"
+            f"To resume: {commands['resume']} -- It is too late to undo it; to go back, finish it first, then: "
+            f"{commands['back']}"
         )
 
 
@@ -205,8 +207,8 @@ def open_journal(
                 return JournalOutcome(Plan(), None, DONE, connection or Connection())
             after = _begun(request, pools, notes, clock)
         with contextlib.suppress(AlreadyExists, Conflict, NotFound):
-            plan = _write(api, request, thing, journal, after, check_mode, connection)
-            return JournalOutcome(plan, after, phase_in(request, after, pools), connection or Connection())
+            outcome = JournalOutcome(Plan(), after, phase_in(request, after, pools), connection or Connection())
+            return replace(outcome, plan=_write(api, request, thing, journal, outcome, check_mode))
     raise _kept_changing(request)
 
 
@@ -237,8 +239,8 @@ def begin_rollback(
         undoing = replace(journal, direction=ROLLBACK)
         after = _noted(request, undoing, phase_in(request, undoing, pools), notes, clock)
         with contextlib.suppress(Conflict, NotFound):
-            plan = _write(api, request, thing, journal, after, check_mode, connection)
-            return JournalOutcome(plan, after, phase_in(request, after, pools), connection or Connection())
+            outcome = JournalOutcome(Plan(), after, phase_in(request, after, pools), connection or Connection())
+            return replace(outcome, plan=_write(api, request, thing, journal, outcome, check_mode))
     raise _kept_changing(request)
 
 
@@ -255,8 +257,8 @@ def close_journal(api: KubeApi, request: JournalRequest, *, check_mode: bool) ->
     journal = decode(thing)
     if journal.procedure != request.procedure:
         raise Refused(f"{where} is the journal of {journal.sentence()}, not of {request.procedure}.")
-    live = find(read_pools(api), request.pool)
-    if journal.procedure == RESIZE and live is None:
+    pools = read_pools(api)
+    if journal.procedure == RESIZE and find(pools, request.pool) is None:
         raise Refused(
             f"IPPool {request.pool!r} does not exist at the moment and {where} holds its "
             "only definition; run the change_block_size role to its end instead of removing the journal."
@@ -266,12 +268,12 @@ def close_journal(api: KubeApi, request: JournalRequest, *, check_mode: bool) ->
         "delete",
         where,
         f"{journal.procedure} of IPPool {request.pool} is {done}",
-        before={"data": {KEY: journal.as_dict()}},
+        before=_shown(journal, JournalOutcome(Plan(), journal, phase_in(request, journal, pools)).commands()),
     )
     if not check_mode:
         with contextlib.suppress(NotFound):
             api.delete(CONFIG_MAPS, config_map_name(request.pool), request.namespace, uid=thing["metadata"]["uid"])
-    return JournalOutcome(Plan((step,)), None, phase_in(request, None, read_pools(api)))
+    return JournalOutcome(Plan((step,)), None, phase_in(request, None, read_pools(api)), closed=journal)
 
 
 def read_journal(api: KubeApi, pool: str, namespace: str = NAMESPACE) -> Journal | None:
@@ -386,12 +388,12 @@ def _write(
     request: JournalRequest,
     thing: Object | None,
     before: Journal | None,
-    after: Journal,
+    outcome: JournalOutcome,
     check_mode: bool,
-    connection: Connection | None,
 ) -> Plan:
     """Create or patch the ConfigMap; Conflict, NotFound and AlreadyExists when somebody else was faster."""
-    if before == after:
+    after, commands = outcome.journal, outcome.commands()
+    if after is None or before == after:
         return Plan()
     where = _where(request)
     if before is None:
@@ -399,7 +401,7 @@ def _write(
             "create",
             where,
             f"keep the definition of IPPool {request.pool} in the cluster",
-            after={"data": {KEY: after.as_dict()}},
+            after=_shown(after, commands),
             undo=f"delete {where}",
         )
     else:
@@ -407,15 +409,16 @@ def _write(
             "update",
             where,
             "note how far the procedure came, and what has been changed since",
-            before={"data": {KEY: before.as_dict()}},
-            after={"data": {KEY: after.as_dict()}},
+            before=_shown(before, commands),
+            after=_shown(after, commands),
         )
     if check_mode:
         return Plan((step,))
-    commands = JournalOutcome(Plan(), after, "", connection or Connection()).commands()
-    data = data_of(after, commands["resume"], commands["undo"])
+    data = data_of(after, commands)
     # Who works on it is not worth a changed result.
-    plan = Plan() if before is not None and replace(after, runs=before.runs) == before else Plan((step,))
+    plan = (
+        Plan() if before is not None and replace(after, runs=before.runs, call=before.call) == before else Plan((step,))
+    )
     try:
         if thing is None:
             api.create(CONFIG_MAPS, config_map(request.namespace, after, data), request.namespace)
@@ -430,13 +433,20 @@ def _write(
     return plan
 
 
+def _shown(journal: Journal, commands: t.Mapping[str, str]) -> dict[str, t.Any]:
+    """What a diff shows: what people read with kubectl, and the definition that the journal keeps."""
+    return {"summary": summary_of(journal, commands), "definition": dict(journal.definition)}
+
+
+def _is_too_late(journal: Journal, phase: str) -> bool:
+    return (journal.procedure, phase) in ((MIGRATE, RECREATE), (RESIZE, MOVING_BACK))
+
+
 def _refuse_too_late(journal: Journal, phase: str, connection: Connection | None) -> None:
-    if (journal.procedure, phase) == (MIGRATE, RECREATE):
-        why = f"IPPool {journal.pool!r} is deleted already"
-    elif (journal.procedure, phase) == (RESIZE, MOVING_BACK):
-        why = f"IPPool {journal.pool!r} has its new block size already"
-    else:
+    if not _is_too_late(journal, phase):
         return
+    done = "is deleted" if journal.procedure == MIGRATE else "has its new block size"
+    why = f"IPPool {journal.pool!r} {done} already"
     raise Refused(
         f"{_capital(journal.sentence())} cannot be undone any more, because {why}; finish it with "
         f"`{forward_command(journal, connection)}`, then go back with `{back_command(journal, connection)}`.",

@@ -64,9 +64,10 @@ def forward_command(journal: Journal, connection: Connection | None = None) -> s
 def undo_command(journal: Journal, connection: Connection | None = None) -> str:
     """The command that undoes a procedure; everything else it needs is in the journal."""
     procedure, call = journal.procedure, Call.from_dict(journal.call)
-    variable = "migrate_pool_from" if procedure == MIGRATE else "change_block_size_pool"
     if call.is_kubespray:
-        return call.again(kubespray_mode=UNDO_MODE, **{variable: journal.pool})
+        # It finds the pools by the inventory: both families, which move together.
+        return call.again(kubespray_mode=UNDO_MODE)
+    variable = "migrate_pool_from" if procedure == MIGRATE else "change_block_size_pool"
     options = {
         name: value
         for name, value in journal.options.items()

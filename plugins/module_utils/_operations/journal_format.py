@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CONFIG_MAPS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     BOOKKEEPING,
     StoredPool,
@@ -154,9 +155,13 @@ def config_map(namespace: str, journal: Journal, data: t.Mapping[str, str]) -> O
     }
 
 
-def data_of(journal: Journal, resume: str, undo: str) -> dict[str, str]:
-    """The data of the ConfigMap. ``resume`` and ``undo`` are commands; undo is a sentence where there is none."""
-    return {KEY: json.dumps(journal.as_dict(), indent=2) + "\n", SUMMARY: _summary(journal, resume, undo)}
+def data_of(journal: Journal, commands: t.Mapping[str, str]) -> dict[str, str]:
+    """The data of the ConfigMap. ``commands`` are those that ``resume`` and ``undo`` it, or lead ``back``."""
+    rows = summary_of(journal, commands)
+    return {
+        KEY: json.dumps(journal.as_dict(), indent=2) + "\n",
+        SUMMARY: "".join(f"{name:<10} {text}\n" for name, text in rows.items()),
+    }
 
 
 def decode(thing: Object) -> Journal:
@@ -228,19 +233,20 @@ def _one_of(value: t.Any, allowed: t.Sequence[str]) -> str:
     return str(value)
 
 
-def _summary(journal: Journal, resume: str, undo: str) -> str:
-    """Aligned lines: the first word says what, the rest is for people."""
+def summary_of(journal: Journal, commands: t.Mapping[str, str]) -> dict[str, str]:
+    """The journal for people: a word that says what, and a few more."""
     phase, since = next(reversed(list(journal.phases.items())), ("begun", journal.started))
     last = journal.runs[-1] if journal.runs else {}
-    rows = [
-        ("what", journal.sentence()),
-        ("direction", "being undone" if journal.direction == ROLLBACK else "forward"),
-        ("phase", f"{phase} since {since}"),
-        ("started", f"{journal.started} by release {journal.version}"),
-        ("last run", f"{last.get('run', 'not known')} at {last.get('at', 'an unknown time')}"),
-        ("moved", f"{journal.moved_pods} pods of {len(journal.moved)} workloads, as far as noted"),
-        ("waived", ", ".join(journal.waivers) or "nothing"),
-        ("resume", resume),
-        ("undo", undo),
-    ]
-    return "".join(f"{name:<10} {text}\n" for name, text in rows)
+    moved = f"{counted(journal.moved_pods, 'pod')} of {counted(len(journal.moved), 'workload')}, as far as noted"
+    back = commands.get("back")
+    return {
+        "what": journal.sentence(),
+        "direction": "being undone" if journal.direction == ROLLBACK else "forward",
+        "phase": f"{phase} since {since}",
+        "started": f"{journal.started} by release {journal.version}",
+        "last run": f"{last.get('run', 'not known')} at {last.get('at', 'an unknown time')}",
+        "moved": moved,
+        "waived": ", ".join(journal.waivers) or "nothing",
+        "resume": commands["resume"],
+        "undo": f"too late; once it is finished: {back}" if back else commands["undo"],
+    }

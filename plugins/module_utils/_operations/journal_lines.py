@@ -27,6 +27,9 @@ def ways_on(commands: t.Mapping[str, str], where: str) -> t.Iterator[str]:
     yield f"  resume: {commands['resume']}"
     if commands["undo"] and commands["undo"] != commands["resume"]:
         yield f"  undo:   {commands['undo']}"
+    if commands.get("back"):
+        yield "  it is too late to undo it; once it is finished, this leads back:"
+        yield f"  back:   {commands['back']}"
 
 
 def final_table(journal: Journal, pools: t.Sequence[StoredPool], now: datetime) -> t.Iterator[str]:

@@ -32,7 +32,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_call import connection_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import (
     FORWARD,
-    KEY,
     ROLLBACK,
     Journal,
 )
@@ -190,8 +189,7 @@ class JournalRun:
 
     def _closed(self, outcome: JournalOutcome) -> dict[str, t.Any]:
         """The result of removing a journal: with ``closed``, what it said, as nobody can read it any more."""
-        said = next((step.before["data"][KEY] for step in outcome.plan.steps if step.action == "delete"), None)
-        return {**self._result(outcome, None), "closed": said}
+        return {**self._result(outcome, None), "closed": None if outcome.closed is None else outcome.closed.as_dict()}
 
     def _where(self) -> str:
         return f"ConfigMap {self._request.namespace}/{config_map_name(self._request.pool)}"

@@ -78,15 +78,13 @@ def test_kubesprays_playbook_is_called_again() -> None:
     begin = "ansible-playbook -i /k/inventory/hosts.yml -u admin -b calico_ops.ipam.kubespray -e @/k/resize.yml "
     connection = Connection({"calico_ops_kubeconfig": "/etc/kubernetes/admin.conf"})
     assert forward_command(journal(KUBESPRAY), connection) == f"{begin}-e kubespray_mode=migrate"
-    assert undo_command(journal(KUBESPRAY), connection) == (
-        f"{begin}-e kubespray_mode=rollback -e migrate_pool_from=old"
-    )
+    assert undo_command(journal(KUBESPRAY), connection) == f"{begin}-e kubespray_mode=rollback"
     assert back_command(journal(KUBESPRAY), connection) == (
         f"{begin}-e kubespray_mode=migrate "
         """-e '{"kubespray_target": {"name": "old", "cidr": "192.168.0.0/16", "block_size": 26}}'"""
     )
     resize = journal(KUBESPRAY, "change_block_size")
-    assert undo_command(resize).endswith("-e kubespray_mode=rollback -e change_block_size_pool=old")
+    assert undo_command(resize).endswith(" -e kubespray_mode=rollback")
     assert back_command(resize).endswith(
         """-e kubespray_mode=change_block_size """
         """-e '{"kubespray_target": {"block_size": 26, "temporary_cidr": "10.0.0.0/16"}}'"""

@@ -57,7 +57,7 @@ FULL = replace(
 
 
 def stored(journal: Journal, **data: str) -> dict[str, t.Any]:
-    return config_map("kube-system", journal, {**data_of(journal, "resume it", "undo it"), **data})
+    return config_map("kube-system", journal, {**data_of(journal, {"resume": "resume it", "undo": "undo it"}), **data})
 
 
 @pytest.mark.parametrize("journal", [RESIZE, MIGRATE, FULL])
@@ -99,7 +99,7 @@ def test_the_summary_is_for_people() -> None:
         "phase      undoing since 2026-08-22T09:40:00Z\n"
         "started    2026-08-22T09:30:00Z by release 0.2.0\n"
         "last run   ann@here/1 at 2026-08-22T09:30:00Z\n"
-        "moved      4 pods of 1 workloads, as far as noted\n"
+        "moved      4 pods of 1 workload, as far as noted\n"
         "waived     a, b\n"
         "resume     resume it\n"
         "undo       undo it\n"

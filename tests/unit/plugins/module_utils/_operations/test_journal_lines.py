@@ -58,5 +58,10 @@ def test_the_commands_stand_alone_on_their_lines() -> None:
         "  resume: forward",
         "  undo:   back",
     ]
+    late = list(ways_on({"resume": "forward", "undo": "", "back": "opposite"}, "ConfigMap x"))
+    assert late[2:] == [
+        "  it is too late to undo it; once it is finished, this leads back:",
+        "  back:   opposite",
+    ]
     assert len(list(ways_on({"resume": "back", "undo": "back"}, "ConfigMap x"))) == 2
     assert not list(ways_on({"resume": "", "undo": ""}, "ConfigMap x"))
