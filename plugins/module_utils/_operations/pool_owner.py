@@ -16,7 +16,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operat
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_condition import conditions_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_custom_resource import place_of
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_operator import WHERE
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_claims import WHERE
 
 
 def owner_of(pool: StoredPool, installation: Installation) -> str | None:
