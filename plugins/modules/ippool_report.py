@@ -52,6 +52,14 @@ options:
   pool:
     description: Report this pool only.
     type: str
+  journals:
+    description:
+      - Journals of procedures that are over, as RV(calico_ops.ipam.ippool_journal#module:closed), or as
+        RV(calico_ops.ipam.ippool_journal#module:journal) of a move whose old pool is kept. The timeline then tells of
+        them, too.
+    type: list
+    elements: dict
+    default: []
   audit:
     description: >-
       Whether to audit the data. That reads pods, nodes, Services and all IPAM records, and takes some seconds in large
@@ -141,10 +149,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.audit_
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import SystemClock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report_data import figures, report
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report_timeline import ended_journals
 
 
 def operate(context: Context) -> dict[str, t.Any]:
     params = context.params
+    journals = ended_journals(params["journals"])
     with closing(context.stores()) as stores:
         stores.require_readable()
         made = report(
@@ -155,6 +165,7 @@ def operate(context: Context) -> dict[str, t.Any]:
             SystemClock(),
             pool=params["pool"],
             audited=params["audit"],
+            journals=journals,
         )
     return {"changed": False, "figures": figures(made), "report": json.dumps(made, separators=(",", ":"))}
 
@@ -168,6 +179,7 @@ def main() -> None:
             "json": {"type": "path"},
             "before": {"type": "path"},
             "pool": {"type": "str"},
+            "journals": {"type": "list", "elements": "dict", "default": []},
             "audit": {"type": "bool", "default": True},
         }
     )

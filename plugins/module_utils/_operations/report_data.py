@@ -33,6 +33,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.inspec
     pool_of,
     pools_with_use,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import Journal
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
     engine_pools,
@@ -60,10 +61,12 @@ def report(
     *,
     pool: str | None = None,
     audited: bool = True,
+    journals: t.Sequence[Journal] = (),
 ) -> Report:
     """Everything there is to see, from one reading; ``pool`` limits it to one pool, InvalidInput when there is none.
 
     With ``audited`` the audit looks at the very blocks that are shown, and what it calls leaked is marked.
+    ``journals`` are those of procedures that are over, which the cluster does not have any more.
     """
     if pool is not None:
         require(pools, pool)
@@ -78,7 +81,7 @@ def report(
             for _block in seen.raw_blocks():
                 pass
         blocks, addresses = seen.tables(_certainties(found))
-    begun, notes = procedures(api, pools)
+    begun, notes = procedures(api, pools, journals)
     return {
         "format": FORMAT,
         "release": VERSION,

@@ -6,12 +6,14 @@
 
 """What happened to the pools, as far as the cluster still knows: journals of procedures, and Events on pools.
 
-A procedure that is done has no journal any more, and Events are forgotten after an hour or so. When each
-address was given out is in the blocks themselves, so moves of long ago can be told from those.
+A procedure that is done has no journal any more, unless whoever removed it hands it over, and Events are
+forgotten after an hour or so. When each address was given out is in the blocks themselves, so moves of long
+ago can be told from those.
 """
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
@@ -21,37 +23,70 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors im
     UnknownResource,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CONFIG_MAPS, EVENTS
-from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import (
+    KEY,
     LABEL,
     NAMESPACE,
     Journal,
     config_map_name,
     decode,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_phase import JournalRequest, phase_in
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
 
 # Where the API server keeps Events about things without a namespace.
 EVENTS_NAMESPACE = "default"
 
 
-def procedures(api: KubeApi, pools: t.Sequence[StoredPool]) -> tuple[list[dict[str, t.Any]], list[str]]:
-    """The journals of procedures that are under way, by pool, and sentences about what could not be read."""
+def procedures(
+    api: KubeApi, pools: t.Sequence[StoredPool], ended: t.Sequence[Journal] = ()
+) -> tuple[list[dict[str, t.Any]], list[str]]:
+    """The journals of procedures, by pool, and sentences about what could not be read.
+
+    ``ended`` are those of procedures that have come to their end, which the member ``over`` says. A journal may
+    still be there then: that of a move whose old pool is kept.
+    """
     notes: list[str] = []
     try:
         things = api.list(CONFIG_MAPS, NAMESPACE, label_selector=LABEL).items
     except Forbidden:
         # The rights for one journal are granted more often than those for the list.
         things = list(_one_by_one(api, pools, notes))
-    found: list[dict[str, t.Any]] = []
+    found = [_procedure(journal, _latest(journal), over=True) for journal in ended]
+    over = {(journal.pool, journal.started) for journal in ended}
     for thing in things:
         try:
             journal = decode(thing)
+            if (journal.pool, journal.started) not in over:
+                found.append(_procedure(journal, _phase(journal, pools), over=False))
         except Refused as error:
             notes.append(error.message)
-            continue
-        found.append({**journal.as_dict(), "sentence": journal.sentence(), "phase": _latest(journal)})
     return sorted(found, key=lambda each: str(each["pool"])), notes
+
+
+def _phase(journal: Journal, pools: t.Sequence[StoredPool]) -> str:
+    request = JournalRequest(journal.procedure, journal.pool, journal.target, journal.block_size)
+    return phase_in(request, journal, pools)
+
+
+def ended_journals(given: t.Sequence[t.Mapping[str, t.Any]]) -> list[Journal]:
+    """Journals of procedures that are over, as their last task returned them; InvalidInput when they are none."""
+    found = []
+    for number, each in enumerate(given, start=1):
+        thing = {"metadata": {"namespace": NAMESPACE, "name": "removed"}, "data": {KEY: json.dumps(each)}}
+        try:
+            found.append(decode(thing))
+        except Refused:
+            raise InvalidInput(
+                f"journals: entry {number} is no journal; give what the module ippool_journal returns as closed.",
+                field="journals",
+            ) from None
+    return found
+
+
+def _procedure(journal: Journal, phase: str | None, *, over: bool) -> dict[str, t.Any]:
+    return {**journal.as_dict(), "sentence": journal.sentence(), "phase": phase, "over": over}
 
 
 def _one_by_one(api: KubeApi, pools: t.Sequence[StoredPool], notes: list[str]) -> t.Iterator[Object]:

@@ -8,9 +8,11 @@
   const ALL_PLACES = 2048; // pools with no more places than this show the free ones, too
   const PAGE = 16384; // cells drawn at once
   const SPARSE = 16; // of a pool with fewer blocks than one in so many places, blocks only at first
+  const KIN = 1000; // of a node with more blocks, the others do not stand out with one
   const AT_ONCE = 1500; // cells of a grid that is drawn as a whole
   const SHOWN = 25; // rows of a table before its button is pressed
   const HITS = 200;
+  const NAMED = 24; // so many nodes are named beside the map
   const GLYPHS = { pod: "", tunnel: "T", loadbalancer: "S", windows: "W", vm: "V", cooling: "C", unknown: "?" };
   const KIND_NAMES = { loadbalancer: "Service", vm: "virtual machine", windows: "kept by Windows" };
 
@@ -58,11 +60,19 @@
     return cell;
   }
 
+  // A table that is wider than its place is scrolled by keyboard, too; others are no stop of the tab key.
+  const wide = new ResizeObserver((seen) => {
+    for (const { target } of seen) {
+      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0; else target.removeAttribute("tabindex");
+    }
+  });
+
   // ---- tables that can be sorted and begin short ----
   // A column: label, value(row) to sort by, cell(row) to show, num for figures, fix for what must not break.
   function table(host, caption, columns, rows, sort, short = SHOWN) {
     const state = { by: sort ? sort[0] : -1, down: sort ? sort[1] : false, all: false };
-    const holder = make("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" });
+    const holder = make("div", { class: "scroll", role: "region", "aria-label": caption });
+    wide.observe(holder);
     const more = make("button", { class: "plain", type: "button", on: { click: () => { state.all = true; draw(); } } });
     host.append(holder, more);
     function draw() {
@@ -104,9 +114,9 @@
   // ---- a grid of cells that arrow keys walk through ----
   // cell(index, element) prepares a cell; tell(index) is said of it; open(index) is asked for by Enter or a click.
   // Rows of a large grid get their cells when they come near the window, the others when there is nothing else to do.
-  function grid(host, label, count, columns, { cell, head, tell, look, open }) {
+  function grid(host, label, count, columns, { cell, head, tell, look, open, described }) {
     const rows = Math.ceil(count / columns);
-    const root = make("div", { class: "grid", role: "grid", "aria-label": label, "aria-rowcount": rows, "aria-colcount": columns });
+    const root = make("div", { class: "grid", role: "grid", "aria-label": label, "aria-describedby": described || null });
     const lines = [], cells = new Array(count);
     function fill(row) {
       const line = lines[row], made = document.createDocumentFragment();
@@ -125,7 +135,7 @@
     }
     const cellAt = (index) => { fill(Math.floor(index / columns)); return cells[index]; };
     for (let row = 0; row < rows; row += 1) {
-      lines.push(make("div", { class: "row", role: "row", "aria-rowindex": row + 1 }));
+      lines.push(make("div", { class: "row", role: "row" }));
       if (head) lines[row].append(make("div", { class: "head code", role: "rowheader" }, head(row * columns)));
     }
     root.append(...lines);
@@ -166,6 +176,7 @@
       }
     });
     root.addEventListener("click", (event) => { const index = at(event); if (index >= 0) { go(index); if (open) open(index); } });
+    root.addEventListener("mouseleave", () => look(root.contains(document.activeElement) ? tell(current) : "", root.contains(document.activeElement) ? current : -1));
     // One cell at a time is a stop of the tab key: the one that had the focus last.
     root.addEventListener("focusin", (event) => {
       const index = at(event);
@@ -173,9 +184,9 @@
       cells[current].tabIndex = -1;
       current = index;
       cells[index].tabIndex = 0;
-      look(tell(index));
+      look(tell(index), index);
     });
-    root.addEventListener("mouseover", (event) => { const index = at(event); if (index >= 0) look(tell(index)); });
+    root.addEventListener("mouseover", (event) => { const index = at(event); if (index >= 0) look(tell(index), index); });
     host.replaceChildren(root);
     return { root, cells, cellAt, go };
   }
@@ -225,7 +236,8 @@
     return unpacked.get(index);
   }
   const holders = async (block) => (await part(Math.floor(block / data.part)))[block % data.part];
-  const known = () => data.detail !== "none" && typeof DecompressionStream === "function";
+  const unpacks = (() => { try { return Boolean(new DecompressionStream("deflate-raw")); } catch { return false; } })();
+  const known = () => data.detail !== "none" && unpacks;
   const certainty = (flags) => (flags >> 1 ? data.certainties[(flags >> 1) - 1] : "");
   const whom = (row) => [row[2] < 0 ? "" : data.namespaceNames[row[2]], row[5] || ""].filter(Boolean).join("/");
   const kind = (row) => data.kinds[row[1]];
@@ -250,6 +262,8 @@
     for (const note of data.notes) $("notes").append(make("p", { class: "note" }, note));
     if (data.detail === "short") $("notes").append(make("p", { class: "note" }, "The names of who holds each address are left out, as the page would be too large; make a report of one pool."));
     if (data.detail === "none") $("notes").append(make("p", { class: "note" }, "Who holds each address is left out, as the page would be too large; make a report of one pool."));
+    // The page of a procedure begins with what that has done.
+    if (data.change) $("overview").after($("change"), $("timeline"));
     for (const section of document.querySelectorAll("main > section[id]:not([hidden])")) {
       const title = section.querySelector("h2");
       if (title.className !== "away") $("contents").append(make("li", {}, make("a", { href: `#${section.id}` }, title.textContent)));
@@ -286,7 +300,7 @@
     const host = body("pools");
     if (!data.pools.length) { host.append(make("p", {}, "This cluster has no IP pools.")); return; }
     table(host, "Pools", [
-      { label: "Pool", fix: true, value: (row) => row.name },
+      { label: "Pool", fix: true, value: (row) => row.name, cell: (row) => make("button", { class: "link", type: "button", "aria-label": `${row.name}, show on the map`, on: { click: () => present("now", row.name) } }, row.name) },
       { label: "CIDR", fix: true, value: (row) => row.spec.cidr },
       { label: "Block", fix: true, value: (row) => row.spec.blockSize, cell: (row) => `/${row.spec.blockSize}` },
       { label: "State", fix: true, value: (row) => (row.spec.disabled ? "disabled" : "enabled") },
@@ -307,6 +321,7 @@
     const see = (row) => () => { $("find").value = row.node; $("mark").value = "all"; highlight(); $("map").scrollIntoView(); $("find").focus({ preventScroll: true }); };
     if (!data.nodes.length) { host.append(make("p", {}, "No node owns a block.")); return; }
     table(host, "What each node owns", [
+      { label: "No.", num: true, value: (row) => (row.node ? index.get(row.node) + 1 : "") },
       { label: "Node", fix: true, value: (row) => row.node || "\uffff", cell: (row) => { const cell = make("span", {}, swatch(row.node ? index.get(row.node) : -1)); cell.append(row.node ? make("button", { class: "link", type: "button", "aria-label": `${row.node}, show on the map`, on: { click: see(row) } }, row.node) : "no owner"); return cell; } },
       { label: "Blocks", num: true, value: (row) => row.blocks },
       { label: "In use", num: true, value: (row) => row.in_use },
@@ -314,7 +329,7 @@
       { label: "Borrowed by others", num: true, value: (row) => row.borrowed },
       { label: "Leaked", num: true, value: (row) => row.leaked },
       { label: "Of its blocks", fix: true, value: (row) => row.in_use / (row.addresses || 1), cell: (row) => gauge(row.in_use, row.addresses) },
-    ], data.nodes, [0, false]);
+    ], data.nodes, [1, false]);
   }
 
   function namespaces() {
@@ -336,6 +351,17 @@
   const view = { side: "now", pool: -1, cells: [], page: 0, places: null, grid: null, open: -1, parsed: new Map() };
   const network = (text) => { if (!view.parsed.has(text)) view.parsed.set(text, parse(text)); return view.parsed.get(text); };
   const source = () => (view.side === "now" ? data : data.before);
+  // The map of a pool, at a moment.
+  function present(side, name) {
+    view.side = side;
+    if (data.before) $("side").value = side;
+    view.pool = data.poolNames.indexOf(name);
+    Object.assign(view, { page: 0, places: null });
+    offer();
+    draw();
+    $("map").scrollIntoView();
+    $("pool").focus({ preventScroll: true });
+  }
 
   function words(cell) {
     if (!cell.row) return `${cell.free}, no block`;
@@ -379,12 +405,24 @@
     const host = $("grid");
     const name = view.pool < 0 ? "outside every pool" : `of pool ${data.poolNames[view.pool]}`;
     if (!cells.length) { host.replaceChildren(make("p", {}, `There are no blocks ${name}.`)); view.grid = null; highlight(); return; }
-    const dense = cells.length > AT_ONCE;
-    const step = dense ? 13 : 19;
+    const numbered = $("numbers").checked;
+    const dense = cells.length > AT_ONCE && !numbered;
+    const step = numbered ? 28 : dense ? 13 : 19;
+    const kin = new Map(); // the cells of each node
+    cells.forEach((cell, index) => { if (cell.row && cell.row[NODE] >= 0) { const own = kin.get(cell.row[NODE]); if (own) own.push(index); else kin.set(cell.row[NODE], [index]); } });
+    let shown = -1;
+    // The other blocks of a node stand out with the one that is looked at.
+    const relate = (node) => {
+      if (node === shown) return;
+      const mark = (which, on) => { const own = kin.get(which) || []; if (own.length <= KIN) for (const index of own) if (made.cells[index]) made.cells[index].classList.toggle("kin", on); };
+      mark(shown, false);
+      mark(node, true);
+      shown = node;
+    };
     const six = cells.some((cell) => (cell.row ? cell.row[CIDR] : cell.free).includes(":"));
     const headWidth = six ? 190 : 110;
     const room = Math.floor((host.clientWidth - headWidth) / step);
-    const columns = Math.max(8, Math.min(128, [128, 64, 32, 16].find((each) => each <= room && room < each * 1.35) || room - (room % 8)));
+    const columns = Math.max(Math.max(4, Math.min(8, room)), Math.min(128, [128, 64, 32, 16].find((each) => each <= room && room < each * 1.35) || room - (room % 8)));
     const made = grid(host, `Blocks ${name}, one cell a block in order of address`, cells.length, columns, {
       cell: (index, element) => {
         const cell = cells[index];
@@ -396,15 +434,20 @@
         if (row[NODE] < 0) element.classList.add("none"); else paint(element, row[NODE]);
         if (row[BORROWED]) element.classList.add("borrowed");
         if (row[LEAKED]) element.classList.add("leaked");
+        if (numbered) element.dataset.g = row[NODE] < 0 ? "" : row[NODE] + 1;
+        if (row[NODE] === shown && shown >= 0 && kin.get(shown).length <= KIN) element.classList.add("kin");
       },
+      described: "help",
       head: (index) => (cells[index].row ? cells[index].row[CIDR] : cells[index].free).split("/")[0],
       tell: (index) => words(cells[index]),
-      look: (text) => { $("readout").textContent = text; },
+      look: (text, index) => { $("readout").textContent = text; relate(index < 0 || !cells[index].row ? -1 : cells[index].row[NODE]); },
       open: (index) => open(index + view.page * PAGE),
     });
     view.grid = made;
     made.root.classList.toggle("dense", dense);
-    made.root.classList.toggle("large", dense);
+    made.root.classList.toggle("large", cells.length > AT_ONCE);
+    made.root.classList.toggle("numbered", numbered);
+    if (numbered) made.root.style.setProperty("--cell", "26px");
     made.root.style.setProperty("--head", `${headWidth}px`);
     if (pages > 1) {
       const turn = (by, text) => make("button", { class: "plain", type: "button", disabled: view.page + by < 0 || view.page + by >= pages, on: { click: () => { view.page += by; draw(); } } }, text);
@@ -521,7 +564,7 @@
     title.focus({ preventScroll: true });
     view.grid.cells[at % PAGE].scrollIntoView({ block: "nearest" });
     if (view.side === "before" || !known()) {
-      list.append(make("p", {}, view.side === "before" ? "Who held its addresses then is in the earlier report." : "Who holds its addresses is not part of this page."));
+      list.append(make("p", {}, view.side === "before" ? "Who held its addresses then is in the earlier report." : data.detail === "none" ? "Who holds its addresses is not part of this page." : "This browser is too old to unpack who holds its addresses."));
       left.append(shut);
       return;
     }
@@ -552,7 +595,7 @@
       if (!entry) return `${address}, free`;
       return [address, whom(entry) || kindName(entry), entry[3] >= 0 ? `on ${nodeName(entry[3])}` : "", entry[4] & 1 ? "borrowed" : "", certainty(entry[4]) ? `leaked, ${certainty(entry[4])}` : ""].filter(Boolean).join(", ");
     };
-    grid(place, `Addresses of ${row[CIDR]}`, row[SIZE], Math.min(16, row[SIZE]), {
+    grid(place, `Addresses of ${row[CIDR]}`, row[SIZE], Math.min($("stage").clientWidth < 400 ? 8 : 16, row[SIZE]), {
       cell: (index, element) => {
         const entry = by.get(index);
         element.setAttribute("aria-label", tell(index));
@@ -604,6 +647,8 @@
     if (data.audit) legend(sample("leaked", "45%"), "leaked");
     legend(sample("none", "0%"), "no owner");
     legend(sample("free", "0%"), "no block");
+    if (data.nodeNames.length <= NAMED) data.nodeNames.forEach((name, index) => $("keys").append(make("li", {}, swatch(index), `${index + 1} ${name}`)));
+    else $("keys").append(make("li", {}, `The table of nodes below has the colour and the number of each of the ${number(data.nodeNames.length)} nodes.`));
     for (const name of data.nodeNames.slice(0, 2000)) $("node-names").append(make("option", { value: name }));
     if (data.before) {
       $("side-label").hidden = false;
@@ -614,6 +659,7 @@
     draw();
     $("pool").addEventListener("change", () => { view.pool = Number($("pool").value); view.page = 0; view.places = null; draw(); });
     $("places").addEventListener("change", () => { view.places = $("places").checked; view.page = 0; draw(); });
+    $("numbers").addEventListener("change", draw);
     $("mark").addEventListener("change", highlight);
     $("find").addEventListener("input", highlight);
     $("controls").addEventListener("submit", (event) => { event.preventDefault(); const button = $("hits").querySelector("button"); if (button) button.click(); });
@@ -636,30 +682,45 @@
     host.append(make("p", {}, `From ${time(found.before)} to ${time(found.after)}. ${line("Blocks", found.blocks)}. ${line("Addresses", found.addresses)}.`));
     const side = (which, key) => (row) => (row[which] ? row[which][key] : "–");
     const state = (which) => (row) => (!row[which] ? "–" : `/${row[which].block_size}${row[which].disabled ? ", disabled" : ""}`);
+    const most = Math.max(1, ...found.pools.flatMap((row) => [row.before, row.after].map((each) => (each ? each.in_use : 0))));
+    const pair = (row) => {
+      const bar = (each) => { const inner = make("span"); inner.style.width = `${(100 * (each ? each.in_use : 0)) / most}%`; return make("span", { class: "gauge" }, inner); };
+      return make("span", { class: "pair", "aria-hidden": "true" }, bar(row.before), bar(row.after));
+    };
     table(host, "Pools before and after", [
       { label: "Pool", fix: true, value: (row) => row.name },
       { label: "CIDR", fix: true, value: (row) => (row.after || row.before).cidr },
       { label: "Block before", fix: true, value: state("before") },
-      { label: "Block after", fix: true, value: state("after") },
+      { label: "after", fix: true, value: state("after") },
       { label: "Blocks before", num: true, value: side("before", "blocks") },
-      { label: "Blocks after", num: true, value: side("after", "blocks") },
+      { label: "after", num: true, value: side("after", "blocks") },
       { label: "In use before", num: true, value: side("before", "in_use") },
-      { label: "In use after", num: true, value: side("after", "in_use") },
+      { label: "after", num: true, value: side("after", "in_use") },
+      { label: "Before, and after below it", cell: pair },
+      { label: "Map", fix: true, cell: (row) => { const show = (which, text) => (row[which === "now" ? "after" : "before"] ? make("button", { class: "link", type: "button", "aria-label": `Map of ${row.name} ${text}`, on: { click: () => present(which, row.name) } }, text) : null); const cell = make("span"); cell.append(...[show("before", "before"), " ", show("now", "after")].filter(Boolean)); return cell; } },
     ], found.pools);
+    const moved = found.namespaces.filter((row) => row.before !== row.after);
     host.append(make("h3", {}, "Namespaces"));
-    table(host, "Addresses of namespaces before and after", [
-      { label: "Namespace", fix: true, value: (row) => row.namespace || "", cell: (row) => row.namespace || make("span", { class: "quiet" }, "none (tunnels and others)") },
-      { label: "Pool", fix: true, value: (row) => row.pool || "none" },
-      { label: "Before", num: true, value: (row) => row.before },
-      { label: "After", num: true, value: (row) => row.after },
-    ], found.namespaces);
+    if (moved.length) {
+      table(host, "Addresses of namespaces before and after", [
+        { label: "Namespace", fix: true, value: (row) => row.namespace || "", cell: (row) => row.namespace || make("span", { class: "quiet" }, "none (tunnels and others)") },
+        { label: "Pool", fix: true, value: (row) => row.pool || "none" },
+        { label: "Before", num: true, value: (row) => row.before },
+        { label: "After", num: true, value: (row) => row.after },
+      ], moved, null, 8);
+    }
+    if (moved.length < found.namespaces.length) host.append(make("p", { class: "quiet" }, `${moved.length ? "All others" : "All"} have as many addresses of the same pools as before.`));
   }
 
   // ---- the timeline ----
+  const spaced = (phase) => phase.replace(/_/g, " ");
   function timeline() {
     const host = body("timeline");
     for (const each of data.procedures) {
-      host.append(make("p", { class: "note" }, `Under way since ${time(each.started)}: ${each.sentence}${each.phase ? `, phase ${each.phase}` : ""}${each.direction === "rollback" ? ", being undone" : ""}. ${plural(each.moved_pods, "pod")} moved so far.`));
+      const undone = each.direction === "rollback";
+      const going = each.over ? `Over, begun ${time(each.started)}` : `Under way since ${time(each.started)}`;
+      const phase = each.over ? (undone ? ", undone" : "") : `${each.phase ? `, phase ${spaced(each.phase)}` : ""}${undone ? ", being undone" : ""}`;
+      host.append(make("p", { class: each.over ? "note over" : "note" }, `${going}: ${each.sentence}${phase}. ${plural(each.moved_pods, "pod")} moved${each.over ? "" : " so far"}.`));
     }
     bars(host);
     if (data.timeline.length) {
@@ -677,14 +738,14 @@
       ], workloads);
     }
     if (data.change && data.change.moves.length) {
-      host.append(make("h3", {}, "Addresses given out since then"));
-      table(host, "Addresses given out since the earlier report", [
+      host.append(make("h3", {}, "Moves: addresses given out since then"));
+      table(host, "Moves: addresses given out since the earlier report", [
         { label: "Time", fix: true, value: (row) => time(row.at) || "not known" },
         { label: "Holder", value: (row) => [row.namespace, row.name].filter(Boolean).join("/") || "–" },
         { label: "Address", fix: true, value: (row) => addressOf([row.block], row.ordinal), cell: (row) => make("span", { class: "code" }, addressOf([row.block], row.ordinal)) },
         { label: "Pool", fix: true, value: (row) => row.pool || "none" },
-        { label: "Before", fix: true, value: (row) => row.from || "" },
-      ], data.change.moves);
+        { label: "Same name before in", fix: true, value: (row) => row.from || "" },
+      ], data.change.moves, null, 10);
       const more = data.change.addresses.new - data.change.moves.length;
       if (more > 0) host.append(make("p", { class: "quiet" }, `And ${number(more)} earlier ones.`));
     }
@@ -699,7 +760,7 @@
     const sums = Array.from({ length: count }, (_unused, at) => series.reduce((sum, each) => sum + each.counts[at], 0));
     const top = Math.max(...sums), total = sums.reduce((a, b) => a + b, 0);
     const at = (index) => new Date(Date.parse(start) + index * seconds * 1000).toISOString().slice(0, 19) + "Z";
-    const width = 960, height = 190, left = 50, bottom = 24, above = 8;
+    const width = 960, height = 200, left = 50, bottom = 24, above = 18;
     const svg = (tag, values, text) => { const made = document.createElementNS("http://www.w3.org/2000/svg", tag); for (const [key, value] of Object.entries(values)) made.setAttribute(key, value); if (text !== undefined) made.textContent = text; return made; };
     const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `${since}: ${number(total)}, at most ${number(top)} in ${seconds} seconds. The figures are in the table below.` });
     const scale = (height - bottom - above) / top, step = (width - left) / count;
@@ -718,6 +779,20 @@
         picture.append(bar);
       }
     });
+    // When the phases of procedures began.
+    const first = Date.parse(start);
+    let last = -Infinity;
+    for (const row of data.timeline) {
+      if (row.what !== "phase" && row.what !== "started") continue;
+      const x = left + ((Date.parse(row.at) - first) / 1000 / seconds) * step;
+      if (!(x >= left && x <= width)) continue;
+      const line = svg("line", { class: "moment", x1: x, x2: x, y1: above, y2: height - bottom });
+      line.append(svg("title", {}, `${time(row.at)}, ${row.text}`));
+      picture.append(line);
+      if (row.what !== "phase" || x < last + 110) continue;
+      last = x;
+      picture.append(svg("text", { class: "moment", x: x > width - 110 ? x - 4 : x + 4, y: above + 4, "text-anchor": x > width - 110 ? "end" : "start" }, spaced(row.text.replace(/^phase /, ""))));
+    }
     const daily = seconds >= 86400 || seconds * count > 86400;
     const label = (index) => (daily ? time(at(index)).slice(0, 16) : time(at(index)).slice(11));
     [0, Math.floor(count / 2), count - 1].filter((index, place, all) => all.indexOf(index) === place).forEach((index) => {

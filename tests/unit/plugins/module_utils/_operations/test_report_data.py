@@ -24,9 +24,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import (
     MIGRATE,
     NAMESPACE,
+    RESIZE,
     Journal,
     config_map,
     data_of,
+    decode,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report_data import (
@@ -35,6 +37,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report
     figures,
     report,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report_timeline import ended_journals
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_store
 
 POOL = "default-ipv4-ippool"
@@ -130,7 +133,7 @@ def journal() -> dict[str, t.Any]:
         moved=({"owner": "Deployment shop/cart", "way": "restart", "pods": 2},),
         moved_pods=2,
     )
-    return config_map(NAMESPACE, written, data_of(written, "resume", "undo"))
+    return config_map(NAMESPACE, written, data_of(written, {"resume": "resume", "undo": "undo"}))
 
 
 def test_what_is_under_way_and_what_was_told_of_a_pool(api: SimulatedApi) -> None:
@@ -148,6 +151,36 @@ def test_what_is_under_way_and_what_was_told_of_a_pool(api: SimulatedApi) -> Non
         ("started", f"the move of IPPool {POOL!r} to pool 'new' (10.8.0.0/16) was begun"),
     ]
     assert [each["at"] for each in found["timeline"]] == sorted(each["at"] for each in found["timeline"])
+
+
+def test_a_journal_that_was_removed_is_told_of_by_whoever_was_told(api: SimulatedApi) -> None:
+    said = decode(journal()).as_dict()
+    found = made(api, audited=False, journals=ended_journals([said]))
+    assert [(each["pool"], each["phase"], each["over"]) for each in found["procedures"]] == [(POOL, "moving_out", True)]
+    assert [each["what"] for each in found["timeline"]] == ["started", "run", "phase"]
+    assert made(api, audited=False)["procedures"] == []
+
+
+@pytest.mark.parametrize("given", [{}, {"procedure": MIGRATE}, {"procedure": MIGRATE, "pool": 1, "target": 2}])
+def test_what_is_no_journal_is_refused(given: dict[str, t.Any]) -> None:
+    with pytest.raises(InvalidInput, match="journals: entry 1 is no journal"):
+        ended_journals([given])
+
+
+def test_a_journal_that_stays_is_told_of_once(api: SimulatedApi) -> None:
+    api.create(CONFIG_MAPS, journal(), NAMESPACE)
+    found = made(api, audited=False, journals=ended_journals([decode(journal()).as_dict()]))
+    assert [each["over"] for each in found["procedures"]] == [True]
+
+
+def test_a_pool_that_somebody_else_created_again_is_a_note(api: SimulatedApi) -> None:
+    thing = journal()
+    said = {**json.loads(thing["data"]["journal.json"]), "procedure": RESIZE, "block_size": 30}
+    thing["data"]["journal.json"] = json.dumps({**said, "definition": {"spec": {"blockSize": 20}}})
+    api.create(CONFIG_MAPS, thing, NAMESPACE)
+    found = made(api, audited=False)
+    assert (found["procedures"], len(found["notes"])) == ([], 1)
+    assert "decide by hand" in found["notes"][0]
 
 
 class Denied:
