@@ -30,6 +30,13 @@ def test_two_hundred_pods(monkeypatch: pytest.MonkeyPatch) -> None:
     judge(measure(prepare(load, 10), load, max_parallel=20), 1.2)
 
 
+def test_few_places_and_one_workload_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workloads that take all places at once must not keep them empty while a long one holds a single one."""
+    simulate(monkeypatch)
+    load = make_load(200, 10, 2)
+    judge(measure(prepare(load, 10, 2), load, max_parallel=5), 1.2)
+
+
 @pytest.mark.skipif(not NIGHTLY, reason="minutes of computing: CALICO_OPS_NIGHTLY=1")
 @pytest.mark.parametrize("max_parallel", [20, 50, 100])
 def test_two_thousand_pods(monkeypatch: pytest.MonkeyPatch, max_parallel: int) -> None:

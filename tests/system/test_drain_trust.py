@@ -126,7 +126,9 @@ class TestCanary:
             lab.create(DEPLOYMENTS, workload(f"app-{number}", 2))
         lab.begin()
         api = SimulatedApi(lab.twin, after=lambda write: lab.allow("old"))
-        with pytest.raises(DrainStopped, match="(come back to|got an address of) IPPool 'old': (it|the pool) has been enabled again"):
+        with pytest.raises(
+            DrainStopped, match="(come back to|got an address of) IPPool 'old': (it|the pool) has been enabled again"
+        ):
             lab.drain(api=api)
         assert [write.name for write in api.writes if write.resource == DEPLOYMENTS] == ["app-0"]
         lab.unharmed()

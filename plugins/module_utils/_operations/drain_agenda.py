@@ -35,6 +35,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import (
     Run,
     Task,
+    count_missing,
     count_moved,
     make_task,
     wake,
@@ -169,7 +170,7 @@ class Agenda:
                     again = True
                 if task.active and not before:
                     self._usage.add(task)
-                if self._usage.full or self._usage.total >= self.run.max_parallel:
+                if self._usage.total >= self.run.max_parallel:
                     break
 
     def _may_start(self, task: Task) -> str:
@@ -220,6 +221,7 @@ class Agenda:
         return anything
 
     def _count(self, task: Task) -> None:
+        task.missing = count_missing(self.run, task)
         moved = count_moved(self.run, task)
         self.moved += moved - task.moved
         task.moved = moved
@@ -237,5 +239,7 @@ def _rings(task: Task, now: float) -> bool:
     return rings
 
 
-def in_order(run: Run, tasks: t.Iterable[Task]) -> list[Task]:
-    return sorted(tasks, key=lambda task: place(task.stage, task_seconds(run, task), task.owner))
+def in_order(run: Run, tasks: t.Collection[Task]) -> list[Task]:
+    for task in tasks:
+        task.seconds = task_seconds(run, task)
+    return sorted(tasks, key=lambda task: place(task.stage, task.seconds, task.owner))

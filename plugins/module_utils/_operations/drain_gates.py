@@ -13,8 +13,9 @@ the slowest of a wave, and nothing more begins once something is wrong.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_estimate import task_seconds
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_order import (
     NAME_SERVERS,
     ORDINARY,
@@ -28,6 +29,14 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
 PATIENCE = 60.0
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Places for a workload that takes more than there are now: when they will be free, and how many others then."""
+
+    soon: float
+    spare: int
+
+
 @dataclass
 class Usage:
     """What is under way: added up once for a look at all who wait, and kept up while some are begun."""
@@ -36,10 +45,12 @@ class Usage:
     total: int = 0
     by_namespace: Counter[str] = field(default_factory=Counter)
     budgets: dict[str, Task] = field(default_factory=dict)
-    full: bool = False
-    """Somebody did not fit, so that places are kept until there are enough."""
+    kept: Kept | None = None
+    """Places that are kept for the first who did not fit."""
 
     def add(self, task: Task) -> None:
+        if self.kept is not None and self.kept.soon < task.seconds:
+            self.kept = replace(self.kept, spare=self.kept.spare - task.cost)
         self.active.append(task)
         self.total += task.cost
         if task.owner is not None:
@@ -52,10 +63,14 @@ class Usage:
 def why_limited(run: Run, usage: Usage, task: Task) -> str:
     """Why the limits do not let the task begin now; ``""`` when they do."""
     options = run.options
+    turn = f"waiting for its turn (max_parallel {run.max_parallel})"
     if usage.active and usage.total + task.cost > run.max_parallel:
+        if usage.kept is None:
+            usage.kept = _keep(run, usage, task)
+        return turn
+    if usage.kept is not None and usage.kept.spare < task.cost and usage.kept.soon < task.seconds:
         # Smaller ones must not slip in for ever: the longest come first, and would be left over at the end.
-        usage.full = True
-        return f"waiting for its turn (max_parallel {run.max_parallel})"
+        return turn
     namespace = task.owner.namespace if task.owner is not None else ""
     limit = options.max_parallel_per_namespace
     here = usage.by_namespace[namespace]
@@ -72,6 +87,17 @@ def why_limited(run: Run, usage: Usage, task: Task) -> str:
             if other is not None and other is not task and other.owner is not None:
                 return f"waiting for {other.owner.short}, which shares budget {label}"
     return ""
+
+
+def _keep(run: Run, usage: Usage, task: Task) -> Kept:
+    """When there will be enough places for the task, by what those under way have still to do."""
+    free = run.max_parallel - usage.total
+    soon = 0.0
+    for other in sorted(usage.active, key=lambda each: task_seconds(run, each)):
+        soon, free = task_seconds(run, other), free + other.cost
+        if free >= task.cost:
+            break
+    return Kept(soon, free - task.cost)
 
 
 def why_node_full(run: Run, pod: PodFacts) -> str:

@@ -54,6 +54,8 @@ class Task:
     """Why it is not waited for; it may still come about."""
     moved: int = 0
     """Pods that are gone and replaced, as of the last look."""
+    missing: int = 0
+    """Pods it wants ready with an address elsewhere and has not yet, as of the last look."""
     evicted: set[str] = field(default_factory=set)
     stopping: dict[str, float] = field(default_factory=dict)
     """When each pod was first seen to be on its way out."""
@@ -70,6 +72,8 @@ class Task:
     progress: tuple[int, ...] = ()
     progress_at: float = 0.0
     queued_at: float = 0.0
+    seconds: float = 0.0
+    """How long it will take, roughly, from its beginning."""
     chosen_at: tuple[int, int] = (-1, -1)
     obstacle: tuple[tuple[int, str | None], ...] = ()
     budgets: frozenset[str] = frozenset()
@@ -86,8 +90,10 @@ class Task:
 
     @property
     def cost(self) -> int:
-        """Pods being replaced at the same time, from now on."""
-        return max(1, min(self.choice.cost, len(self.pods) - self.moved))
+        """Pods being replaced at the same time, from now on; none when only old ones still have to stop."""
+        if self.active and self.missing == 0 and self.acted:
+            return 0
+        return max(1, min(self.choice.cost, max(1, self.missing) if self.active else len(self.pods) - self.moved))
 
     @property
     def due(self) -> float:
@@ -167,6 +173,12 @@ def wanted(run: Run, task: Task) -> int:
     """How many ready pods the workload is to have."""
     workload = run.view.workloads.get(task.owner) if task.owner is not None else None
     return desired_count(workload) if workload is not None else task.baseline
+
+
+def count_missing(run: Run, task: Task) -> int:
+    """Ready pods with an address elsewhere that the workload does not have yet."""
+    pods = run.view.pods_of(task.owner)
+    return max(0, wanted(run, task) - sum(pod.ready and pod.addressed and not pod.in_pool for pod in pods))
 
 
 def count_moved(run: Run, task: Task) -> int:
