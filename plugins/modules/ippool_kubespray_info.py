@@ -42,9 +42,10 @@ options:
   procedure:
     description:
       - What is about to be done. With V(look) nothing is.
-      - V(finish) deletes the pool that a V(migrate_pool) has kept.
+      - V(finish) deletes the pool that a V(migrate_pool) has kept, V(rollback) undoes what is unfinished or kept its
+        old pool.
     type: str
-    choices: [look, migrate_pool, change_block_size, finish]
+    choices: [look, migrate_pool, change_block_size, finish, rollback]
     default: look
   target:
     description: Where the pods of the IPv4 pool go, or its new block size.
@@ -249,7 +250,9 @@ runs:
       type: list
       elements: str
 moves:
-  description: What the procedure has to do, by family. Empty when there is nothing left to do.
+  description:
+    - What the procedure has to do, by family. Empty when there is nothing left to do.
+    - For a V(rollback), C(undoes) is the procedure that was begun for the pool.
   returned: success
   type: list
   elements: dict

@@ -19,6 +19,7 @@ import yaml
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.scenario import DIRECTORY as SCENARIOS
 
 RANGE = "10.234.0.0/18"
+RANGE6, SUBNET6 = "fd85:ee78:d8a6:8607::1:0/112", "fd85:ee78:d8a6:8607::/96"
 
 HOSTS = """
 all:
@@ -53,19 +54,43 @@ stub_size: 26
 CALICO_DEFAULTS = """
 calico_pool_name: default-pool
 calico_pool_blocksize: "{{ stub_size }}"
+calico_pool_blocksize_ipv6: 122
 calico_ipip_mode: Never
 calico_vxlan_mode: Always
+calico_ipip_mode_ipv6: Never
+calico_vxlan_mode_ipv6: Always
 calico_network_backend: vxlan
 nat_outgoing: true
+nat_outgoing_ipv6: false
 calico_ipam_strictaffinity: false
 calico_ipam_autoallocateblocks: true
 calico_ipam_maxblocksperhost: 0
 calico_ipam_host_local: false
 """
-
+# Nobody wants these to run: they would connect to every host.
+TASKS = """
+- name: Set addresses
+  ansible.builtin.import_tasks: fallback_ips.yml
+  when: fallback_ips is not defined
+  tags: [always]
+"""
+FALLBACK_IPS = """
+- name: Gather facts of all hosts
+  ansible.builtin.fail:
+    msg: connected to {{ item }}
+  loop: "{{ groups['k8s_cluster'] }}"
+  run_once: true
+"""
 
 # What every node has.
 CNI = {"name": "k8s-pod-network", "plugins": [{"type": "calico", "ipam": {"type": "calico-ipam"}}]}
+
+POOL6 = {
+    "apiVersion": "crd.projectcalico.org/v1",
+    "kind": "IPPool",
+    "metadata": {"name": "default-pool-ipv6"},
+    "spec": {"cidr": RANGE6, "blockSize": 122, "ipipMode": "Never", "vxlanMode": "Always", "nodeSelector": "all()"},
+}
 
 
 def write_inventory(directory: Path, kubeconfig: str | None) -> Path:
@@ -87,14 +112,20 @@ def write_inventory(directory: Path, kubeconfig: str | None) -> Path:
 
 
 def write_roles(roles: Path) -> None:
-    """The two roles of Kubespray that hold defaults."""
+    """The two roles of Kubespray that hold defaults; the first has tasks and a dependency, as up to release 2.27."""
     for name, text in (("kubespray_defaults", KUBESPRAY_DEFAULTS), ("network_plugin/calico_defaults", CALICO_DEFAULTS)):
         (roles / name / "defaults").mkdir(parents=True)
         (roles / name / "defaults/main.yml").write_text(text, encoding="utf-8")
+    for name in ("kubespray_defaults", "download"):
+        (roles / name / "tasks").mkdir(parents=True)
+        (roles / name / "tasks/main.yaml").write_text(TASKS, encoding="utf-8")
+        (roles / name / "tasks/fallback_ips.yml").write_text(FALLBACK_IPS, encoding="utf-8")
+    (roles / "kubespray_defaults/meta").mkdir()
+    (roles / "kubespray_defaults/meta/main.yml").write_text("dependencies:\n  - role: download\n", encoding="utf-8")
 
 
-def scenario() -> list[dict[str, t.Any]]:
-    """The small cluster as Kubespray would have made it."""
+def scenario(both: bool = False) -> list[dict[str, t.Any]]:
+    """The small cluster as Kubespray would have made it, with both families if asked for."""
     documents = list(yaml.safe_load_all((SCENARIOS / "small.yml").read_text(encoding="utf-8")))
     for document in documents:
         name = document["metadata"]["name"]
@@ -103,7 +134,11 @@ def scenario() -> list[dict[str, t.Any]]:
             document["spec"].update({"cidr": RANGE, "ipipMode": "Never", "vxlanMode": "Always"})
         elif name == "kubeadm-config":
             text = document["data"]["ClusterConfiguration"]
-            document["data"]["ClusterConfiguration"] = text.replace("10.0.0.0/8", "10.234.0.0/16")
+            subnets = f"10.234.0.0/16,{SUBNET6}" if both else "10.234.0.0/16"
+            document["data"]["ClusterConfiguration"] = text.replace("10.0.0.0/8", subnets)
         elif name == "calico-config":
             document["data"]["calico_backend"] = "vxlan"
-    return documents
+            text = document["data"]["cni_network_config"]
+            families = '"type": "calico-ipam", "assign_ipv4": "true", "assign_ipv6": "true"'
+            document["data"]["cni_network_config"] = text.replace('"type": "calico-ipam"', families) if both else text
+    return [*documents, POOL6] if both else documents

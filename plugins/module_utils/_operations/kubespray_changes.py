@@ -123,14 +123,20 @@ def _pools_after(live: Live, moves: t.Sequence[Move]) -> t.List[StoredPool]:
     """The pools once the moves are made: the old ones stay, which is what Kubespray could collide with."""
     pools = {pool.name: pool for pool in live.pools}
     for move in moves:
+        journal = live.journal_of(move.pool) if move.undoes else None
+        if journal is not None:
+            pools[move.pool] = StoredPool(move.pool, {**_thing(move.pool), "spec": _original(move.pool, live)})
+            if journal.target_definition is None:
+                pools.pop(str(journal.target.get("name")), None)
+            continue
         spec = _spec(move.pool, live)
         if move.block_size is not None:
             spec["blockSize"] = move.block_size
-            pools[move.pool] = StoredPool(move.pool, {"metadata": {"name": move.pool}, "spec": spec})
+            pools[move.pool] = StoredPool(move.pool, {**_thing(move.pool), "spec": spec})
         elif move.to and str(move.to["name"]) not in pools:
             name = str(move.to["name"])
             asked = {SPEC_FIELDS[key]: value for key, value in move.to.items() if key in SPEC_FIELDS}
-            pools[name] = StoredPool(name, {"metadata": {"name": name}, "spec": {**spec, **asked}})
+            pools[name] = StoredPool(name, {**_thing(name), "spec": {**spec, **asked}})
     return list(pools.values())
 
 
@@ -164,6 +170,8 @@ def _model(entry: t.Mapping[str, t.Any], declared: Declared, live: Live) -> t.Op
 
 def _after(pool: DeclaredPool, live: Live, move: t.Optional[Move]) -> t.Tuple[t.Optional[str], t.Dict[str, t.Any]]:
     """Name and spec of the pool that serves the family when all is done."""
+    if move is not None and move.undoes:
+        return move.pool, _original(move.pool, live)
     if move is not None and not (move.done and move.to):
         spec = _spec(move.pool, live)
         if move.block_size is not None:
@@ -189,3 +197,14 @@ def _spec(name: str, live: Live) -> t.Dict[str, t.Any]:
     if stored is not None:
         return shown_spec(stored.spec)
     return {} if journal is None else shown_spec(journal.definition.get("spec") or {})
+
+
+def _original(name: str, live: Live) -> t.Dict[str, t.Any]:
+    """The spec that undoing leaves, which the journal keeps."""
+    journal = live.journal_of(name)
+    kept = {} if journal is None else journal.definition.get("spec") or {}
+    return shown_spec(kept) if kept else _spec(name, live)
+
+
+def _thing(name: str) -> t.Dict[str, t.Any]:
+    return {"metadata": {"name": name}}

@@ -142,7 +142,10 @@ class DeclaredPool:
 
 @dataclass(frozen=True)
 class Declared:
-    """All that this collection wants to know from a Kubespray inventory."""
+    """All that this collection wants to know from a Kubespray inventory.
+
+    ``defaults_known`` says whether the defaults of Kubespray's roles could be loaded.
+    """
 
     pools: t.Sequence[DeclaredPool]
     network_plugin: t.Optional[str] = None
@@ -151,6 +154,7 @@ class Declared:
     backend: t.Optional[str] = None
     ignore_assert_errors: bool = False
     settings: t.Mapping[str, t.Any] = field(default_factory=dict)
+    defaults_known: bool = False
 
     def pool(self, version: int) -> t.Optional[DeclaredPool]:
         return next((pool for pool in self.pools if pool.version == version), None)
@@ -178,6 +182,10 @@ def read_declared(
         ignore_assert_errors=bool(variables.flag("ignore_assert_errors")),
         # Kubespray writes the settings in custom resources only.
         settings=settings if datastore in (None, "kdd") else {},
+        # Those that were handed over have the inventory's values as well.
+        defaults_known=any(
+            _defined(value) and not _defined(inventory.get(key)) for key, value in (defaults or {}).items()
+        ),
     )
 
 

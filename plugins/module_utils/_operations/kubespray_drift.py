@@ -63,7 +63,7 @@ def differences(declared: Declared, live: Live) -> t.Tuple[Finding, ...]:
     found: t.List[Finding] = []
     for pool in declared.pools:
         found += _pool(pool, live)
-        found += _unknown(pool)
+        found += _unknown(pool, declared.defaults_known)
     found += _settings(declared, live)
     found += _subnets(declared, live)
     found += _datastore(declared, live)
@@ -118,15 +118,20 @@ def _pool(pool: DeclaredPool, live: Live) -> t.Iterator[Finding]:
         )
 
 
-def _unknown(pool: DeclaredPool) -> t.Iterator[Finding]:
+def _unknown(pool: DeclaredPool, defaults_known: bool) -> t.Iterator[Finding]:
+    why = (
+        "neither the inventory nor Kubespray's roles define it."
+        if defaults_known
+        else "the inventory does not define it, and the defaults of Kubespray's roles were not found. "
+        "kubespray_checkout says where they are."
+    )
     for name in pool.unknown:
         yield Finding(
             UNKNOWN,
             name,
             None,
             None,
-            f"{name} was not compared: the inventory does not define it, and the defaults of Kubespray's roles were "
-            "not found. kubespray_checkout says where they are.",
+            f"{name} was not compared: {why}",
             pool.name or "",
             pool.version,
         )

@@ -32,8 +32,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubesp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_live import Live
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool, find
 
-LOOK, FINISH = "look", "finish"
-PROCEDURES = (LOOK, MIGRATE, RESIZE, FINISH)
+LOOK, FINISH, UNDO = "look", "finish", "rollback"
+PROCEDURES = (LOOK, MIGRATE, RESIZE, FINISH, UNDO)
 
 PLUGIN, HOST_LOCAL = "kubespray-plugin", "kubespray-host-local"
 INVENTORY_DRIFT, RUNNING, FAMILIES_APART = "kubespray-drift", "kubespray-running", "kubespray-families"
@@ -49,7 +49,8 @@ Target = t.Mapping[str, t.Any]
 class Move:
     """What to do with the pool of one family: where its pods go, or its new block size by way of a temporary range.
 
-    ``done`` when the cluster is that way already; then ``pool`` is the one that is there.
+    ``done`` when the cluster is that way already; then ``pool`` is the one that is there. ``undoes`` is the procedure
+    to undo, which leaves ``pool`` as it was.
     """
 
     version: int
@@ -58,9 +59,12 @@ class Move:
     block_size: t.Optional[int] = None
     temporary_cidr: t.Optional[str] = None
     done: bool = False
+    undoes: str = ""
 
     def shown(self) -> t.Dict[str, t.Any]:
         shown: t.Dict[str, t.Any] = {"family": f"ipv{self.version}", "pool": self.pool}
+        if self.undoes:
+            return {**shown, "undoes": self.undoes}
         if self.block_size is not None:
             return {**shown, "block_size": self.block_size, "temporary_cidr": self.temporary_cidr}
         return {**shown, "to": dict(self.to)}
@@ -86,6 +90,8 @@ def moves_for(
         return ()
     if procedure == FINISH:
         return tuple(_finishes(declared, live))
+    if procedure == UNDO:
+        return tuple(_undone(declared, live))
     given = {version: target for version, target in targets.items() if target}
     if not given:
         raise InvalidInput(
@@ -198,6 +204,28 @@ def _finishes(declared: Declared, live: Live) -> t.Iterator[Move]:
         journal = None if pool.name is None else live.journal_to(pool.name)
         if journal is not None and journal.procedure == MIGRATE:
             yield Move(pool.version, journal.pool, to=dict(journal.target))
+
+
+def _undone(declared: Declared, live: Live) -> t.Iterator[Move]:
+    """What was begun for the pools of the inventory, or led to them where it was changed already; the last first."""
+    for pool in reversed(declared.pools):
+        name = pool.name or _only(live, pool.version)
+        journal = None if name is None else live.journal_of(name) or live.journal_to(name)
+        if journal is not None:
+            yield Move(pool.version, journal.pool, undoes=journal.procedure)
+
+
+def _only(live: Live, version: int) -> t.Optional[str]:
+    """The pool of the only procedure of a family, where no variable names Kubespray's pool."""
+    found = [journal.pool for journal in live.journals if _version(journal.target.get("cidr")) == version]
+    return found[0] if len(found) == 1 else None
+
+
+def _version(cidr: t.Any) -> t.Optional[int]:
+    try:
+        return parse_network(cidr, strict=False).version
+    except InvalidInput:
+        return None
 
 
 def _resize(declared: Declared, live: Live, version: int, target: Target) -> Move:

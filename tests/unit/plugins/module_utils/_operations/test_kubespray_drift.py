@@ -126,6 +126,18 @@ def test_what_was_not_compared_is_said() -> None:
     assert all("kubespray_checkout" in finding.message for finding in findings)
 
 
+def test_why_it_was_not_compared() -> None:
+    """Releases that have no such variable are told from roles that were not found."""
+    inventory = {"calico_pool_name": ks.POOL, "calico_pool_cidr": ks.RANGE}
+    (first, *_rest) = [each for each in differences(read_declared(inventory), ks.live()) if each.severity == UNKNOWN]
+    assert first.message.endswith("were not found. kubespray_checkout says where they are.")
+    old = {key: value for key, value in ks.DEFAULTS.items() if key != "calico_vxlan_mode"}
+    (only,) = [each for each in differences(read_declared(inventory, old), ks.live()) if each.severity == UNKNOWN]
+    assert only.message == (
+        "calico_vxlan_mode was not compared: neither the inventory nor Kubespray's roles define it."
+    )
+
+
 def test_a_finding_as_plain_data() -> None:
     finding = Finding(DRIFT, "calico_pool_blocksize", 26, 28, "They differ.", ks.POOL, 4)
     assert finding.shown() == {

@@ -22,6 +22,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubesp
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_drift import differences
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_info import held_against
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_moves import UNDO
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_runs import PASSES
 
 from . import kubespray_objects as ks
@@ -274,3 +275,18 @@ def test_the_variables_while_the_pool_is_not_there() -> None:
 def test_what_may_not_be_read_is_named() -> None:
     lines = held_against(ks.declared(), ks.live(unreadable=("nodes", "configmaps")), show=["drift"])["lines"]
     assert "UNKNOWN     There is no right to read nodes, configmaps, so nothing was compared with it." in lines
+
+
+def test_the_variables_once_a_move_is_undone() -> None:
+    """Whoever has changed the inventory already has to change it back."""
+    kept = ks.journal(definition={"spec": dict(ks.pool().spec)})
+    moved = ks.live(ks.pool(disabled=True), ks.pool(ks.NEW, ks.NEW_RANGE), journals=(kept,))
+    as_it_was = changes(ks.declared(), ks.live())[0]
+    assert changes(ks.declared(), moved, procedure=UNDO) == (as_it_was, {})
+    new = ks.declared(calico_pool_name=ks.NEW, calico_pool_cidr=ks.NEW_RANGE)
+    result = held_against(new, moved, procedure=UNDO)
+    assert (result["variables"], result["changed_variables"]) == (
+        as_it_was,
+        {"calico_pool_name": ks.POOL, "calico_pool_cidr": ks.RANGE},
+    )
+    assert not any("With these variables, too" in line for line in result["lines"])

@@ -23,6 +23,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubesp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_moves import (
     FINISH,
     LOOK,
+    UNDO,
     Move,
     Stop,
     moves_for,
@@ -210,6 +211,25 @@ def test_finish_follows_the_inventory() -> None:
     assert stops(FINISH, new, kept) == []
     assert stops(FINISH, ks.declared(), kept, waivers=["kubespray-old-inventory"]) == ["kubespray-old-inventory"]
     assert moves_for(FINISH, new, ks.live(MOVED[1]), {}) == ()
+
+
+def test_undoing_finds_what_was_begun() -> None:
+    """For both families, whether the inventory was changed already or not; a finished change is not undone."""
+    journals = (ks.journal(), ks.journal("default-pool-ipv6", "default-pool-2-ipv6", ks.NEW_RANGE6))
+    new6 = ks.pool("default-pool-2-ipv6", ks.NEW_RANGE6)
+    live = ks.live(*MOVED, ks.POOL6, new6, journals=journals)
+    both = (Move(IPV6, "default-pool-ipv6", undoes=MIGRATE), Move(IPV4, ks.POOL, undoes=MIGRATE))
+    for inventory in ({}, {**NEW_INVENTORY, "calico_pool_cidr_ipv6": ks.NEW_RANGE6}):
+        declared = ks.both_families(**inventory)
+        assert moves_for(UNDO, declared, live, {}) == both
+        assert every(UNDO, declared, live, both) == ()
+    assert both[1].shown() == {"family": "ipv4", "pool": ks.POOL, "undoes": MIGRATE}
+    resized = ks.live(ks.pool(blockSize=28), ks.POOL6, journals=(ks.journal(procedure=RESIZE),))
+    assert moves_for(UNDO, ks.both_families(), resized, {}) == (Move(IPV4, ks.POOL, undoes=RESIZE),)
+    assert moves_for(UNDO, ks.both_families(), ks.live(ks.pool(), ks.POOL6), {}) == ()
+    # No variable names the pool.
+    unnamed = read_declared({"calico_pool_cidr": ks.RANGE})
+    assert moves_for(UNDO, unnamed, ks.live(*MOVED, journals=journals), {}) == both[1:]
 
 
 def test_without_variables_the_only_pool_of_the_family_is_meant() -> None:
