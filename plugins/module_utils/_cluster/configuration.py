@@ -41,6 +41,7 @@ def load_configuration(options: ConnectionOptions, libraries: Libraries) -> Load
     configuration = libraries.configuration()
     source = _load_source(options, libraries, configuration)
     _lay_over(options, libraries, configuration)
+    _keep_over(options, libraries, configuration)
     # Watches are silent for minutes; without keepalive a proxy or firewall drops them unnoticed.
     configuration.socket_options = _socket_options(libraries)
     # A drain holds a watch for each kind it looks at, beside the calls it makes.
@@ -225,6 +226,21 @@ def _lay_over(options: ConnectionOptions, libraries: Libraries, configuration: t
         # Release 37 of the package calls the key BearerToken and still reads this name.
         configuration.api_key = {"authorization": authorization}
         configuration.refresh_api_key_hook = None
+
+
+def _keep_over(options: ConnectionOptions, libraries: Libraries, configuration: t.Any) -> None:
+    """The package's refresh hook sets everything that the kubeconfig says anew, with each request."""
+    refresh = configuration.refresh_api_key_hook
+    if refresh is None:
+        return
+
+    def refreshed(current: t.Any) -> None:
+        refresh(current)
+        _lay_over(options, libraries, current)
+        # It has put itself in this place, too.
+        current.refresh_api_key_hook = refreshed
+
+    configuration.refresh_api_key_hook = refreshed
 
 
 def _socket_options(libraries: Libraries) -> list[tuple[int, int, int]]:

@@ -21,7 +21,8 @@ class ConnectionOptions:
     ``kubeconfig`` is a path, several paths (a list, or one string joined by ``os.pathsep``), or the
     content of a kubeconfig as a dict. Without it and without ``host`` the places kubectl looks at are
     used: ``$KUBECONFIG``, ``~/.kube/config``, and the service account of the pod we may be running in.
-    ``request_timeout`` is in seconds and holds for one request, not for watches.
+    ``request_timeout`` is in seconds and holds for one request, not for watches. With ``run``, the run of a procedure,
+    the cluster has answered before, so one that does not is waited for.
     """
 
     kubeconfig: Kubeconfig | None = field(default=None, repr=False)
@@ -39,6 +40,7 @@ class ConnectionOptions:
     impersonate_user: str | None = None
     impersonate_groups: t.Sequence[str] | None = None
     request_timeout: float = 60.0
+    run: str | None = None
 
     @classmethod
     def from_params(cls, params: t.Mapping[str, t.Any]) -> ConnectionOptions:

@@ -27,8 +27,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.configura
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
     ApiError,
     BadConfiguration,
+    Forbidden,
     ServerError,
     TooManyRequests,
+    Unauthorized,
     Unreachable,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.libraries import Libraries
@@ -41,6 +43,14 @@ ATTEMPTS = 7
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
 LONGEST_RETRY_AFTER = 30.0
+# A server that never answered is more likely a wrong address than one that is away for a moment.
+FIRST_ATTEMPTS = 4
+# Seconds for which one that has answered before may be away, as an API server that is started again.
+AWAY = 45.0
+# How often credentials are tried that were good before.
+REFUSALS = 5
+# Seconds after a lost connection in which a server may not know users or roles yet, since it has just been started.
+SETTLING = 20.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,9 @@ class Transport:
         self._options = options
         self._libraries = libraries
         self._lock = threading.Lock()
-        self._answered = False
+        self._answered = options.run is not None
+        self._accepted = False
+        self._lost_at = -SETTLING
         loaded = load_configuration(options, libraries)
         self._configuration = loaded.configuration
         self.source = loaded.source
@@ -89,13 +101,13 @@ class Transport:
         server cannot have acted on it: the connection was never made, or the answer was a 429
         about overload. Everything else is the caller's: read again, then decide.
         """
-        attempt = 0
+        attempt, began = 0, time.monotonic()
         while True:
             attempt += 1
             try:
                 answer = self._exchange(request)
             except (TooManyRequests, ServerError, Unreachable) as error:
-                if attempt >= self._attempts(error) or not _may_repeat(request, error):
+                if not _may_repeat(request, error) or not self._is_patient(error, attempt, time.monotonic() - began):
                     raise
                 time.sleep(_pause(attempt, error))
             else:
@@ -110,6 +122,7 @@ class Transport:
 
     def lost(self, error: Exception, sent: bool = True) -> Unreachable:
         """What a failed exchange means for the user."""
+        self._lost_at = time.monotonic()
         return Unreachable(_explain(error, self.server, self._libraries), maybe_done=sent)
 
     def _connect(self) -> t.Any:
@@ -124,18 +137,39 @@ class Transport:
     def _unusable(self, error: Exception) -> BadConfiguration:
         return BadConfiguration(f"The connection settings from {self.source} cannot be used: {error}.")
 
-    def _attempts(self, error: Exception) -> int:
-        # A server that never answered is more likely a wrong address than a short outage.
-        return ATTEMPTS if self._answered or not isinstance(error, Unreachable) else 2
+    def _is_patient(self, error: Exception, attempt: int, seconds: float) -> bool:
+        if not isinstance(error, Unreachable):
+            return attempt < ATTEMPTS
+        if not self._answered:
+            return attempt < 2 or (attempt < FIRST_ATTEMPTS and seconds < CONNECT_TIMEOUT)
+        return attempt < 3 or seconds < AWAY
 
     def _exchange(self, request: Request, read_timeout: float | None = None) -> t.Any:
+        """One answer below 400. What refuses credentials that were good before may pass, so they are tried again."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._answer(request, read_timeout)
+            except (BadConfiguration, Unauthorized, Forbidden) as error:
+                # A server that starts does not know everybody yet, and a credential plugin has a server of its own.
+                settling = time.monotonic() - self._lost_at < SETTLING
+                again = settling or (attempt < REFUSALS and not isinstance(error, Forbidden))
+                if not self._accepted or not again:
+                    raise
+                time.sleep(_pause(attempt))
+
+    def _answer(self, request: Request, read_timeout: float | None) -> t.Any:
         used = self._configuration
         answer = self._once(request, read_timeout)
-        if answer.status == 401 and self._reload(used):
-            answer.release_conn()
-            answer = self._once(request, read_timeout)
+        if answer.status == 401:
+            # To its end, or the connection could not be used again.
+            answer.drain_conn()
+            if self._reload(used):
+                answer = self._once(request, read_timeout)
         self._answered = True
         if answer.status < 400:
+            self._accepted = True
             return answer
         data = bytes(answer.data or b"")
         header = answer.headers.get("Retry-After")
@@ -213,7 +247,7 @@ def _may_repeat(request: Request, error: ApiError | Unreachable) -> bool:
     return request.method == "GET"
 
 
-def _pause(attempt: int, error: ApiError | Unreachable) -> float:
+def _pause(attempt: int, error: Exception | None = None) -> float:
     asked = error.retry_after if isinstance(error, ApiError) else None
     if asked is not None:
         return min(asked, LONGEST_RETRY_AFTER)

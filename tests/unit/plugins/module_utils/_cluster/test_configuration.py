@@ -14,8 +14,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import connect
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import BadConfiguration
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster import transport
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client import HttpApi, connect
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    BadConfiguration,
+    Forbidden,
+    Unauthorized,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
 
@@ -23,6 +28,7 @@ from .conftest import Answer, ScriptedServer
 
 POOL = "/apis/crd.projectcalico.org/v1/ippools/p"
 FOUND = Answer(200, {"metadata": {"name": "p"}})
+REFUSED = Answer(401, {"kind": "Status", "message": "Unauthorized", "reason": "Unauthorized"})
 
 
 def kubeconfig(server: str, user: dict[str, t.Any] | None = None, name: str = "one") -> dict[str, t.Any]:
@@ -84,6 +90,14 @@ class TestSources:
         ask(ConnectionOptions(kubeconfig=kubeconfig("http://192.0.2.1:1"), host=server.url, api_key="mine"))
         assert self.token(server) == "Bearer mine"
 
+    def test_they_win_with_every_request(self, server: ScriptedServer) -> None:
+        """The package sets everything that the kubeconfig says anew whenever it looks for the token."""
+        client = connect(ConnectionOptions(kubeconfig=kubeconfig("http://192.0.2.1:1"), host=server.url))
+        for _request in range(3):
+            client.get(IP_POOLS, "p")
+            assert self.token(server) == "Bearer token-one"
+        client.close()
+
     def test_an_exec_plugin(self, server: ScriptedServer, tmp_path: Path) -> None:
         ask(ConnectionOptions(kubeconfig=kubeconfig(server.url, exec_user(tmp_path, "from-plugin"))))
         assert self.token(server) == "Bearer from-plugin"
@@ -99,14 +113,99 @@ class TestSources:
         assert [asked.headers["authorization"] for asked in server.asked] == ["Bearer old", "Bearer new"]
 
 
-def exec_user(directory: Path, token: str, fail: bool = False) -> dict[str, t.Any]:
+class TestRefusedLater:
+    """Credentials that were good before, in the middle of something long."""
+
+    @pytest.fixture(autouse=True)
+    def _at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(transport, "FIRST_PAUSE", 0.001)
+        monkeypatch.setattr(transport, "LONGEST_PAUSE", 0.002)
+
+    def sent(self, server: ScriptedServer) -> list[str]:
+        return [asked.headers["authorization"].partition(" ")[2] for asked in server.asked]
+
+    @pytest.fixture
+    def plugin(self, server: ScriptedServer, tmp_path: Path) -> t.Iterator[tuple[HttpApi, Path]]:
+        """A client that has been let in with what a plugin said, and the plugin."""
+        server.on("GET", POOL, FOUND)
+        client = connect(ConnectionOptions(kubeconfig=kubeconfig(server.url, exec_user(tmp_path, "old"))))
+        client.get(IP_POOLS, "p")
+        yield client, tmp_path
+        client.close()
+
+    def test_a_new_token_from_the_plugin(self, server: ScriptedServer, plugin: tuple[HttpApi, Path]) -> None:
+        client, directory = plugin
+        exec_user(directory, "new")
+        server.on("GET", POOL, REFUSED, FOUND)
+        client.get(IP_POOLS, "p")
+        assert self.sent(server) == ["old", "old", "new"]
+
+    def test_a_plugin_that_fails_once(self, server: ScriptedServer, plugin: tuple[HttpApi, Path]) -> None:
+        client, directory = plugin
+        exec_user(directory, "new", fail_until=2)
+        server.on("GET", POOL, REFUSED, REFUSED, FOUND)
+        client.get(IP_POOLS, "p")
+        assert self.sent(server) == ["old", "old", "old", "new"]
+
+    def test_a_plugin_that_goes_on_failing(self, server: ScriptedServer, plugin: tuple[HttpApi, Path]) -> None:
+        client, directory = plugin
+        exec_user(directory, "new", fail=True)
+        server.on("GET", POOL, REFUSED)
+        with pytest.raises(BadConfiguration, match="credential plugin gave no credentials: .*the login has expired"):
+            client.get(IP_POOLS, "p")
+        assert len(server.asked) == 1 + transport.REFUSALS
+
+    def test_a_server_that_does_not_know_the_user_for_a_moment(self, server: ScriptedServer) -> None:
+        """As one whose provider of identities is slow; that of somebody who never was let in is final."""
+        client = connect(ConnectionOptions(kubeconfig=kubeconfig(server.url)))
+        server.on("GET", POOL, REFUSED, FOUND)
+        with pytest.raises(Unauthorized):
+            client.get(IP_POOLS, "p")
+        assert len(server.asked) == 1
+        client.get(IP_POOLS, "p")
+        server.on("GET", POOL, REFUSED, REFUSED, FOUND)
+        client.get(IP_POOLS, "p")
+        server.on("GET", POOL, REFUSED)
+        with pytest.raises(Unauthorized):
+            client.get(IP_POOLS, "p")
+        client.close()
+
+    def test_a_server_that_was_just_started(self, server: ScriptedServer) -> None:
+        """It may not have read its roles yet. Long after a lost connection, a right that is missing is missing."""
+        client = connect(ConnectionOptions(kubeconfig=kubeconfig(server.url)))
+        no_right = Answer(403, {"kind": "Status", "message": "forbidden", "reason": "Forbidden"})
+        server.on("GET", POOL, FOUND, Answer(cut=True), no_right, FOUND)
+        client.get(IP_POOLS, "p")
+        client.get(IP_POOLS, "p")
+        assert len(server.asked) == 4
+        client._transport._lost_at -= transport.SETTLING
+        server.on("GET", POOL, no_right)
+        with pytest.raises(Forbidden):
+            client.get(IP_POOLS, "p")
+        assert len(server.asked) == 5
+        client.close()
+
+    def test_a_watch_goes_the_same_way(self, server: ScriptedServer, plugin: tuple[HttpApi, Path]) -> None:
+        client, directory = plugin
+        exec_user(directory, "new", fail_until=2)
+        pools = POOL.rpartition("/")[0]
+        server.on("GET", pools, REFUSED, REFUSED, Answer(200, lines=[]))
+        assert list(client.watch(IP_POOLS, resource_version="1")) == []
+
+
+def exec_user(directory: Path, token: str, fail: bool = False, fail_until: int = 0) -> dict[str, t.Any]:
     script = directory / "plugin"
+    (directory / "calls").unlink(missing_ok=True)
     credential = (
         f'{{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{{"token":"{token}"}}}}'
     )
     script.write_text(
         f"#!{sys.executable}\nimport sys\n"
-        + ("sys.exit('the login has expired')\n" if fail else f"print({credential!r})\n"),
+        # It notes that it was called.
+        f"open({str(directory / 'calls')!r}, 'a').write('.')\n"
+        f"if {fail} or len(open({str(directory / 'calls')!r}).read()) < {fail_until}:\n"
+        "    sys.exit('the login has expired')\n"
+        f"print({credential!r})\n",
         encoding="utf-8",
     )
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
