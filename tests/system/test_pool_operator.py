@@ -14,6 +14,7 @@ import typing as t
 import pytest
 from modes_lab import DEFAULT
 from operator_lab import OWNED, Operated
+from procedures import change_block_size, migrate_pool
 from simulation import Write, simulate
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OWNER_LABEL
@@ -226,3 +227,16 @@ def test_an_emptied_list_is_not_begun_anew(lab: Operated) -> None:
     with pytest.raises(Refused, match=f"the list is empty, {DEFAULT} carry the label .* put their entries back first"):
         lab.present("teal", cidr="10.7.0.0/16")
     assert lab.entries() == []
+
+
+@pytest.mark.parametrize("resize", [False, True])
+def test_whole_procedures_with_an_operator_of_old(resize: bool) -> None:
+    """Operators before v1.36 have no word for a disabled pool: a selector that matches nothing stops it instead."""
+    lab = Operated(old=True)
+    target = {"name": "new", "cidr": "10.0.0.0/16"}
+    run = change_block_size(lab.api, DEFAULT, 28, target) if resize else migrate_pool(lab.api, DEFAULT, target)
+    ways = [call.params["stop_way"] for call in run.calls if call.params.get("stop_way")]
+    assert ways == ["node_selector"]
+    (entry,) = lab.entries()
+    assert (entry["name"], entry["nodeSelector"]) == (DEFAULT if resize else "new", "all()")
+    assert "disableNewAllocations" not in entry

@@ -64,6 +64,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
     read_pools,
     require,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writers import pool_writer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.range_wait import Report, held_now
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.rehearsal import Rehearsal
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import (
@@ -147,7 +148,11 @@ def before_disable(
     taken = clock.now()
     pods, held = list(api.list(PODS).items), held_now(api, store, pool.cidr, clock)
     inside = [pod for pod in pods if any(pool.cidr.contains(address) for address in pod_addresses(pod))]
-    way = stop_way(machines_in(held, inside), store.settings().vm_address_persistence)
+    way = stop_way(
+        machines_in(held, inside),
+        store.settings().vm_address_persistence,
+        can_disable=bool(live.spec.get("disabled")) or pool_writer(api, detect(api)).can_disable(name),
+    )
     view = _view(api, pools, live, pool, way, pods, held, waivers)
     report(f"IPPool {name}: looking who would serve {len(view.tunnels)} tunnel addresses and {len(inside)} pods")
     rehearsal = Rehearsal(store, engine_pools(view.after), view.nodes.values(), clock.now)

@@ -86,6 +86,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.range_
     held_now,
     wait_until_free,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import selects_no_node
 
 ATTEMPTS = 5
 # Seconds in which an assignment that began before the pool was disabled comes to its end (§5.1 step 3).
@@ -302,13 +303,19 @@ class _Deletion:
     report: Report
 
     def disable(self, live: StoredPool) -> bool:
-        """Whether the pool is disabled now. It cannot be where Calico refuses every change of a broken spec."""
+        """Whether the pool is disabled now.
+
+        It cannot be where Calico refuses every change of a broken spec, nor where an operator of old has no word for
+        it; there a nodeSelector that matches nothing has to do.
+        """
         for _attempt in range(ATTEMPTS):
             if live.spec.get("disabled"):
                 return True
             writer = pool_writer(self.api, self.installation)
             try:
                 live = self._same_pool(writer, live)
+                if selects_no_node(str(live.spec.get("nodeSelector") or "")) and not writer.can_disable(self.name):
+                    return False
                 patch = {"metadata": {"resourceVersion": live.resource_version}, "spec": {"disabled": True}}
                 stored = writer.patch(self.name, patch, live)
                 writer.settle(stored, clock=self.clock, timeout=self.left, report=self.report)

@@ -52,6 +52,9 @@ class PoolWriter(Place, t.Protocol):
     def reworded(self, name: str, error: InvalidPool) -> InvalidPool:
         """The error with what is particular about the rule in this place."""
 
+    def can_disable(self, name: str) -> bool:
+        """Whether there is a word for a pool that is disabled in what is written here; operators of old have none."""
+
     def pools(self) -> list[StoredPool]:
         """All pools in name order, as they are declared where they are written."""
 

@@ -65,6 +65,9 @@ class CustomResourceWriter:
     def where(self, name: str) -> str:
         return place_of(self.mode, name)
 
+    def can_disable(self, name: str) -> bool:
+        return True
+
     def pools(self) -> list[StoredPool]:
         return read_pools(self.api)
 

@@ -48,6 +48,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operat
     spec_of,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_rules import (
+    DISABLES,
     refuse_ipip_without_bgp,
     refuse_none_enabled,
     refuse_to_begin_a_list,
@@ -55,6 +56,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operat
     refuse_unknown_members,
     refuse_what_it_does_not_take,
     refused,
+    unknown_members,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_wait import wait_until_made
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_legacy import FOR_GOOD
@@ -90,6 +92,9 @@ class OperatorWriter:
 
     def where(self, name: str) -> str:
         return WHERE if self._is_operators(name) else self._below.where(name)
+
+    def can_disable(self, name: str) -> bool:
+        return not self._is_operators(name) or not unknown_members(self._api, (DISABLES,), self._entries)
 
     def pools(self) -> list[StoredPool]:
         """As declared: the pools of the operator with the spec that their entry gives them, made yet or not."""

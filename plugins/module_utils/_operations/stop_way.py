@@ -57,13 +57,24 @@ class StopWay:
         }
 
 
-def stop_way(machines: t.Iterable[str], persistence: str | None, asking: t.Sequence[str] = ()) -> StopWay:
+def stop_way(
+    machines: t.Iterable[str], persistence: str | None, asking: t.Sequence[str] = (), *, can_disable: bool = True
+) -> StopWay:
     """The way for a pool in which ``machines`` (namespace/name) hold addresses.
 
     ``persistence`` is kubeVirtVMAddressPersistence, None where it is not set, which means Enabled.
-    ``asking`` names what asks for the pool by name or range.
+    ``asking`` names what asks for the pool by name or range. Tigera operators before v1.36 have no word for a pool
+    that is disabled (spec ippool.md §10.4): then it is not ``can_disable``.
     """
     found = tuple(sorted(set(machines)))
+    if not can_disable:
+        return StopWay(
+            NODE_SELECTOR,
+            "The Tigera operator of this cluster cannot disable a pool, which came with operator v1.36 and Calico "
+            "v3.29.",
+            _with_asking(asking),
+            found,
+        )
     if not found:
         return StopWay(DISABLED, "No virtual machine holds an address of the pool.", _OF_DISABLED)
     shown = _some(found)
@@ -74,14 +85,11 @@ def stop_way(machines: t.Iterable[str], persistence: str | None, asking: t.Seque
             _OF_DISABLED,
             found,
         )
-    consequences = list(_OF_NODE_SELECTOR)
-    if asking:
-        consequences.insert(1, f"These ask for it now: {_some(asking)}.")
     return StopWay(
         NODE_SELECTOR,
         "Virtual machines keep their address over restarts and migrations, which fail while the pool is disabled; "
         f"{len(found)} hold addresses of it: {shown}.",
-        tuple(consequences),
+        _with_asking(asking),
         found,
     )
 
@@ -136,6 +144,11 @@ _OF_NODE_SELECTOR = (
     "Tunnel addresses of nodes move to another pool within seconds, and blocks are given back as soon as they are "
     "empty.",
 )
+
+
+def _with_asking(asking: t.Sequence[str]) -> tuple[str, ...]:
+    first, *others = _OF_NODE_SELECTOR
+    return (first, *([f"These ask for it now: {_some(asking)}."] if asking else []), *others)
 
 
 def _domain(pod: t.Mapping[str, t.Any]) -> str:

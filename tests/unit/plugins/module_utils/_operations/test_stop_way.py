@@ -11,6 +11,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder imp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import STAYS, Holding
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import (
     DISABLED,
+    NO_NODE,
     NODE_SELECTOR,
     is_stopped,
     machines_in,
@@ -65,6 +66,14 @@ def test_who_asks_is_named_among_the_consequences() -> None:
     found = stop_way(many, None, ["Namespace shop"])
     assert found.consequences[1] == "These ask for it now: Namespace shop."
     assert found.reason.endswith("shop/vm-4 and 3 more.") and "8 hold addresses" in found.reason
+
+
+def test_an_operator_of_old_has_no_word_for_disabled() -> None:
+    """Spec ippool.md §10.4, also where there is no machine."""
+    found = stop_way([], None, ["Namespace shop"], can_disable=False)
+    assert found.changes == {"nodeSelector": NO_NODE}
+    assert "came with operator v1.36" in found.reason
+    assert found.consequences[1] == "These ask for it now: Namespace shop."
 
 
 def test_machines_by_blocks_and_by_pods() -> None:
