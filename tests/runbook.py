@@ -9,7 +9,8 @@ options by the module's own argument spec and calls the module's own ``operate``
 what ``Runbook`` knows, and anything else is an error of the test: nothing is passed over in silence.
 
 Of Ansible's rules these matter: the ``when`` of a block holds for each of its tasks, asked anew before each of them;
-that of an include is asked once; a skipped task registers that it was skipped.
+that of an include is asked once; a skipped task registers that it was skipped; ``module_defaults`` of an inner block
+win over those of an outer one, and a module's over those of its groups.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import functools
 import importlib
 import json
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unittest import mock
 
@@ -45,7 +46,7 @@ ROLES = Path(__file__).parents[1] / "roles"
 OURS = "calico_ops.ipam."
 # Seconds from one module to the next.
 BETWEEN = 1.0
-KEYWORDS = frozenset({"name", "when", "register", "vars", "block", "rescue"})
+KEYWORDS = frozenset({"name", "when", "register", "vars", "block", "rescue", "module_defaults"})
 
 Task = t.Dict[str, t.Any]
 Variables = t.Dict[str, t.Any]
@@ -137,11 +138,15 @@ class _Scope:
     low: Variables
     high: Variables
     conditions: tuple[t.Any, ...] = ()
+    defaults: tuple[t.Mapping[str, t.Any], ...] = ()
 
     def under(self, task: Task) -> _Scope:
         """The inside of a block."""
-        return _Scope(
-            self.role, self.low, {**self.high, **(task.get("vars") or {})}, (*self.conditions, *_conditions(task))
+        return replace(
+            self,
+            high={**self.high, **(task.get("vars") or {})},
+            conditions=(*self.conditions, *_conditions(task)),
+            defaults=(*self.defaults, task.get("module_defaults") or {}),
         )
 
 
@@ -182,7 +187,7 @@ class Runbook:
         low = {**scope.low}
         for name in ("defaults", "vars"):
             low.update(_yaml(ROLES / role / name / "main.yml") or {})
-        self._file(f"{entry}.yml", _Scope(role, low, scope.high, scope.conditions))
+        self._file(f"{entry}.yml", replace(scope, role=role, low=low))
 
     def _file(self, name: str, scope: _Scope) -> None:
         tasks = _yaml(ROLES / scope.role / "tasks" / name)
@@ -221,9 +226,9 @@ class Runbook:
             return
         args = task[action] if isinstance(task[action], str) else dict(templar.template(task[action]))
         if action == "ansible.builtin.include_tasks":
-            self._file(str(args), _Scope(scope.role, scope.low, inner.high, scope.conditions))
+            self._file(str(args), replace(scope, high=inner.high))
         elif action == "ansible.builtin.include_role":
-            included = _Scope(scope.role, scope.low, inner.high, scope.conditions)
+            included = replace(scope, high=inner.high)
             self._role(args["name"].removeprefix(OURS), args.get("tasks_from", "main"), included)
         elif action == "ansible.builtin.debug":
             self.said.append(args["msg"])
@@ -233,6 +238,7 @@ class Runbook:
             if not all(templar.evaluate_conditional(each) for each in _listed(task[action]["that"])):
                 raise _Failed({"failed": True, "msg": str(args["fail_msg"])})
         elif action.startswith(OURS):
+            args = {**_defaults_of(action, inner, templar), **args}
             try:
                 self._register(task, self._call(str(task.get("name")), action.removeprefix(OURS), args))
             except _Failed as failed:
@@ -326,6 +332,23 @@ def _ticking(raw: SimulatedApi, require: t.Callable[[], None]) -> t.Iterator[Non
         yield
     finally:
         raw.ticks.remove(renew)
+
+
+def _defaults_of(action: str, scope: _Scope, templar: Templar) -> dict[str, t.Any]:
+    """What ``module_defaults`` says for a module: those of its groups, then its own, the innermost of each."""
+    known: dict[str, t.Any] = {}
+    for each in scope.defaults:
+        known.update(each)
+    groups = [f"group/{OURS}{name}" for name, members in _groups().items() if action.removeprefix(OURS) in members]
+    found: dict[str, t.Any] = {}
+    for key in (*groups, action):
+        found.update(templar.template(known.get(key) or {}))
+    return found
+
+
+@functools.cache
+def _groups() -> dict[str, list[str]]:
+    return t.cast("dict[str, list[str]]", _yaml(ROLES.parent / "meta" / "runtime.yml")["action_groups"])
 
 
 def _action(task: Task) -> str:
