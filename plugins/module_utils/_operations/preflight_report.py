@@ -32,6 +32,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import
     preflight_checks_serving,
     preflight_checks_versions,
     preflight_checks_workloads,
+    preflight_checks_writes,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import assessment_of, owners_of
@@ -73,6 +74,7 @@ CHECKS: tuple[Check, ...] = (
     *preflight_checks_versions.CHECKS,
     *preflight_checks_operator.CHECKS,
     *preflight_checks_pools.CHECKS,
+    *preflight_checks_writes.CHECKS,
     *preflight_checks_managers.CHECKS,
     *preflight_checks_ranges.CHECKS,
     *preflight_checks_outside.CHECKS,

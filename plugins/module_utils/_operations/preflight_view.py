@@ -18,6 +18,12 @@ from functools import cached_property
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_api import CalicoApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.calico_places import (
+    APISERVER,
+    CRD_V1,
+    CRD_V3,
+    in_v3,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.discovery import readable_object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
     Forbidden,
@@ -50,6 +56,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     SERVICES,
     STATEFUL_SETS,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.served_schema import Schema, served_schema
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import (
     Address,
     Network,
@@ -183,6 +190,8 @@ class ClusterView:
     journal: Journal | None = None
     unreadable: t.Sequence[str] = ()
     damaged: t.Sequence[str] = ()
+    # The definitions of custom resources that are written, as far as they may be read, by plural name.
+    schemas: t.Mapping[str, Schema] = field(default_factory=dict)
 
     def workload(self, kind: str, namespace: str, name: str) -> Workload | None:
         return self._by_key.get((kind, namespace, name))
@@ -245,7 +254,18 @@ def fetch_view(
         journal=read_journal(api, pool, namespace) if pool else None,
         unreadable=(*reader.unreadable, *calico.unreadable, *surroundings.unreadable),
         damaged=tuple(reader.damaged),
+        schemas=_schemas(calico_api(api), installation),
     )
+
+
+def _schemas(calico: CalicoApi, installation: Installation) -> dict[str, Schema]:
+    wanted = [INSTALLATIONS] if installation.operator.value else []
+    mode = installation.mode.value
+    if mode in (CRD_V1, APISERVER, CRD_V3):
+        # Behind an API server, the definition of the v1 group is what limits a pool.
+        wanted.append(in_v3(IP_POOLS) if mode == CRD_V3 else IP_POOLS)
+    found = {resource.plural: served_schema(calico.raw, resource) for resource in wanted}
+    return {plural: schema for plural, schema in found.items() if schema is not None}
 
 
 def fetch_requests_view(api: PagedApi, installation: Installation) -> ClusterView:

@@ -19,6 +19,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder imp
     VM,
     Holder,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_entries import entry_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import Finding, run_checks
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_calico import HandleFact
@@ -127,6 +128,34 @@ def tunnelled(name: str, **annotations: str) -> dict[str, t.Any]:
         key if "/" in key else f"projectcalico.org/{key}": value for key, value in annotations.items()
     }
     return found
+
+
+# What an operator before v1.34 has of an entry.
+OLD_INSTALLATION = {
+    "properties": {
+        "spec": {
+            "properties": {
+                "calicoNetwork": {
+                    "properties": {"ipPools": {"items": {"properties": {"name": {}, "cidr": {}, "allowedUses": {}}}}}
+                }
+            }
+        }
+    }
+}
+
+
+def run_by_operator(
+    entry: dict[str, t.Any] | None = None, annotations: dict[str, str] | None = None
+) -> dict[str, t.Any]:
+    """The old pool as one of the operator's, as its list has it but for ``entry``."""
+    live = stored(labels={"app.kubernetes.io/managed-by": "tigera-operator"})
+    live.thing["metadata"]["annotations"] = annotations or {}
+    entries = [{**entry_of("old", live.spec), **(entry or {})}]
+    installation = {
+        "metadata": {"name": "default", "resourceVersion": "1"},
+        "spec": {"calicoNetwork": {"ipPools": entries}},
+    }
+    return {"installation": OPERATED, "operator": installation, "pools": (live,)}
 
 
 def with_condition(**changes: t.Any) -> dict[str, t.Any]:
@@ -338,6 +367,54 @@ FOUND: list[Case] = [
         "refuses every update",
     ),
     ("B10", "non-canonical-cidr", MOVE, {"pools": (stored(cidr="192.168.0.1/16"),)}, "blocker", "host bits"),
+    (
+        "B10",
+        "writes-accepted",
+        MOVE,
+        {"pools": (stored(vxlanMode="Always"),)},
+        "blocker",
+        "set ipip_mode or vxlan_mode to Never in the same call",
+    ),
+    (
+        "B20",
+        "writes-accepted",
+        target(namespace_selector="has(x)", allowed_uses=["Workload"]),
+        run_by_operator(),
+        "blocker",
+        "cannot have namespaceSelector",
+    ),
+    (
+        "B20",
+        "writes-accepted",
+        MOVE,
+        run_by_operator(annotations={"unsupported.operator.tigera.io/ignore": "true"}),
+        "blocker",
+        "take the annotation off",
+    ),
+    (
+        "B20",
+        "writes-accepted",
+        MOVE,
+        run_by_operator(entry={"cidr": "10.9.0.0/16"}),
+        "blocker",
+        "has the CIDR 10.9.0.0/16 and IPPool 'old' has 192.168.0.0/16",
+    ),
+    (
+        "B20",
+        "writes-accepted",
+        MOVE,
+        {**run_by_operator(), "schemas": {"installations": OLD_INSTALLATION}},
+        "note",
+        "will be stopped by a nodeSelector that matches nothing",
+    ),
+    (
+        "B20",
+        "writes-accepted",
+        declared({"name": "new", "cidr": "10.0.0.0/28", "disabled": True}),
+        run_by_operator(),
+        "blocker",
+        "smaller than one block",
+    ),
     ("B11", "block-size-legal", target(block_size=32), {}, "blocker", "Blocks of a single address"),
     ("B12", "pool-field-diff", target(nat_outgoing=False), {}, "blocker", "natOutgoing is true"),
     ("B12", "pool-field-diff", target(disable_bgp_export=True), {}, "blocker", "disableBGPExport"),
@@ -733,6 +810,9 @@ NOT_FOUND: list[tuple[str, PreflightRequest, dict[str, t.Any]]] = [
         declared({"name": "services", "cidr": "10.7.0.0/24", "allowed_uses": ["LoadBalancer"]}),
         backend("vxlan"),
     ),
+    ("writes-accepted", MOVE, {}),
+    ("writes-accepted", MOVE, run_by_operator()),
+    ("writes-accepted", MOVE, {"pools": (stored(disabled=True, vxlanMode="Always"),)}),
     ("tunnels-served", MOVE, {"nodes": (tunnelled("node-1", IPv4IPIPTunnelAddr="192.168.1.1"), node("node-2"))}),
     # Nobody runs on a node that is gone who could want it.
     ("tunnels-served", target(**PLAIN), {"blocks": (used("192.168.1.0/26", held("192.168.1.1", VXLAN_OF_NODE_9)),)}),
