@@ -39,6 +39,9 @@ HOSTILE = (
     "\u2028\u2029\x00\r\n",
     "&lt;img src=x onerror=alert(1)&gt;",
     "'\"`${alert(1)}\\",
+    # From right to left, and as long as a name may be.
+    "\u05e9\u05dc\u05d5\u05dd\u0645\u0631\u062d\u0628\u0627",
+    "w" * 253,
 )
 
 

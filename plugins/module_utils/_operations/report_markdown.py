@@ -4,7 +4,10 @@
 
 # This module is private to the collection calico_ops.ipam.
 
-"""The report as Markdown, for a ticket or a merge request: figures and findings, without the map."""
+"""The report as Markdown, for a ticket or a merge request: figures and findings, without the map.
+
+Tables line up as text, too: a merge request shows them drawn, a terminal and a mail as they are.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report
 
 # Rows of a table; the others are counted.
 LISTED = 50
+# A cell that is wider than this does not make its whole column wider.
+WIDEST = 100
 BAR = 10
+NO_NAMESPACE = "(tunnels and others)"
 # What is markup to one or the other reader of Markdown; names from the cluster are to be read as they are.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|#!~$&@])")
 
@@ -27,11 +33,12 @@ def markdown(report: Report, before: Report | None = None) -> str:
     cluster = report["cluster"] or "without an identity"
     calico = f", Calico {report['calico']}" if report["calico"] else ""
     lines = ["# Calico IPAM report", "", f"Cluster {plain(cluster)}{plain(calico)}, {plain(report['taken'])}.", ""]
-    lines += [plain(note) + "\n" for note in report["notes"]]
-    lines += _findings(report)
-    lines += ["## Pools", "", *_pools(report)]
+    lines += [f"{plain(note)}\n" for note in report["notes"]]
+    lines += _procedures(report)
     if before is not None:
         lines += ["## Before and after", "", *_change(compare(before, report))]
+    lines += _findings(report)
+    lines += ["## Pools", "", *_pools(report)]
     lines += ["## Nodes", "", *_nodes(report)]
     lines += ["## Namespaces", "", *_namespaces(report)]
     if report["timeline"]:
@@ -48,18 +55,42 @@ def plain(text: t.Any) -> str:
 
 def _table(header: t.Sequence[str], rows: t.Sequence[t.Sequence[t.Any]], total: int | None = None) -> list[str]:
     """A table; headers that begin with ``>`` are of figures. Ends with an empty line."""
-    lines = [
-        f"| {' | '.join(name.lstrip('>') for name in header)} |",
-        f"| {' | '.join('---:' if name.startswith('>') else '---' for name in header)} |",
-        *[f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows[:LISTED]],
-        "",
+    names = [name.lstrip(">") for name in header]
+    right = [name.startswith(">") for name in header]
+    cells = [[_cell(cell) for cell in row] for row in rows[:LISTED]]
+    widths = [
+        max(3, *(len(row[at]) for row in (names, *cells) if len(row[at]) <= WIDEST), len(names[at]))
+        for at in range(len(names))
     ]
+    rule = [f"{'-' * (width - 1)}{':' if figures else '-'}" for width, figures in zip(widths, right)]
+    lines = [_line(each, widths, right) for each in (names, rule, *cells)]
     more = (len(rows) if total is None else total) - LISTED
-    return [*lines, f"And {more:,} more.", ""] if more > 0 else lines
+    return [*lines, "", *([f"And {more:,} more.", ""] if more > 0 else [])]
+
+
+def _line(cells: t.Sequence[str], widths: t.Sequence[int], right: t.Sequence[bool]) -> str:
+    shown = (cell.rjust(width) if figures else cell.ljust(width) for cell, width, figures in zip(cells, widths, right))
+    return f"| {' | '.join(shown)} |"
 
 
 def _cell(value: t.Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else plain(value)
+
+
+def _procedures(report: Report) -> list[str]:
+    """Procedures that are under way or over, with the workloads that they have moved."""
+    lines = ["## Procedures", ""] if report["procedures"] else []
+    for each in report["procedures"]:
+        going = "over" if each.get("over") else "under way"
+        what = plain(each["sentence"])
+        lines += [
+            f"{what[:1].upper()}{what[1:]}: {going}, begun {plain(each['started'])}, {each['moved_pods']:,} pods moved",
+            "",
+        ]
+        if each["moved"]:
+            rows = [(row.get("owner"), row.get("way"), row.get("pods")) for row in each["moved"]]
+            lines += _table(("workload", "how", ">pods"), rows)
+    return lines
 
 
 def _findings(report: Report) -> list[str]:
@@ -116,7 +147,7 @@ def _nodes(report: Report) -> list[str]:
 
 def _namespaces(report: Report) -> list[str]:
     rows = [
-        (row["namespace"] or "(none)", row["pool"] or "(none)", row["addresses"], row["leaked"])
+        (row["namespace"] or NO_NAMESPACE, row["pool"] or "(none)", row["addresses"], row["leaked"])
         for row in sorted(report["namespaces"], key=lambda row: -row["addresses"])
     ]
     return _table(("namespace", "pool", ">addresses", ">leaked"), rows)
@@ -131,7 +162,9 @@ def _change(change: t.Mapping[str, t.Any]) -> list[str]:
         lines += [f"{what}: {figures['gone']:,} gone, {figures['kept']:,} kept, {figures['new']:,} new", ""]
     moved = [row for row in change["namespaces"] if row["before"] != row["after"]]
     if moved:
-        rows = [(row["namespace"] or "(none)", row["pool"] or "(none)", row["before"], row["after"]) for row in moved]
+        rows = [
+            (row["namespace"] or NO_NAMESPACE, row["pool"] or "(none)", row["before"], row["after"]) for row in moved
+        ]
         lines += _table(("namespace", "pool", ">before", ">after"), rows)
     return lines
 

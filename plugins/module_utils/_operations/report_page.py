@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import typing as t
 import zlib
 
@@ -31,6 +32,8 @@ PART = 128
 LISTED = 1000
 
 KINDS = ("pod", "tunnel", "loadbalancer", "windows", "vm", "cooling", "unknown")
+# As JSON writes them, but not where the backslash is itself escaped.
+_UNSEEN = re.compile(r"(?<!\\)((?:\\\\)*)\\u(00ad|061c|180e|200[b-f]|202[a-e]|206[0-9a-f]|feff)")
 CERTAINTIES = ("certain", "likely", "possible")
 
 
@@ -88,8 +91,16 @@ def _hash(text: str) -> str:
 
 def embedded(value: t.Any) -> str:
     """JSON that is safe within a script element: no character that ends it, begins another, or is an entity."""
+    return _json(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _json(value: t.Any) -> str:
+    """JSON of ASCII, with characters that nobody sees in a form that everybody does.
+
+    What turns the direction of writing, or has no width, makes a name look like another one.
+    """
     text = json.dumps(value, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return _UNSEEN.sub(lambda found: f"{found.group(1)}[U+{found.group(2).upper()}]", text)
 
 
 class _Names:
@@ -168,7 +179,7 @@ def packed_addresses(report: Report, names: _Names, *, names_too: bool) -> list[
         if names_too:
             row += (name or "", since or "")
         parts[block // PART][block % PART].append(row)
-    return [_deflated(json.dumps(part, separators=(",", ":"))) for part in parts]
+    return [_deflated(_json(part)) for part in parts]
 
 
 def _deflated(text: str) -> str:

@@ -32,6 +32,7 @@ def test_every_row_has_the_columns_of_its_header() -> None:
     assert len(found) >= 5
     for rows in found:
         assert {columns(row) for row in rows} == {columns(rows[0])}
+        assert len({len(row) for row in rows}) == 1, rows[0]
     assert f"And {71 - LISTED:,} more." in text
     for title in ("Findings", "Pools", "Before and after", "Nodes", "Namespaces"):
         assert text.count(f"\n## {title}\n") == 1
@@ -59,3 +60,19 @@ def test_without_an_audit_and_without_anything() -> None:
     text = markdown(empty)
     assert "The audit was not asked for." in text
     assert "Something could not be read." in text
+
+
+def test_a_procedure_with_what_it_has_moved() -> None:
+    procedure = {
+        "pool": "old",
+        "started": "2026-08-20T08:10:00Z",
+        "sentence": "the move of IPPool 'old' to pool 'new' (10.64.0.0/16)",
+        "over": True,
+        "moved_pods": 4,
+        "moved": [{"owner": "Deployment shop/cart", "way": "restart", "pods": 4}],
+    }
+    text = markdown({**sample(5, 5), "procedures": [procedure]})
+    assert (
+        "The move of IPPool 'old' to pool 'new' (10.64.0.0/16): over, begun 2026-08-20T08:10:00Z, 4 pods moved" in text
+    )
+    assert tables(text)[0][2] == "| Deployment shop/cart | restart |    4 |"

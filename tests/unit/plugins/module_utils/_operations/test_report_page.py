@@ -72,6 +72,21 @@ def test_embedded_is_json_without_markup(text: str) -> None:
     assert json.loads(made) == {text: [text]}
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("gpj\u202ecod.exe", "gpj[U+202E]cod.exe"),
+        ("a\u200bb\ufeff\u2066", "a[U+200B]b[U+FEFF][U+2066]"),
+        # What only looks like such a character, and what can be seen.
+        ("\\u202e", "\\u202e"),
+        ("\\\u202e", "\\[U+202E]"),
+        ("\u05e9\u05dc\u05d5\u05dd \u2028 \u00e9", "\u05e9\u05dc\u05d5\u05dd \u2028 \u00e9"),
+    ],
+)
+def test_what_nobody_sees_is_made_visible(text: str, shown: str) -> None:
+    assert json.loads(embedded({text: [text]})) == {shown: [shown]}
+
+
 def test_the_policy_lets_only_this_style_and_this_script_work() -> None:
     text = page(sample(20, 5))
     found = Elements(text)
