@@ -18,6 +18,8 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+from zygote_fixture import zygote
+
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -52,7 +54,8 @@ class Reader:
 
     def __init__(self, directory: Path, kubeconfig: str, base: t.Mapping[str, str] | None = None) -> None:
         self.directory = directory
-        mine = dict(os.environ if base is None else base)
+        # Who has an environment of their own, has an installation of their own.
+        mine = {**os.environ, **zygote()} if base is None else dict(base)
         self.environment = {
             **mine,
             "ANSIBLE_LOCALHOST_WARNING": "false",
@@ -88,5 +91,6 @@ class Reader:
             check=False,
         )
         assert done.returncode == code, f"{block.text}\n{done.stdout}"
-        assert "Traceback" not in done.stdout
+        for ugly in ("Traceback", "DEPRECATION WARNING", "reserved name"):
+            assert ugly not in done.stdout, done.stdout
         return done.stdout

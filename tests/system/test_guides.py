@@ -119,7 +119,7 @@ def test_change_block_size(twin: TwinHandle, reader: Reader) -> None:
 def test_migrate_pool(twin: TwinHandle, reader: Reader) -> None:
     for block in blocks("docs/guides/migrate_pool.md"):
         reader.follow(block)
-    assert {name: spec["cidr"] for name, spec in pools(twin).items()} == {"new-pool": "10.0.0.0/16"}
+    assert {name: spec["cidr"] for name, spec in pools(twin).items()} == {"new-pool": "10.0.0.0/18"}
     nobody_noticed(twin)
 
 
