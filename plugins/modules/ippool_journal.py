@@ -90,7 +90,9 @@ options:
     choices: [disabled, node_selector]
     version_added: 0.2.0
   moved:
-    description: Workloads that have moved, as RV(calico_ops.ipam.ippool_drain#module:workloads), to be noted.
+    description:
+      - Workloads that have moved, as RV(calico_ops.ipam.ippool_drain#module:workloads), to be noted.
+      - With O(state=absent), those that have moved back, for the table at the end and RV(closed).
     type: list
     elements: dict
     default: []
@@ -296,6 +298,13 @@ advice:
   description: How to go on, in one sentence with both commands; empty without a journal.
   returned: success
   type: str
+move_back:
+  description:
+    - Commands that move the pods of some namespaces out of the target while the procedure is being undone, where the
+      target was there before and stays. Empty otherwise.
+  returned: success
+  type: list
+  elements: str
 run:
   description:
     - The run, for the option O(calico_ops.ipam.ippool#module:run) of the tasks that follow.

@@ -181,6 +181,37 @@ def test_what_people_change_right_before_the_pool_is_deleted() -> None:
     assert refused
 
 
+def test_what_people_change_of_a_pool_while_its_pods_leave_it() -> None:
+    """The old pool is not deleted before the new one has it."""
+    twin = local_twin("small")
+
+    def edit() -> None:
+        SimulatedApi(twin).patch(IP_POOLS, POOL, {"spec": {"disableBGPExport": True}})
+
+    hook = once(lambda write: write.resource.plural == "deployments", edit)
+    with pytest.raises(Stopped, match="somebody has changed disableBGPExport since its definition was noted"):
+        play(SimulatedApi(twin, before=hook), MIGRATE)
+    play(SimulatedApi(twin), MIGRATE)
+    assert names(twin) == ["new"]
+    assert spec(twin, "new")["disableBGPExport"] is True
+
+
+@pytest.mark.parametrize("role", [MIGRATE, RESIZE])
+def test_the_table_at_the_end_has_what_moved_back(role: str) -> None:
+    twin = local_twin("small")
+
+    def block(write: Write) -> None:
+        if of_pool("delete", POOL)(write):
+            raise Refused("Enough for today.")
+
+    with pytest.raises(Stopped, match="Enough for today"):
+        play(SimulatedApi(twin, before=block), role)
+    said = "\n".join(play(SimulatedApi(twin), role, "rollback").progress)
+    assert "moved out by" in said
+    out, back = (said.partition(f"moved {each} by")[2].splitlines()[1] for each in ("out", "back"))
+    assert out == back
+
+
 def test_undoing_a_move_to_a_pool_that_was_there_before() -> None:
     """Its definition comes back, nobody who was there before is moved, and where the others are is said."""
     twin = local_twin("small")
@@ -201,7 +232,9 @@ def test_undoing_a_move_to_a_pool_that_was_there_before() -> None:
     assert {name: spec(twin, name) for name in (POOL, "new")} == before
     said = str(runbook.said)
     assert "stay in IPPool new," in said and "Noted so far: StatefulSet shop/db, Deployment" in said
-    assert "namespaces=NAMESPACE" in said and "name=new disabled=true" in said
+    # It was disabled before, so nobody would be hit by a drain.
+    assert "ansible localhost -m calico_ops.ipam.ippool_drain -a 'pool=new namespaces=" in said
+    assert "shop" in said and "disabled=" not in said
     network = parse_network("10.0.0.0/16")
     assert any(network.contains(parse_address(pod["status"]["podIP"])) for pod in api.list(PODS).items)
     assert twin.recorder.record()["outages"] == []

@@ -38,7 +38,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     FORWARD,
     LABEL,
     MIGRATE,
-    MOST_MOVED,
     MOST_RUNS,
     NAMESPACE,
     NODE_SELECTOR,
@@ -54,6 +53,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     definition_of,
     options_of,
     summary_of,
+    with_moved,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_phase import (
     DONE,
@@ -376,10 +376,7 @@ def _noted(request: JournalRequest, journal: Journal, phase: str, notes: Journal
     if notes.stop_way is not None and journal.direction == FORWARD:
         journal = replace(journal, stop_way=notes.stop_way)
     if notes.moved:
-        rows = [{key: row[key] for key in ("owner", "way", "pods") if key in row} for row in notes.moved]
-        count = sum(row["pods"] for row in rows if isinstance(row.get("pods"), int))
-        moved = (*journal.moved, *(row for row in rows if row not in journal.moved))
-        journal = replace(journal, moved=moved[:MOST_MOVED], moved_pods=journal.moved_pods + count)
+        journal = with_moved(journal, notes.moved)
     return journal
 
 

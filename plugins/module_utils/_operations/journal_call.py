@@ -128,8 +128,7 @@ class Call:
         given = {**variables, **hosts, **self._rest(), **connection.variables}
         return _joined(
             [
-                *(f"{name}={shlex.quote(value)}" for name, value in connection.environment.items()),
-                *(_from_shell(name) for name in (*connection.secrets, *unset)),
+                *_environment(connection, unset),
                 *self._begin(),
                 f"{COLLECTION}.{playbook}",
                 *self._extra(given),
@@ -194,6 +193,22 @@ def variable_words(variables: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     rest = {name: value for name, value in variables.items() if not _is_plain(value)}
     if rest:
         yield f"-e {shlex.quote(json.dumps(rest))}"
+
+
+def module_command(module: str, options: t.Mapping[str, str], connection: Connection) -> str:
+    """A call of one of our modules on this machine."""
+    prefix = "calico_ops_"
+    given = {name[len(prefix) :]: value for name, value in connection.variables.items()}
+    words = [f"{name}={shlex.quote(_text(value))}" for name, value in {**options, **given}.items()]
+    begin = _environment(connection, connection.unset)
+    return _joined([*begin, "ansible localhost", f"-m {COLLECTION}.{module}", f"-a {shlex.quote(' '.join(words))}"])
+
+
+def _environment(connection: Connection, unset: t.Iterable[str]) -> t.Iterator[str]:
+    for name, value in connection.environment.items():
+        yield f"{name}={shlex.quote(value)}"
+    for name in (*connection.secrets, *unset):
+        yield _from_shell(name)
 
 
 def _from_shell(name: str) -> str:

@@ -14,13 +14,20 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_call import Call, Connection
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_call import (
+    Call,
+    Connection,
+    module_command,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import (
     MIGRATE,
+    NODE_SELECTOR,
+    NOWHERE,
     RESIZE,
     ROLLBACK,
     Journal,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import is_stopped
 
 # What the preflight is told, which undoing has none of.
 ONLY_FORWARD = ("external_ranges", "more_nodes")
@@ -91,3 +98,28 @@ def back_command(journal: Journal, connection: Connection | None = None) -> str:
     else:
         variables = {"migrate_pool_from": journal.target.get("name"), "migrate_pool_to": old}
     return call.of_ours(journal.procedure, {**variables, **journal.options}, connection or Connection())
+
+
+def move_back_commands(journal: Journal, connection: Connection | None = None) -> list[str]:
+    """What moves pods out of a target that was there before, namespace by namespace, while it is being undone.
+
+    It is stopped, drained of those namespaces and as it was. None where the target goes.
+    """
+    if journal.direction != ROLLBACK or journal.target_definition is None:
+        return []
+    connection, name = connection or Connection(), str(journal.target.get("name"))
+    spec = journal.target_definition["spec"]
+    owners = [str(each.get("owner")).partition(" ")[2] for each in journal.moved if not each.get("back")]
+    namespaces = sorted({owner.partition("/")[0] for owner in owners if "/" in owner}) or ["NAMESPACE"]
+    drain = module_command("ippool_drain", {"pool": name, "namespaces": ",".join(namespaces)}, connection)
+    if is_stopped(spec):
+        return [drain]
+    if journal.stop_way == NODE_SELECTOR:
+        stop, again = {"node_selector": NOWHERE}, {"node_selector": spec.get("nodeSelector") or "all()"}
+    else:
+        stop, again = {"disabled": "true"}, {"disabled": "false"}
+    return [
+        module_command("ippool", {"name": name, **stop}, connection),
+        drain,
+        module_command("ippool", {"name": name, **again}, connection),
+    ]

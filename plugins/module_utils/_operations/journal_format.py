@@ -16,7 +16,7 @@ import hashlib
 import json
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import CONFIG_MAPS
@@ -63,7 +63,8 @@ class Journal:
 
     ``definition`` has the pool's original spec, labels and annotations, ``target_definition`` those of
     a target that existed before. ``phases`` are the moments at which a phase was first noted, ``runs``
-    who worked on it, ``moved`` the workloads whose pods have moved (``moved_pods`` counts all). ``options``
+    who worked on it, ``moved`` the workloads whose pods have moved, ``back`` among their members when back
+    (``moved_pods`` counts all that moved out). ``options``
     are the other variables that the last run was given, by their whole names, and ``call`` is how its playbook was
     called (``journal_call.py``).
     """
@@ -131,6 +132,16 @@ def definition_of(pool: StoredPool) -> dict[str, t.Any]:
         "labels": pool.labels,
         "annotations": {key: value for key, value in pool.annotations.items() if key not in BOOKKEEPING},
     }
+
+
+def with_moved(journal: Journal, moved: t.Iterable[t.Mapping[str, t.Any]], *, back: bool = False) -> Journal:
+    """The journal with workloads that a drain moved: out of the pool, or ``back``, as when it is undone."""
+    back = back or journal.direction == ROLLBACK
+    rows = [{key: row[key] for key in ("owner", "way", "pods") if key in row} for row in moved]
+    rows = [{**row, "back": True} for row in rows] if back else rows
+    count = 0 if back else sum(row["pods"] for row in rows if isinstance(row.get("pods"), int))
+    noted = (*journal.moved, *(row for row in rows if row not in journal.moved))
+    return replace(journal, moved=noted[:MOST_MOVED], moved_pods=journal.moved_pods + count)
 
 
 def config_map_name(pool: str) -> str:
@@ -237,7 +248,8 @@ def summary_of(journal: Journal, commands: t.Mapping[str, str]) -> dict[str, str
     """The journal for people: a word that says what, and a few more."""
     phase, since = next(reversed(list(journal.phases.items())), ("begun", journal.started))
     last = journal.runs[-1] if journal.runs else {}
-    moved = f"{counted(journal.moved_pods, 'pod')} of {counted(len(journal.moved), 'workload')}, as far as noted"
+    owners = sum(1 for each in journal.moved if not each.get("back"))
+    moved = f"{counted(journal.moved_pods, 'pod')} of {counted(owners, 'workload')}, as far as noted"
     back = commands.get("back")
     return {
         "what": journal.sentence(),

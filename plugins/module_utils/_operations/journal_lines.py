@@ -37,9 +37,12 @@ def final_table(journal: Journal, pools: t.Sequence[StoredPool], now: datetime) 
     done = "undone" if journal.direction == ROLLBACK else "done"
     yield f"{done}: {journal.sentence()}"
     yield from _columns([("pool", "before", "after"), *_pools(journal, pools)])
-    ways = _ways(journal)
-    if ways:
-        yield from _columns([("moved out by", "workloads", "pods"), *ways])
+    moves = []
+    for title, back in (("moved out by", False), ("moved back by", True)):
+        ways = _ways(journal, back)
+        moves += [(title, "workloads", "pods"), *ways] if ways else []
+    if moves:
+        yield from _columns(moves)
     began = _moment(journal.started)
     if began is not None and now >= began:
         took = f"took {in_words((now - began).total_seconds())} since {journal.started}"
@@ -61,10 +64,12 @@ def _shape(spec: t.Mapping[str, t.Any] | None) -> str:
     return f"{spec.get('cidr')}, blockSize {size}{', disabled' if spec.get('disabled') else ''}"
 
 
-def _ways(journal: Journal) -> list[tuple[str, str, str]]:
+def _ways(journal: Journal, back: bool) -> list[tuple[str, str, str]]:
     """As far as the journal knows: a run that was killed on the way notes nothing."""
     rows: dict[str, tuple[set[str], int]] = {}
     for each in journal.moved:
+        if bool(each.get("back")) != back:
+            continue
         owners, pods = rows.get(str(each.get("way")), (set(), 0))
         number = each.get("pods")
         rows[str(each.get("way"))] = (

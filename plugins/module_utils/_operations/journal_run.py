@@ -30,10 +30,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     open_journal,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_call import connection_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_commands import move_back_commands
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import (
     FORWARD,
     ROLLBACK,
     Journal,
+    with_moved,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_lines import final_table, ways_on
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock import (
@@ -176,9 +178,11 @@ class JournalRun:
                 raise ValueError("an owner without a lock")
             lock = taken
         try:
-            before = look(self._api, replace(self._request, target={}, block_size=None)).journal
             outcome = close_journal(self._api, self._request, check_mode=False)
-            self._say_end(before)
+            if outcome.closed is not None and self._params["moved"]:
+                # The pods came back; nobody needs that in the cluster any more.
+                outcome = replace(outcome, closed=with_moved(outcome.closed, self._params["moved"], back=True))
+            self._say_end(outcome.closed)
         except IpamError:
             # What the role does next, ``paused``, gives back the lock of a run and says how to go on.
             if not run:
@@ -269,5 +273,6 @@ class JournalRun:
             **outcome.as_result(),
             **outcome.plan.as_result(),
             "advice": outcome.advice(),
+            "move_back": [] if outcome.journal is None else move_back_commands(outcome.journal, self._connection),
             "run": None if self._check_mode else run or None,
         }

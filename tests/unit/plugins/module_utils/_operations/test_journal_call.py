@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import shlex
 import typing as t
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +21,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_commands import (
     back_command,
     forward_command,
+    move_back_commands,
     undo_command,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import Journal
@@ -101,6 +104,30 @@ def test_somebodys_own_playbook_is_called_again_and_undone_by_ours() -> None:
         "ansible-playbook calico_ops.ipam.migrate_pool_rollback -e migrate_pool_from=old -e migrate_pool_soak=5 "
         "-e calico_ops_hosts=east -e calico_ops_context=east"
     )
+
+
+def test_what_moves_pods_out_of_a_pool_that_was_there_before() -> None:
+    connection = Connection({"calico_ops_kubeconfig": "/my file"}, {}, ("K8S_AUTH_API_KEY",))
+    undone = replace(journal(), direction="rollback", target_definition={"spec": {"nodeSelector": "rack == 'a'"}})
+    begin = """K8S_AUTH_API_KEY="${K8S_AUTH_API_KEY:?}" ansible localhost -m calico_ops.ipam."""
+    found = move_back_commands(undone, connection)
+    assert [each.partition(begin)[2].partition(" ")[0] for each in found] == ["ippool", "ippool_drain", "ippool"]
+    words = [shlex.split(shlex.split(each)[-1]) for each in found]
+    assert words == [
+        ["name=new", "disabled=true", "kubeconfig=/my file"],
+        ["pool=new", "namespaces=NAMESPACE", "kubeconfig=/my file"],
+        ["name=new", "disabled=false", "kubeconfig=/my file"],
+    ]
+    moved = ({"owner": "Deployment shop/a"}, {"owner": "StatefulSet data/b"}, {"owner": "Job late/c", "back": True})
+    found = move_back_commands(replace(undone, stop_way="node_selector", moved=moved))
+    assert "'name=new node_selector='" in found[0] and "!all()" in found[0]
+    assert "namespaces=data,shop" in found[1]
+    assert "rack ==" in found[2]
+    assert move_back_commands(replace(undone, target_definition={"spec": {"disabled": True}})) == [
+        "ansible localhost -m calico_ops.ipam.ippool_drain -a 'pool=new namespaces=NAMESPACE'"
+    ]
+    assert move_back_commands(replace(undone, target_definition=None)) == []
+    assert move_back_commands(replace(undone, direction="forward")) == []
 
 
 def test_a_call_survives_being_written_down() -> None:
