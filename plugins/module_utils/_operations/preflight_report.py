@@ -35,16 +35,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import
     preflight_checks_writes,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import assessment_of, owners_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import assessment_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_consent import check_consent
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_estimate import in_words
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
-    DONE,
-    MOVING_BACK,
-    RECREATE,
-    RESIZE,
-    TARGET_KEYS,
-)
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import DONE, TARGET_KEYS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
     Check,
@@ -54,12 +47,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     run_checks,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_checks_capacity import measured
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_drain import planned_drain
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_checks_writes import planned_stop
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_plan import plan_sentences
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
-    DECLARE,
     PreflightRequest,
     Situation,
-    Wanted,
     situation,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import ClusterView
@@ -139,8 +131,12 @@ def preflight(request: PreflightRequest, view: ClusterView) -> dict[str, t.Any]:
         "capacity": capacity,
         "phase": now.phase,
         "target": dict(now.request.target),
+        "stop_way": None if over else planned_stop(now),
         "recommendation": recommended.as_result() if recommended is not None else None,
-        "lines": [*lines(findings, plan, capacity), *(_ways(recommended) if recommended is not None else ())],
+        "lines": [
+            *lines(findings, plan, capacity, now.resumed),
+            *(_ways(recommended) if recommended is not None else ()),
+        ],
     }
 
 
@@ -154,42 +150,9 @@ def capacity_of(now: Situation) -> dict[str, t.Any]:
     return figures
 
 
-def plan_sentences(now: Situation) -> list[str]:
-    """What the role is going to do from here, with names and numbers."""
-    request = now.request
-    if request.procedure == DECLARE:
-        return [_declared_sentence(pool) for pool in now.wanted]
-    if now.source is None or now.target is None:
-        return []
-    old, target = now.source.name, now.target.name
-    where = now.target.spec.get("cidr") or "a range that is still to be given"
-    pods = now.source_pods()
-    owners = owners_of(pods, now.view)
-    drained = planned_drain(now)
-    estimate = f", in about {in_words(drained.estimate)}" if drained is not None and drained.estimate else ""
-    moving = f"{counted(len(pods), 'pod')} of {counted(len(owners), 'workload')}"
-    kept = "" if request.procedure == RESIZE else ", unless migrate_pool_delete_old is false"
-    out = [
-        f"Create pool {target} ({where if now.target.pool is None else _shape(now.target)})."
-        if now.target.is_new
-        else f"Keep pool {target} ({where}), which exists.",
-        f"Disable pool {old} ({now.source.spec.get('cidr')}); tunnel addresses of nodes move to {target} at once.",
-        f"Move {moving} to {target}{estimate}: by rollout restart where that is safe, else by eviction.",
-        f"Prove that a new pod gets an address of {target} and that no pod has one of {old}.",
-        f"Delete pool {old} with its {counted(_blocks(now), 'block')} and the affinities{kept}.",
-    ]
-    if request.procedure != RESIZE:
-        return out[:1] if now.phase == RECREATE else out
-    back = [
-        f"Create pool {old} again as it was, with blockSize {request.block_size}.",
-        f"Disable pool {target}.",
-        f"Move the pods back to {old}{estimate}, and prove that none is left in {target}.",
-        f"Delete pool {target} with its blocks and affinities.",
-    ]
-    return back if now.phase in (RECREATE, MOVING_BACK) else [*out, *back]
-
-
-def lines(findings: t.Sequence[Finding], plan: t.Sequence[str], capacity: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+def lines(
+    findings: t.Sequence[Finding], plan: t.Sequence[str], capacity: t.Mapping[str, t.Any], resumed: bool = False
+) -> t.Iterator[str]:
     """The preflight as text for a terminal: the worst first, and no line longer than a terminal is wide."""
     for finding in sorted(findings, key=lambda each: MARKS.index(_mark(each))):
         yield from _wrapped(f"{_mark(finding):9} ", f"{finding.check.id}: {finding.problem.message}")
@@ -205,7 +168,7 @@ def lines(findings: t.Sequence[Finding], plan: t.Sequence[str], capacity: t.Mapp
         for sentence in figures["sentences"]:
             yield from _wrapped("  ", sentence)
     if plan:
-        yield "plan:"
+        yield "an earlier run began this; what is left to do:" if resumed else "plan:"
     for number, sentence in enumerate(plan, 1):
         yield from _wrapped(f"{number:3}. ", sentence)
 
@@ -261,22 +224,3 @@ def _wrapped(head: str, text: str) -> t.Iterator[str]:
             break_long_words=False,
             break_on_hyphens=False,
         )
-
-
-def _declared_sentence(pool: Wanted) -> str:
-    if pool.deleted:
-        return (
-            f"Delete pool {pool.name}." if pool.live is not None else f"Pool {pool.name} does not exist: nothing to do."
-        )
-    verb = "Create" if pool.live is None else "Keep or change"
-    return f"{verb} pool {pool.name} ({_shape(pool)})."
-
-
-def _shape(pool: Wanted) -> str:
-    size = pool.spec.get("blockSize")
-    return f"{pool.spec.get('cidr')}" if size is None else f"{pool.spec.get('cidr')}, blockSize {size}"
-
-
-def _blocks(now: Situation) -> int:
-    source = now.source.pool if now.source is not None else None
-    return sum(1 for block in now.view.blocks if source is not None and block.cidr.overlaps(source.cidr))

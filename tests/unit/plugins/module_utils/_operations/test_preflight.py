@@ -364,6 +364,48 @@ def test_a_resumed_change_of_the_block_size(pools: t.Any, phase: str, steps: int
     assert {finding["severity"] for finding in result["findings"]} == {"note"}
 
 
+@pytest.mark.parametrize(
+    ("request_", "pools", "pods", "said", "not_said"),
+    [
+        (RESIZE, (stored(), NEW), (pod("1"),), ["Keep pool new (10.0.0.0/16), which exists.", "Disable pool old"], []),
+        (
+            RESIZE,
+            (stored(disabled=True), NEW),
+            (pod("1"), pod("2", "10.0.0.1")),
+            ["Keep pool old (192.168.0.0/16) stopped", "Move 1 pod of 1 workload that are left to new"],
+            ["Disable pool old"],
+        ),
+        (RESIZE, (stored(disabled=True), NEW), (pod("2", "10.0.0.1"),), ["No pod is left in old"], ["Move 0"]),
+        (
+            RESIZE,
+            (NEW,),
+            (pod("1", "10.0.0.1"), pod("2", "10.0.0.2")),
+            ["Create pool old again", "Disable pool new.", "Move 2 pods back to old"],
+            ["Keep pool new"],
+        ),
+        (
+            RESIZE,
+            (stored(blockSize=28), stored("new", cidr="10.0.0.0/16", blockSize=26, disabled=True)),
+            (pod("1"), pod("2", "10.0.0.2")),
+            ["Keep pool old, which has blockSize 28", "Keep pool new stopped, as it is.", "Move 1 pod back to old"],
+            ["Create pool"],
+        ),
+        (RESIZE, (stored(blockSize=28),), (), ["Pool new is gone already: close the journal."], ["Move", "Delete"]),
+        (MOVE, (NEW,), (), ["Pool old is deleted already. Clean its range of the 0 blocks"], ["Keep pool new"]),
+    ],
+)
+def test_the_plan_of_a_resumed_run_is_what_is_left(
+    request_: PreflightRequest, pools: t.Any, pods: t.Any, said: list[str], not_said: list[str]
+) -> None:
+    cluster = view(pools=pools, pods=pods, journal=journal(request_.procedure), affinities=(), blocks=())
+    result = preflight(request_, cluster)
+    assert "an earlier run began this; what is left to do:" in result["lines"]
+    for sentence in said:
+        assert any(sentence in line for line in result["plan"]), result["plan"]
+    for sentence in not_said:
+        assert not any(sentence in line for line in result["plan"]), result["plan"]
+
+
 def test_leftovers_still_stop_a_resumed_run() -> None:
     cluster = view(pools=(NEW,), journal=journal(), blocks=(block("192.168.1.0/26"),), affinities=())
     assert ("leftover-blocks", "blocker") in found(RESIZE, cluster)
