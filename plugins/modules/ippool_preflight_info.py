@@ -174,6 +174,14 @@ target:
   returned: success
   type: dict
   sample: {name: default-ipv4-ippool-temporary, cidr: 10.0.8.0/22}
+stop_way:
+  description:
+    - How the old pool is going to be stopped, V(disabled) or V(node_selector) (see M(calico_ops.ipam.ippool_gate)).
+    - None when it is stopped already, and for a procedure that stops none.
+  returned: success
+  type: str
+  sample: disabled
+  version_added: 0.2.0
 recommendation:
   description:
     - Which way to take to another block size, before it has begun; none otherwise.

@@ -14,7 +14,8 @@ import typing as t
 import pytest
 from modes_lab import DEFAULT
 from operator_lab import OWNED, Operated
-from procedures import change_block_size, migrate_pool
+from procedures import change_block_size, migrate_pool, mortal
+from runbook import Runbook
 from simulation import Write, simulate
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OWNER_LABEL
@@ -240,3 +241,15 @@ def test_whole_procedures_with_an_operator_of_old(resize: bool) -> None:
     (entry,) = lab.entries()
     assert (entry["name"], entry["nodeSelector"]) == (DEFAULT if resize else "new", "all()")
     assert "disableNewAllocations" not in entry
+
+
+@pytest.mark.parametrize(("role", "old"), [("migrate_pool", False), ("change_block_size", True)])
+def test_procedures_are_only_tried_out(role: str, old: bool) -> None:
+    """The pool that is to take over is not there yet, and the last enabled one may not be disabled (§10.1)."""
+    lab = Operated(old=old)
+    asked: dict[str, t.Any] = {"migrate_pool_from": DEFAULT, "migrate_pool_to": {"name": "new", "cidr": "10.0.0.0/16"}}
+    if role == "change_block_size":
+        size, cidr = "change_block_size_block_size", "change_block_size_temporary_cidr"
+        asked = {"change_block_size_pool": DEFAULT, size: 28, cidr: "10.0.0.0/16"}
+    Runbook(lab.api, mortal(), asked, check_mode=True).play(role, "main")
+    assert not lab.simulated.writes

@@ -12,11 +12,11 @@ import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import OPERATOR, OWNER_LABEL
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation_facts import Installation
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_claims import WHERE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_entries import adopts, index_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_condition import conditions_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_custom_resource import place_of
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_claims import WHERE
 
 
 def owner_of(pool: StoredPool, installation: Installation) -> str | None:

@@ -78,15 +78,22 @@ _DEGRADED = (
 class OperatorWriter:
     """``PoolWriter`` for this Installation and the pools of now; ``below`` writes what is not the operator's.
 
-    ``declared_by`` are the tools that write the Installation, in words.
+    ``declared_by`` are the tools that write the Installation, in words, ``heirs`` pools that are taken to be there.
     """
 
-    def __init__(self, below: CustomResourceWriter, installation: Object, declared_by: t.Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        below: CustomResourceWriter,
+        installation: Object,
+        declared_by: t.Sequence[str] = (),
+        heirs: t.Sequence[StoredPool] = (),
+    ) -> None:
         self._below = below
         self._api = below.api
         self._installation = installation
         self._entries = entries_of(installation)
         self._declared_by = declared_by
+        self._heirs = heirs
         self._live = below.pools()
         self._untouched = True
 
@@ -287,7 +294,7 @@ class OperatorWriter:
         if "ipipMode" in changed and new["ipipMode"] != "Never":
             refuse_ipip_without_bgp(name, self._installation)
         if new.get("disabled") and not old.get("disabled"):
-            refuse_none_enabled(name, self.pools())
+            refuse_none_enabled(name, [*self.pools(), *self._heirs])
         return entries
 
     def _place(self, name: str) -> int:

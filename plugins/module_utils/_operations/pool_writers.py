@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound, UnknownResource
@@ -15,6 +16,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installat
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import INSTALLATIONS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.declared_by import declarers
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import PoolWriter
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_custom_resource import (
     CustomResourceWriter,
@@ -22,8 +24,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_w
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_operator import OperatorWriter
 
 
-def pool_writer(api: PagedApi, installation: Installation) -> PoolWriter:
-    """The writer for this way of installing Calico, with what is there read now."""
+def pool_writer(api: PagedApi, installation: Installation, heirs: t.Sequence[StoredPool] = ()) -> PoolWriter:
+    """The writer for this way of installing Calico, with what is there read now.
+
+    ``heirs`` are pools that would be there by now, had what was only tried out been done.
+    """
     objects = CustomResourceWriter(api, installation.mode.value)
     if not installation.operator.value:
         return objects
@@ -33,4 +38,4 @@ def pool_writer(api: PagedApi, installation: Installation) -> PoolWriter:
         # The operator has left, and only its label is still there.
         return objects
     others = declarers(replace(installation, operator=Fact(False, "")), (), thing).value
-    return OperatorWriter(objects, thing, others or ())
+    return OperatorWriter(objects, thing, others or (), heirs)

@@ -140,6 +140,8 @@ def ensure_pool(
                 continue
             pools = [pool for pool in pools if pool is not live]
         heirs = _heirs(live, successor, pools) if check_mode else ()
+        if heirs:
+            writer = pool_writer(api, installation, heirs)
         try:
             write = decide(request, pools, lambda: block_cidrs(api), writer, heirs)
         except InvalidPool as error:

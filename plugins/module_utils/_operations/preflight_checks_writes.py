@@ -93,6 +93,17 @@ def writes_accepted(now: Situation) -> t.Iterator[Problem]:
             )
 
 
+def planned_stop(now: Situation) -> str | None:
+    """How the old pool is going to be stopped; None when it is stopped already, or nobody can tell."""
+    source = now.source
+    if source is None or source.live is None or now.target is None or is_stopped(source.live.spec):
+        return None
+    try:
+        return _way(now, source, _writer(now, now.target)).way
+    except Refused:
+        return None
+
+
 def _of_writing(now: Situation, pool: Wanted) -> str:
     """Why the pool could not be written where this cluster wants it written; "" when it could."""
     writer = _writer(now)
