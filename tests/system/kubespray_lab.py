@@ -9,6 +9,7 @@ The twin runs with the pods' range 10.234.0.0/16, of which Kubespray's pool has 
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import typing as t
@@ -25,7 +26,8 @@ HOSTS = """
 all:
   vars:
     ansible_connection: local
-    ansible_become: false
+    ansible_become: true
+    ansible_become_exe: DIRECTORY/become {{ inventory_hostname }}
     ansible_python_interpreter: "{{ ansible_playbook_python }}"
     preflight_cni_path: "{{ inventory_dir }}/net.d"
   hosts:
@@ -38,8 +40,19 @@ all:
     etcd: {hosts: {cp1: }}
     rack: {hosts: {node2: }}
 """
+# In place of sudo: says for which host it was called.
+BECOME = """#!/bin/sh
+echo "$1" >> "$0.log"
+shift
+while [ "${1#-}" != "$1" ]; do
+  [ "$1" = -u ] && shift
+  shift
+done
+exec "$@"
+"""
 # Some are made of others, as Kubespray's are.
 KUBESPRAY_DEFAULTS = """
+ansible_ssh_common_args: "{{ '-o ProxyCommand=none' if 'bastion' in groups['all'] else '' }}"
 kube_config_dir: /etc/kubernetes
 kube_network_plugin: calico
 kube_pods_subnet: 10.233.64.0/18
@@ -98,7 +111,9 @@ def write_inventory(directory: Path, kubeconfig: str | None) -> Path:
     inventory = directory / "inventory/mycluster"
     variables = inventory / "group_vars/k8s_cluster"
     variables.mkdir(parents=True)
-    (inventory / "hosts.yml").write_text(HOSTS, encoding="utf-8")
+    (inventory / "hosts.yml").write_text(HOSTS.replace("DIRECTORY", str(directory)), encoding="utf-8")
+    (directory / "become").write_text(BECOME, encoding="utf-8")
+    (directory / "become").chmod(0o755)
     (variables / "k8s-cluster.yml").write_text(
         "kube_network_plugin: calico\nkube_pods_subnet: 10.234.0.0/16\n", encoding="utf-8"
     )
@@ -124,6 +139,12 @@ def write_roles(roles: Path) -> None:
     (roles / "kubespray_defaults/meta/main.yml").write_text("dependencies:\n  - role: download\n", encoding="utf-8")
 
 
+def became_root(directory: Path) -> set[str]:
+    """The hosts on which something ran as root, the Ansible host by the name localhost."""
+    log = directory / "become.log"
+    return set(log.read_text(encoding="utf-8").split()) if log.exists() else set()
+
+
 def scenario(both: bool = False) -> list[dict[str, t.Any]]:
     """The small cluster as Kubespray would have made it, with both families if asked for."""
     documents = list(yaml.safe_load_all((SCENARIOS / "small.yml").read_text(encoding="utf-8")))
@@ -141,4 +162,4 @@ def scenario(both: bool = False) -> list[dict[str, t.Any]]:
             text = document["data"]["cni_network_config"]
             families = '"type": "calico-ipam", "assign_ipv4": "true", "assign_ipv6": "true"'
             document["data"]["cni_network_config"] = text.replace('"type": "calico-ipam"', families) if both else text
-    return [*documents, POOL6] if both else documents
+    return [*documents, copy.deepcopy(POOL6)] if both else documents

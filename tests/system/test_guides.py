@@ -23,7 +23,7 @@ import yaml
 from cluster_state import CALICO, block_size_was_changed, nobody_noticed, objects
 from etcd_fixture import small_with_etcd, start_etcd
 from guide_reader import Block, Reader, blocks
-from kubespray_lab import scenario, write_inventory, write_roles
+from kubespray_lab import became_root, scenario, write_inventory, write_roles
 from leaks import leak, leave_behind
 from playbook import run_and_kill
 from twin_fixture import TwinHandle, local_twin, start_twin
@@ -132,7 +132,8 @@ def test_kubespray(tmp_path: Path) -> None:
         soak = tmp_path / "inventory/mycluster/group_vars/k8s_cluster/soak.yml"
         soak.write_text("migrate_pool_soak: 1\n", encoding="utf-8")
         reader = Reader(tmp_path, "/nonexistent")
-        target, drift, look, migrate, inventory, finish, resize, check, more, declare, _site = blocks(
+        reader.environment["ANSIBLE_BECOME_ALLOW_SAME_USER"] = "true"
+        target, drift, report, look, migrate, inventory, finish, undo, resize, check, more, declare, _site = blocks(
             "docs/guides/kubespray.md"
         )
         reader.follow(target)
@@ -143,10 +144,17 @@ def test_kubespray(tmp_path: Path) -> None:
         assert pools(twin)["default-pool"]["disabled"] is True
         # The guide's block is the printed one.
         assert yaml.safe_load(inventory.text) == printed_variables(output)
-        reader.follow(inventory)
+        # The Ansible host did the work, and not as root, although the inventory says so for all hosts.
+        assert became_root(tmp_path) == {"node1", "node2"}
         if not os.environ.get("CALICO_OPS_NIGHTLY"):
             # The rest takes as long again.
             return
+        reader.follow(undo)
+        assert {name: spec["cidr"] for name, spec in pools(twin).items()} == {"default-pool": "10.234.0.0/18"}
+        reader.follow(migrate)
+        reader.follow(inventory)
+        reader.follow(report)
+        assert (tmp_path / "pools.html").stat().st_size > 10_000
         assert "The inventory describes the pools; nothing has to be changed in it." in reader.follow(finish)
         assert {name: spec["cidr"] for name, spec in pools(twin).items()} == {"default-pool-2": "10.234.64.0/18"}
         assert journals(twin) == []

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from cluster_state import CALICO, objects
-from kubespray_lab import CNI, scenario, write_inventory, write_roles
+from kubespray_lab import CNI, became_root, scenario, write_inventory, write_roles
 from playbook import BIN, Outcome, environment
 from twin_fixture import TwinHandle, start_twin
 
@@ -29,11 +29,16 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[TwinHandle]:
 
 def run(directory: Path, mode: str, variables: dict[str, t.Any] | None = None) -> Outcome:
     given = {"kubespray_mode": mode, **(variables or {})}
-    command = [str(BIN / "ansible-playbook"), "-i", "inventory/mycluster", "calico_ops.ipam.kubespray"]
+    command = [str(BIN / "ansible-playbook"), "-i", "inventory/mycluster/hosts.yml", "calico_ops.ipam.kubespray"]
     done = subprocess.run(
         [*command, "-e", json.dumps(given)],
         cwd=directory,
-        env={**environment(), "ANSIBLE_PIPELINING": "true", "ANSIBLE_COLLECTIONS_PATH": str(directory / "collections")},
+        env={
+            **environment(),
+            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_COLLECTIONS_PATH": str(directory / "collections"),
+            "ANSIBLE_BECOME_ALLOW_SAME_USER": "true",
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -50,6 +55,7 @@ def test_the_collection_an_old_inventory_and_work_on_the_host(twin: TwinHandle, 
     inventory = write_inventory(tmp_path, None)
     hosts = (inventory / "hosts.yml").read_text(encoding="utf-8")
     hosts = hosts.replace("kube_control_plane:", "kube-master:").replace("kube_node:", "kube-node:")
+    hosts = hosts.replace("    cp1:\n    node1", "    cp1:\n    bastion:\n    node1")
     (inventory / "hosts.yml").write_text(hosts, encoding="utf-8")
     collection = tmp_path / "collections/ansible_collections/kubernetes_sigs/kubespray"
     write_roles(collection / "roles")
@@ -70,6 +76,11 @@ def test_the_collection_an_old_inventory_and_work_on_the_host(twin: TwinHandle, 
     # What the roles' defaults say is compared as well, and what they are made of is known.
     assert "    IPv4    calico_vxlan_mode      Always         Always" in outcome.output
     assert "UNKNOWN" not in outcome.output
+    assert became_root(tmp_path) == {"cp1"}
+    # Through the bastion, as Kubespray's roles say; nothing else of theirs was carried out.
+    assert "Reach the host as Kubespray does] ***" in outcome.output
+    assert "ok: [cp1]" in outcome.output.split("Reach the host as Kubespray does] ***")[1].split("TASK")[0]
+    assert "connected to" not in outcome.output
 
 
 def test_a_node_that_has_the_pool_in_its_own_configuration(twin: TwinHandle, tmp_path: Path) -> None:
@@ -84,6 +95,7 @@ def test_a_node_that_has_the_pool_in_its_own_configuration(twin: TwinHandle, tmp
     assert "fatal: [node1]" in outcome.output
     assert "ippool_kubespray_info" not in outcome.output and "STOP" not in outcome.output
     assert list(objects(twin, "ippools", CALICO)) == ["default-pool"]
+    assert became_root(tmp_path) == {"node1", "node2"}
 
 
 def test_a_mode_that_does_not_exist(tmp_path: Path) -> None:
