@@ -24,18 +24,22 @@ pytestmark = pytest.mark.skipif(find() is None, reason="there is no Chromium her
 SMALL = "10.0.0.0/16"
 LARGEST = 8_000_000
 SECONDS = 2.0
-# The contrast of every piece of text with what is behind it; the least of WCAG AA is 4.5.
-FAINT = """
+CONTRAST = """
 (() => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const seen = new Map();
   const rgb = (colour) => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
+    if (!seen.has(colour)) {
+      canvas.clearRect(0, 0, 1, 1);
+      canvas.fillStyle = colour;
+      canvas.fillRect(0, 0, 1, 1);
+      seen.set(colour, [...canvas.getImageData(0, 0, 1, 1).data]);
+    }
+    return seen.get(colour);
   };
   const linear = (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
   const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+  const contrast = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
   const behind = (element) => {
     for (let each = element; each; each = each.parentElement) {
       const colour = rgb(getComputedStyle(each).backgroundColor);
@@ -43,17 +47,21 @@ FAINT = """
     }
     return [255, 255, 255];
   };
-  const faint = [];
-  for (const element of document.querySelectorAll("body *")) {
-    if (element.closest("script, style, noscript, datalist") || !element.checkVisibility()) continue;
-    if (![...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim())) continue;
-    const style = getComputedStyle(element);
-    const [a, b] = [light(rgb(element.closest("svg") ? style.fill : style.color)), light(behind(element))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) faint.push(`${element.outerHTML.slice(0, 90)}: ${ratio.toFixed(2)}`);
-  }
-  return faint;
-})()
+"""
+# The contrast of every piece of text with what is behind it; the least of WCAG AA is 4.5.
+FAINT = """
+[...document.querySelectorAll("body *")].filter((each) => !each.closest("script, style, noscript, datalist")
+  && each.checkVisibility() && [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+  .map((each) => [each, contrast(rgb(getComputedStyle(each)[each.closest("svg") ? "fill" : "color"]), behind(each))])
+  .filter(([_each, ratio]) => ratio < 4.5).map(([each, ratio]) => `${each.outerHTML.slice(0, 90)}: ${ratio.toFixed(2)}`)
+"""
+# The same of the frames of blocks, which are no text: 3.
+PALE_FRAMES = """
+[...document.querySelectorAll("#grid .c:not(.free):not(.kin)")]
+  .map((each) => [each, getComputedStyle(each).boxShadow.match(/^\\w+\\([^)]*\\)/)[0]])
+  .map(([each, colour]) => [each, colour, contrast(rgb(colour), rgb(getComputedStyle(document.body).backgroundColor))])
+  .filter(([_each, _colour, ratio]) => !(ratio >= 3))
+  .map(([each, colour, ratio]) => `${each.ariaLabel} ${colour}: ${ratio}`)
 """
 
 
@@ -130,7 +138,11 @@ def test_the_page_is_drawn_and_can_be_read(browser: Browser, files: Path, tmp_pa
     assert cells >= 80
     assert found.evaluate("document.querySelectorAll('main section:not([hidden])').length") == 8
     found.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-    assert found.evaluate(FAINT) == []
+    found.evaluate("document.querySelector('#grid .c:not(.free)').click()")
+    wait(found, "document.querySelector('#detail table')")
+    assert found.evaluate(f"{CONTRAST} return {FAINT.strip()}; }})()") == []
+    assert found.evaluate(f"{CONTRAST} return {PALE_FRAMES.strip()}; }})()") == []
+    found.press("Escape")
     assert picture(found, tmp_path / f"report-{'dark' if dark else 'light'}.png")[:4] == b"\x89PNG"
     assert found.problems == []
 
@@ -200,6 +212,28 @@ def test_nothing_is_told_by_colour_alone(browser: Browser, files: Path) -> None:
         assert shape != "none,nonelinear-gr", mark  # that of a plain block
 
 
+def test_nodes_are_told_apart_without_colours(browser: Browser, files: Path) -> None:
+    found = browser.open(files / "report.html")
+    rows = (
+        "[...document.querySelectorAll('#nodes tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText))"
+    )
+    numbers = {row[1].strip(): row[0] for row in found.evaluate(rows)}
+    found.evaluate("document.getElementById('numbers').click()")
+    cells = found.evaluate(
+        "[...document.querySelectorAll('#grid .c[data-g]')].map((e) => [e.ariaLabel.split(', ')[1], e.dataset.g])"
+    )
+    assert len(cells) == 80
+    assert [shown for _name, shown in cells] == [numbers[name] for name, _shown in cells]
+    # The blocks of the node that is looked at stand out, and only they.
+    found.evaluate("document.querySelector('#grid .c[data-g]:not(.none)').focus()")
+    found.press("ArrowLeft")
+    found.press("ArrowRight")
+    mine = focused(found)["label"].split(", ")[1]
+    stands_out = found.evaluate("[...document.querySelectorAll('#grid .c.kin')].map((e) => e.ariaLabel.split(', ')[1])")
+    assert stands_out == [name for name, _shown in cells if name == mine] != []
+    assert found.problems == []
+
+
 def test_find_mark_and_moment(browser: Browser, files: Path) -> None:
     found = browser.open(files / "report.html")
 
@@ -250,6 +284,14 @@ def test_names_that_are_attacks_are_only_shown(browser: Browser, files: Path) ->
     assert found.evaluate("document.querySelectorAll('script').length") == 3
     assert found.evaluate("document.querySelectorAll('img').length") == 0
     assert "</script><script>alert(1)</script>" in found.evaluate("document.getElementById('pools').textContent")
+    # Names of 253 characters neither push the page apart nor are cut.
+    found.call("Emulation.setDeviceMetricsOverride", width=320, height=700, deviceScaleFactor=1, mobile=False)
+    found.evaluate("document.querySelector('#grid .c:not(.free)').click()")
+    wait(found, "document.querySelector('#detail table')")
+    found.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    # An open block is drawn anew, too, when the window becomes narrower.
+    wait(found, "document.documentElement.scrollWidth <= 320 && document.querySelector('#detail table')")
+    assert found.problems == []
 
 
 def test_ten_thousand_blocks(browser: Browser, tmp_path: Path) -> None:
@@ -258,14 +300,15 @@ def test_ten_thousand_blocks(browser: Browser, tmp_path: Path) -> None:
     path.write_text(page(sample(10_000, 15, nodes=500, namespaces=60)), encoding="utf-8")
     assert path.stat().st_size < LARGEST
     found = browser.open(path)
-    # From the beginning of the navigation until it is drawn. Other tests use the same two processors: the best counts.
+    # From the beginning of the navigation until it is drawn; other tests use the same processors, so the best counts.
     times = []
     for _attempt in range(4):
-        found.load()
-        times.append(found.evaluate("performance.now()") / 1000)
-        if times[-1] < SECONDS:
+        times.append(found.seconds())
+        if times[-1][0] < SECONDS:
             break
-    assert min(times) < SECONDS, times
+    # The page's own work says the same on a machine that is busy, where waiting for a processor takes the longest.
+    assert min(busy for _drawn, busy in times) < SECONDS / 2, times
+    assert min(drawn for drawn, _busy in times) < SECONDS or os.getloadavg()[0] > 2 * (os.cpu_count() or 1), times
     assert found.evaluate("document.querySelectorAll('#grid .c').length") > 500, "what is seen is drawn"
     # The rest follows when there is nothing else to do.
     wait(found, "document.querySelectorAll('#grid .c').length === 10000")

@@ -100,6 +100,8 @@ def _json(value: t.Any) -> str:
     What turns the direction of writing, or has no width, makes a name look like another one.
     """
     text = json.dumps(value, separators=(",", ":"))
+    if "\\u" not in text:
+        return text
     return _UNSEEN.sub(lambda found: f"{found.group(1)}[U+{found.group(2).upper()}]", text)
 
 

@@ -11,6 +11,7 @@
   const KIN = 1000; // of a node with more blocks, the others do not stand out with one
   const AT_ONCE = 1500; // cells of a grid that is drawn as a whole
   const SHOWN = 25; // rows of a table before its button is pressed
+  const LONG = 48; // what has more characters is broken into lines
   const HITS = 200;
   const NAMED = 24; // so many nodes are named beside the map
   const GLYPHS = { pod: "", tunnel: "T", loadbalancer: "S", windows: "W", vm: "V", cooling: "C", unknown: "?" };
@@ -99,7 +100,8 @@
         const line = make("tr");
         columns.forEach((column, index) => {
           const value = column.cell ? column.cell(row) : column.value(row);
-          const shape = column.num ? "num" : column.fix ? "fix" : "";
+          const long = String(value instanceof Node ? value.textContent : value).length > LONG;
+          const shape = column.num ? "num" : column.fix && !long ? "fix" : long ? "long" : "";
           line.append(make(index ? "td" : "th", { class: shape, scope: index ? null : "row" }, column.num && typeof value === "number" ? number(value) : value ?? ""));
         });
         lines.append(line);
@@ -668,7 +670,15 @@
     let width = $("grid").clientWidth, waiting = 0;
     window.addEventListener("resize", () => {
       clearTimeout(waiting);
-      waiting = setTimeout(() => { if (view.open < 0 && $("grid").clientWidth !== width) { width = $("grid").clientWidth; draw(); } }, 150);
+      waiting = setTimeout(() => {
+        const opened = view.open, focus = document.activeElement;
+        if ($("grid").clientWidth === width) return;
+        width = $("grid").clientWidth;
+        draw();
+        if (opened < 0) return;
+        open(opened);
+        if (focus.isConnected) focus.focus({ preventScroll: true });
+      }, 150);
     });
   }
 
