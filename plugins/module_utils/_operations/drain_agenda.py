@@ -39,6 +39,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     count_moved,
     make_task,
     wake,
+    wanted,
 )
 
 Tell = t.Callable[[Task], None]
@@ -68,7 +69,7 @@ class Agenda:
         self._gate = Gate(self.run)
         self.shortage = Shortage(self.run)
         self.run.may_start = self._may_start
-        self.run.may_evict = lambda pod: why_node_full(self.run, pod)
+        self.run.may_evict = lambda pod: why_node_full(self.run, pod.node)
 
     def begin(self) -> None:
         """The lists are in: make a task for each workload with pods in the pool or a strategy to put back."""
@@ -110,7 +111,7 @@ class Agenda:
                 wake(task)
             if task.done and task.owner not in touched:
                 continue
-            timer = _rings(task, now)
+            timer = _rings(task, now) or (task.waits_for_node and not why_node_full(self.run, task.waits_for_node))
             under_way = task.active or task.stuck or task.choice.way in (WAIT, NEVER) or task.done
             if under_way and (everybody or timer or namespace in spaces or task.owner in touched):
                 self._step(task)
@@ -221,6 +222,9 @@ class Agenda:
         return anything
 
     def _count(self, task: Task) -> None:
+        ready = sum(pod.ready for pod in self.run.view.pods_of(task.owner))
+        # A surge has more of them for a moment.
+        task.most_ready = max(task.most_ready, min(ready, wanted(self.run, task)))
         task.missing = count_missing(self.run, task)
         moved = count_moved(self.run, task)
         self.moved += moved - task.moved

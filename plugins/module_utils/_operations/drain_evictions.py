@@ -10,13 +10,22 @@ from __future__ import annotations
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import QUORUM, eviction_gate
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task, rechoose, wanted
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import (
+    Run,
+    Task,
+    expected,
+    rechoose,
+    wanted,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_waiting import (
     finish,
     look_for_progress,
     waiting_words,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_writes import evict_pod, look_at_size
+
+# Seconds that a workload with fewer ready pods than it wants is given to get them back before one is evicted.
+PATIENCE = 60.0
 
 
 def step_evictions(run: Run, task: Task, here: list[PodFacts]) -> bool:
@@ -33,7 +42,7 @@ def step_evictions(run: Run, task: Task, here: list[PodFacts]) -> bool:
         task.active = False
         return False
     ready = sum(pod.ready and pod.uid not in task.evicted for pod in pods)
-    goal = wanted(run, task)
+    goal = _goal(run, task)
     at_once = task.choice.bounds.unavailable
     # Pods that serve nobody go first; of the others the highest ordinal, as a StatefulSet's own rollout does.
     candidates.sort(key=lambda each: (each.ready, -each.ordinal, each.name))
@@ -59,13 +68,26 @@ def step_evictions(run: Run, task: Task, here: list[PodFacts]) -> bool:
     return _evict_first(run, task, candidates, goal, ready)
 
 
+def _goal(run: Run, task: Task) -> int:
+    """How many ready pods there are to be before one more may go.
+
+    What has fewer than it wants is given a while to recover; what does not was like that before.
+    """
+    if not task.acted and run.clock.monotonic() - task.queued_at < PATIENCE:
+        task.look_at = task.queued_at + PATIENCE
+        return wanted(run, task)
+    return expected(run, task)
+
+
 def _evict_first(run: Run, task: Task, candidates: list[PodFacts], goal: int, ready: int) -> bool:
     kept = ""
     for pod in candidates:
         kept = _better_left(run, task, pod)
         if kept:
             continue
-        task.note = run.may_evict(pod) or eviction_gate(run.view, pod, goal, ready)
+        full = run.may_evict(pod)
+        task.waits_for_node = pod.node if full else ""
+        task.note = full or eviction_gate(run.view, pod, goal, ready)
         if not task.note:
             if not task.evicted:
                 task.progress_at = run.clock.monotonic()

@@ -22,7 +22,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     STAGE_WORDS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import NEVER, WAIT
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task
 
 # A workload that goes before others, but has waited so long for a budget, is left for later.
@@ -100,11 +99,11 @@ def _keep(run: Run, usage: Usage, task: Task) -> Kept:
     return Kept(soon, free - task.cost)
 
 
-def why_node_full(run: Run, pod: PodFacts) -> str:
-    """Why a pod that comes back to its own node should not go yet."""
+def why_node_full(run: Run, node: str) -> str:
+    """Why a pod of the node, which may come back to it, should not go yet."""
     limit = run.options.max_parallel_per_node
-    if pod.node and run.view.starting[pod.node] >= limit:
-        return f"waiting for its turn on node {pod.node} (max_parallel_per_node {limit})"
+    if node and run.view.starting[node] >= limit:
+        return f"waiting for its turn on node {node} (max_parallel_per_node {limit})"
     return ""
 
 

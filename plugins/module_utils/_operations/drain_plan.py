@@ -26,6 +26,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart i
     daemon_set_bounds,
     deployment_bounds,
     desired_count,
+    is_rolling,
     original_strategy,
     resolve,
     stateful_set_bounds,
@@ -37,6 +38,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads
     Owner,
     template_of,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.declared_by import marks_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_consent import (
     LOCAL_DATA,
     SINGLE_REPLICA_WEBHOOKS,
@@ -70,6 +72,9 @@ Obstacle = t.Callable[[], t.Optional[str]]
 
 # From so many members on a StatefulSet may have a quorum to lose, so the pause is kept between them (D09).
 QUORUM = 3
+
+# Who writes a workload again by themselves, without waiting for a release.
+_PUT_BACK = ("Argo CD", "Flux", "the controller of")
 
 
 @dataclass(frozen=True)
@@ -227,12 +232,26 @@ def _way(view: View, owner: Owner, workload: Object | None, limits: Limits, obst
     budgets = view.budgets_of(view.pods_of(owner))
     if owner.kind not in ROLLED or workload is None:
         return _evict(view, owner, budgets, 1, f"a {owner.kind} has no rollout of its own")
+    idle = _none_ready(view, owner, workload, budgets)
+    if idle is not None:
+        return idle
     if stage == STORAGE:
         # One pod, and so one node, at a time, whatever its strategy says (D10).
         limits = replace(limits, max_parallel=1)
     if owner.kind == "Deployment":
         return _deployment(view, owner, workload, budgets, limits, obstacle)
     return _set(view, owner, workload, budgets, limits)
+
+
+def _none_ready(view: View, owner: Owner, workload: Object, budgets: list[Budget]) -> Choice | None:
+    """Evictions for what serves nobody anyhow: a rollout waits for new pods that are not going to be ready."""
+    pods = view.pods_of(owner)
+    if not pods or any(pod.ready or pod.terminating for pod in pods) or original_strategy(workload) is not None:
+        return None
+    if is_rolling(workload):
+        return None
+    choice = _evict(view, owner, budgets, 1, "none of its pods is ready, so a rollout would not come to an end")
+    return None if choice.blocked else choice
 
 
 def _tie(view: View, owner: Owner, workload: Object | None) -> str:
@@ -273,6 +292,13 @@ def _deployment(
     if above is not None:
         # Its strategy would be put back at once, and the rollout would go on without regard to budgets.
         return _evict(view, owner, budgets, 1, f"{too_much}, and its strategy belongs to {above.kind} {above.name}")
+    keeper = next((who for who in marks_of(workload) if who.startswith(_PUT_BACK)), "")
+    if keeper:
+        # In the middle of the rollout, perhaps; where evictions can do it, no strategy is lent.
+        at_once = max(1, min(bounds.unavailable, limits.at_once, desired_count(workload) - 1))
+        choice = _evict(view, owner, budgets, at_once, f"{too_much}, and {keeper} would put its strategy back")
+        if not choice.blocked:
+            return choice
     # As many as its author lets go at once, where that is more than is added, but no more than Kubernetes' own default.
     usual = resolve("25%", desired_count(workload), round_up=True)
     surge = max(1, min(max(bounds.surge, min(bounds.unavailable, usual)), limits.at_once))

@@ -23,6 +23,8 @@ RECREATE = "recreate"
 
 # For how many workloads and reasons the sentence of a failure says what is left; all pods are in its details.
 SHOWN = 5
+# Of more workloads with the same reason than this, the sentence says how many more there are.
+SHOWN_OWNERS = 3
 # Of more pods than this, the diff has a line for each namespace.
 SHOWN_PODS = 50
 
@@ -155,13 +157,21 @@ class DrainResult:
 
 
 def _said(left: t.Sequence[Left]) -> t.Iterator[tuple[str, int]]:
-    """One sentence for all pods of a workload that are left for the same reason, and how many they are."""
-    groups: dict[tuple[str, str], list[Left]] = {}
+    """One sentence for all pods that are left for the same reason, and how many they are."""
+    reasons: dict[str, dict[str, list[Left]]] = {}
     for entry in left:
-        groups.setdefault((entry.owner or f"{entry.namespace}/{entry.pod}", entry.reason), []).append(entry)
-    for (owner, reason), entries in groups.items():
-        alone = len(entries) == 1
-        yield str(entries[0]) if alone else f"{counted(len(entries), 'pod')} of {owner}: {reason}", len(entries)
+        whose = entry.owner or f"{entry.namespace}/{entry.pod}"
+        reasons.setdefault(entry.reason, {}).setdefault(whose, []).append(entry)
+    for reason, owners in reasons.items():
+        number = sum(map(len, owners.values()))
+        first = next(iter(owners.values()))[0]
+        if number == 1:
+            yield str(first), 1
+        elif len(owners) == 1:
+            yield f"{counted(number, 'pod')} of {next(iter(owners))}: {reason}", number
+        else:
+            more = f" and {len(owners) - SHOWN_OWNERS} more" if len(owners) > SHOWN_OWNERS else ""
+            yield f"{counted(number, 'pod')} ({', '.join(list(owners)[:SHOWN_OWNERS])}{more}): {reason}", number
 
 
 def _namespaces(names: t.Iterable[str]) -> str:

@@ -20,7 +20,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import rollout_gate
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import SURGE
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task, rechoose
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import (
+    Run,
+    Task,
+    has_still_room,
+    rechoose,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_waiting import (
     finish,
     look_for_progress,
@@ -59,6 +64,9 @@ def _start_rollout(run: Run, task: Task, owner: Owner, workload: Object, here: l
     task.note = run.may_start(task)
     if task.note:
         return False
+    if not has_still_room(run, task):
+        rechoose(run, task)
+        return True
     if rechoose(run, task):
         return True
     task.note = rollout_gate(run.view, owner, task.choice)

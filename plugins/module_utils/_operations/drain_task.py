@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, field
+from statistics import median
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import desired_count
@@ -30,6 +31,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import View
 
 FEWEST_PARALLEL, MOST_PARALLEL = 5, 100
+# What a pod says it took beyond that is no start-up: it lost its readiness and found it again.
+LONGEST_START = 3600.0
 
 
 @dataclass
@@ -67,10 +70,16 @@ class Task:
     """No request before that moment, unless a budget changes."""
     look_at: float = 0.0
     """Something is due then even if no event comes."""
+    waits_for_node: str = ""
+    """The node that has to become free for its next pod."""
     paused_for: int = -1
     """For how many evictions the pause after them has been kept."""
     progress: tuple[int, ...] = ()
     progress_at: float = 0.0
+    most_ready: int = 0
+    """The most ready pods it has been seen with, or may be missing only for what an earlier run did."""
+    usual_start: float = 0.0
+    """Seconds its pods took to become ready, as far as that can be told."""
     queued_at: float = 0.0
     seconds: float = 0.0
     """How long it will take, roughly, from its beginning."""
@@ -141,6 +150,11 @@ def make_task(run: Run, owner: Owner | None) -> Task:
     task = Task(owner, Choice(WAIT, ""), 1 if bare else sum(not pod.terminating for pod in pods))
     task.stage = run.serving.stage_of(view, owner, pods)
     task.queued_at = task.progress_at = run.clock.monotonic()
+    # Those that are not ready and not new, and those that find no node. New ones may be an earlier run's.
+    broken = sum(not (pod.ready or pod.terminating) and (pod.in_pool or not pod.node) for pod in pods)
+    task.most_ready = max(0, wanted(run, task) - broken)
+    known = [pod.startup for pod in pods if 0 < pod.startup <= LONGEST_START]
+    task.usual_start = median(known) if known else 0.0
     rechoose(run, task)
     return task
 
@@ -153,13 +167,9 @@ def rechoose(run: Run, task: Task) -> bool:
     task.chosen_at = revision
 
     def obstacle() -> str | None:
-        # Asked again when the nodes change; what pods reserve changes too fast to be asked each time.
-        view = run.view
-        if task.owner is not None and (not task.obstacle or task.obstacle[0][0] != view.node_revision):
-            nodes = list(view.nodes.values()) or None
-            used = None if len(view.namespaces) == 1 else view.used
-            found = surge_obstacle(run.api, view.workloads[task.owner], nodes, used)
-            task.obstacle = ((view.node_revision, found),)
+        # Asked again when the nodes change, and right before the beginning (``has_still_room``).
+        if task.owner is not None and (not task.obstacle or task.obstacle[0][0] != run.view.node_revision):
+            task.obstacle = ((run.view.node_revision, _obstacle(run, task.owner)),)
         return task.obstacle[0][1] if task.obstacle else None
 
     before = task.choice
@@ -169,16 +179,43 @@ def rechoose(run: Run, task: Task) -> bool:
     return task.choice != before
 
 
+def has_still_room(run: Run, task: Task) -> bool:
+    """Whether what was found of room for one more pod is still so, for a choice that goes by it.
+
+    Others take room all the time, so it is asked again when it matters; if not, the way has to be chosen again.
+    """
+    if task.owner is None or not task.obstacle or task.choice.bounds.unavailable or not task.choice.bounds.surge:
+        return True
+    found = _obstacle(run, task.owner)
+    if found == task.obstacle[0][1]:
+        return True
+    task.obstacle = ((run.view.node_revision, found),)
+    task.chosen_at = (-1, -1)
+    return False
+
+
+def _obstacle(run: Run, owner: Owner) -> str | None:
+    view = run.view
+    nodes = list(view.nodes.values()) or None
+    used = None if len(view.namespaces) == 1 else view.used
+    return surge_obstacle(run.api, view.workloads[owner], nodes, used)
+
+
 def wanted(run: Run, task: Task) -> int:
     """How many ready pods the workload is to have."""
     workload = run.view.workloads.get(task.owner) if task.owner is not None else None
     return desired_count(workload) if workload is not None else task.baseline
 
 
+def expected(run: Run, task: Task) -> int:
+    """How many of them can be expected: no more than there have been, for what was broken before stays so."""
+    return min(wanted(run, task), task.most_ready)
+
+
 def count_missing(run: Run, task: Task) -> int:
     """Ready pods with an address elsewhere that the workload does not have yet."""
     pods = run.view.pods_of(task.owner)
-    return max(0, wanted(run, task) - sum(pod.ready and pod.addressed and not pod.in_pool for pod in pods))
+    return max(0, expected(run, task) - sum(pod.ready and pod.addressed and not pod.in_pool for pod in pods))
 
 
 def count_moved(run: Run, task: Task) -> int:
@@ -189,7 +226,7 @@ def count_moved(run: Run, task: Task) -> int:
         return gone
     pods = run.view.pods_of(task.owner)
     # A pod on its way out is missed as well, but it is not one of those that are gone.
-    missed = wanted(run, task) - sum(pod.ready or (pod.in_pool and pod.terminating) for pod in pods)
+    missed = expected(run, task) - sum(pod.ready or (pod.in_pool and pod.terminating) for pod in pods)
     return max(0, gone - max(0, missed))
 
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import condition
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import EVICT
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task, wanted
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task, expected, wanted
 
-# Kubernetes' own default for a Deployment that says nothing.
+# Kubernetes' own default for a Deployment that says nothing, and the number that says that there is no deadline.
 PROGRESS_DEADLINE = 600.0
+NO_DEADLINE = 2**31 - 1
+# A workload whose pods have always taken long gets so many times what they took.
+TIMES_USUAL = 3.0
 # So long after its grace period a pod that is still there is held by a finalizer, a volume or a dead node.
 STOP_MARGIN = 60.0
 
@@ -22,7 +25,7 @@ STOP_MARGIN = 60.0
 def finish(run: Run, task: Task, here: list[PodFacts]) -> bool:
     """All pods of the workload are on their way: wait for old ones to stop and for new ones to be ready."""
     pods = run.view.pods_of(task.owner)
-    ready, goal = sum(pod.ready for pod in pods), wanted(run, task)
+    ready, goal = sum(pod.ready for pod in pods), expected(run, task)
     task.stuck = ""
     if ready < goal:
         task.active = True
@@ -71,19 +74,28 @@ def look_for_progress(run: Run, task: Task, ready: int) -> None:
         task.progress, task.progress_at = state, now
         task.stuck = ""
         run.breaker.forget(task.owner)
-    limit = _deadline(run, task)
-    task.look_at = task.progress_at + limit
-    if now < task.look_at and not _given_up(run, task):
+    stopping = _stopping_until(run, task, now)
+    task.look_at = max(task.progress_at, stopping) + _deadline(run, task)
+    if now < task.look_at and (now < stopping or not _given_up(run, task)):
         return
     task.look_at = 0.0
     task.active = False
     task.stuck = task.note
-    run.breaker.note(task.owner, task.note)
+    if task.most_ready or wanted(run, task) == 0:
+        run.breaker.note(task.owner, task.note)
+    # What had no ready pod when it was begun is not the drain's failure.
+
+
+def _stopping_until(run: Run, task: Task, now: float) -> float:
+    """When the grace period ends of the last pod that is on its way out: until then, nothing new may come."""
+    found = [pod for pod in run.view.pods_of(task.owner) if pod.terminating]
+    return max((task.stopping.setdefault(pod.uid, now) + pod.grace for pod in found), default=0.0)
 
 
 def _deadline(run: Run, task: Task) -> float:
     workload = run.view.workloads.get(task.owner) if task.owner is not None else None
-    return float(((workload or {}).get("spec") or {}).get("progressDeadlineSeconds") or PROGRESS_DEADLINE)
+    said = float(((workload or {}).get("spec") or {}).get("progressDeadlineSeconds") or NO_DEADLINE)
+    return said if said < NO_DEADLINE else max(PROGRESS_DEADLINE, TIMES_USUAL * task.usual_start)
 
 
 def _given_up(run: Run, task: Task) -> bool:

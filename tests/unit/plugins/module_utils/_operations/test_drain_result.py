@@ -90,8 +90,13 @@ class TestResult:
         assert len(caught.value.details["left"]) == 7
 
     def test_no_more_than_some_reasons_are_said(self) -> None:
+        left = tuple(Left("shop", f"bare-{index}", "", f"alone {index}") for index in range(7))
+        with pytest.raises(Refused, match=r"shop/bare-4: alone 4; and 2 more pods\.$"):
+            DrainResult(True, 3, 10, left, seconds=12.3).require_complete(DrainOptions("p"))
+
+    def test_a_reason_that_many_have_is_said_once(self) -> None:
         left = tuple(Left("shop", f"bare-{index}", "", "alone") for index in range(7))
-        with pytest.raises(Refused, match=r"shop/bare-4: alone; and 2 more pods\.$"):
+        with pytest.raises(Refused, match=r": 7 pods \(shop/bare-0, shop/bare-1, shop/bare-2 and 4 more\): alone\.$"):
             DrainResult(True, 3, 10, left, seconds=12.3).require_complete(DrainOptions("p"))
 
     def test_the_diff_of_many_pods_is_short(self) -> None:
