@@ -14,18 +14,27 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 from ansible_collections.calico_ops.ipam.plugins.plugin_utils._errors import filters
 
 
-def unknown_variables(names: t.Any, specs: t.Any) -> str:
-    """A sentence that names those of ``names`` that no entry point in ``specs`` has; empty when there are none."""
+def unknown_variables(names: t.Any, specs: t.Any, alike: bool = False) -> str:
+    """A sentence that names those of ``names`` that no entry point in ``specs`` has; empty when there are none.
+
+    ``specs`` is the content of a role's ``meta/argument_specs.yml``, or a list of names.
+
+    With ``alike`` only those that look like one that it has: others with that prefix may be somebody else's.
+    """
     try:
-        known = sorted({str(name) for entry in specs["argument_specs"].values() for name in entry["options"]})
+        listed = isinstance(specs, (list, tuple))
+        entries = [specs] if listed else [entry["options"] for entry in specs["argument_specs"].values()]
+        known = sorted({str(name) for entry in entries for name in entry})
     except (AttributeError, KeyError, TypeError):
-        message = "specs: it must be the content of a role's meta/argument_specs.yml."
+        message = "specs: it must be the content of a role's meta/argument_specs.yml, or a list of names."
         raise InvalidInput(message, field="specs") from None
     wrong = sorted({str(name) for name in names} - set(known))
-    if not wrong:
+    hints = [_with_hint(name, known) for name in wrong]
+    named = ", ".join(hint for hint, name in zip(hints, wrong) if not alike or hint != name)
+    if not named:
         return ""
-    named = ", ".join(_with_hint(name, known) for name in wrong)
-    return f"This role has no variable {named}: correct the name, or leave it out."
+    owner = "There is" if listed else "This role has"
+    return f"{owner} no variable {named}: correct the name, or leave it out."
 
 
 def _with_hint(name: str, known: t.Sequence[str]) -> str:

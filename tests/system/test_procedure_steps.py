@@ -252,6 +252,15 @@ def test_a_misspelt_variable_is_refused_before_anything_else(role: str, entry: s
     assert not api.writes
 
 
+def test_a_misspelt_way_to_the_cluster_is_refused_before_the_first_write() -> None:
+    """It would lead to another cluster."""
+    api = SimulatedApi(local_twin("small"))
+    given = {f"{MIGRATE}_{name}": value for name, value in GIVEN[MIGRATE].items()}
+    with pytest.raises(Stopped, match="There is no variable calico_ops_contxt .did you mean calico_ops_context.."):
+        Runbook(with_calico(api), mortal(), {**given, "calico_ops_contxt": "east"}).play(MIGRATE)
+    assert not api.writes
+
+
 @pytest.mark.parametrize("role", [MIGRATE, RESIZE])
 def test_the_commands_repeat_what_the_run_was_given(role: str) -> None:
     more = {"consent": ["bare_pods"], "max_parallel": 7, "external_ranges": ["198.51.100.0/24"], "canary": True}

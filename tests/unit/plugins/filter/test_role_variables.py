@@ -43,6 +43,21 @@ def test_misspelt_names(names: list[str], sentence: str) -> None:
     assert unknown(names, specs("migrate_pool")) == sentence
 
 
+def test_names_that_may_be_somebody_elses() -> None:
+    names = ["report_title", "report_htm"]
+    assert unknown(names, specs("report"), alike=True) == (
+        "This role has no variable report_htm (did you mean report_html?): correct the name, or leave it out."
+    )
+    assert unknown(["report_title"], specs("report"), alike=True) == ""
+
+
+def test_a_list_of_names() -> None:
+    known = ["calico_ops_context", "calico_ops_hosts"]
+    assert unknown(["calico_ops_contxt", "calico_ops_hosts"], known) == (
+        "There is no variable calico_ops_contxt (did you mean calico_ops_context?): correct the name, or leave it out."
+    )
+
+
 @pytest.mark.parametrize("wrong", [None, {}, {"argument_specs": []}, {"argument_specs": {"main": {}}}])
 def test_what_is_no_specification(wrong: t.Any) -> None:
     with pytest.raises(AnsibleFilterError, match=r"argument_specs\.yml"):
