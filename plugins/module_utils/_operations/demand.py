@@ -56,11 +56,18 @@ def demand_of(pool: Pool, now: Situation) -> Demand:
         nodes=len(nodes),
         max_pods=max((_max_pods(node) for node in nodes), default=DEFAULT_MAX_PODS),
         pods=len(pods),
-        surge=surge_of(pods, now.view),
+        surge=_surge(pool.version, pods, now),
         tunnels=_tunnels(pool, nodes),
         busiest_node_pods=max(per_node.values(), default=0),
         more_nodes=now.request.more_nodes,
     )
+
+
+def _surge(version: int, pods: t.Iterable[Object], now: Situation) -> int:
+    key = f"surge of IPv{version}"
+    if key not in now.known:
+        now.known[key] = surge_of(pods, now.view)
+    return int(now.known[key])
 
 
 def selected_nodes(pool: Pool, view: ClusterView) -> list[Object]:
@@ -96,14 +103,23 @@ def owners_of(pods: t.Iterable[Object], view: ClusterView) -> list[Workload]:
 
 def owner_of(pod: Object, view: ClusterView) -> Workload | None:
     """The workload that a person would name for a pod; None for bare pods and kinds that we do not know."""
-    owner = None
-    thing = pod
-    for _level in range(3):
-        above = controller_of(thing)
-        found = view.workload(above.kind, pod["metadata"]["namespace"], above.name) if above is not None else None
+    above = controller_of(pod)
+    if above is None:
+        return None
+    # Many pods have one owner, and many checks ask.
+    key = (above.kind, str(pod["metadata"]["namespace"]), above.name)
+    if key not in view.owners:
+        view.owners[key] = _at_the_top(view.workload(*key), view)
+    return view.owners[key]
+
+
+def _at_the_top(owner: Workload | None, view: ClusterView) -> Workload | None:
+    for _level in range(2):
+        above = controller_of(owner.thing) if owner is not None else None
+        found = view.workload(above.kind, owner.namespace, above.name) if owner is not None and above else None
         if found is None:
             break
-        owner, thing = found, found.thing
+        owner = found
     return owner
 
 

@@ -8,6 +8,9 @@
 
 from __future__ import annotations
 
+import functools
+import typing as t
+
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, parse_address
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
@@ -22,7 +25,13 @@ def pod_addresses(pod: Object) -> list[Address]:
     addresses = []
     for text in texts:
         try:
-            addresses.append(parse_address(text))
+            addresses.append(_parsed(text))
         except InvalidInput:
             continue
     return addresses
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _parsed(text: t.Any) -> Address:
+    """Whoever looks at all pods does so again and again."""
+    return parse_address(text)

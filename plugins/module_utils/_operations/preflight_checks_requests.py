@@ -20,7 +20,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cluste
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cni_configuration import unintelligible
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import selected_nodes
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import OF_A_POD, Pin, pinned_by
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import OF_A_POD, Pin
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pins import (
     ADDRESSES,
     FLOATING,
@@ -36,7 +36,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Check,
     Problem,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_definitions import pools_afterwards
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_definitions import (
+    pins_of,
+    pools_afterwards,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
     Situation,
     Wanted,
@@ -232,7 +235,7 @@ def _pins(now: Situation, pool: Wanted, keys: t.Collection[str]) -> t.Iterator[t
     annotation than their template got it from a webhook, which will give it to the next ones, too.
     """
     over = _over(now)
-    for pin in pinned_by(now.view, pool.name, _range(pool)):
+    for pin in pins_of(now, pool):
         key = pin.how.partition("annotation ")[2].partition(" ")[0].rstrip(",")
         if key not in keys or pin.kind == "Service" or (pin.kind, pin.namespace, pin.name) in over:
             continue

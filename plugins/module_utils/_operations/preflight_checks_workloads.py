@@ -20,13 +20,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods impo
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import owner_of, owners_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainResult
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import pinned_by
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
     WARNING,
     Check,
     Problem,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_definitions import pins_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_drain import (
     added_first,
     planned_drain,
@@ -99,7 +99,7 @@ def _given_up(now: Situation, plan: DrainResult) -> dict[tuple[str, str], list[s
     """The pods that the drain leaves, by owner and reason, but for those that have checks of their own."""
     if now.source is None or now.source.pool is None:
         return {}
-    pins = pinned_by(now.view, now.source.name, now.source.pool.cidr)
+    pins = pins_of(now, now.source)
     spaces = {pin.name for pin in pins if pin.kind == "Namespace"}
     pinned = {f"{pin.kind} {pin.namespace}/{pin.name}" for pin in pins}
     found: dict[tuple[str, str], list[str]] = {}

@@ -20,6 +20,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     IP_POOLS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidPool, Refused
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import VM
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import STAYS, Holding
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_legacy import refuse_other_spelling
@@ -121,7 +122,7 @@ def _way(now: Situation, source: Wanted, writer: PoolWriter) -> StopWay:
         Holding(each.address, each.holder, STAYS)
         for block in now.view.blocks
         for each in block.allocations
-        if source.pool is not None and source.pool.cidr.contains(each.address)
+        if each.holder.kind == VM and source.pool is not None and source.pool.cidr.contains(each.address)
     ]
     return stop_way(
         machines_in(held, now.source_pods()),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import FieldError, InvalidPool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_rules import validate_create, validate_update
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import Pin, pinned_by
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation, Wanted
 
@@ -29,6 +30,14 @@ def new_ranges(now: Situation) -> list[Wanted]:
     """Pools with a range that the cluster has not had before."""
     names = {now.source.name} if now.source is not None else set()
     return [pool for pool in now.wanted if pool.is_new and pool.name not in names]
+
+
+def pins_of(now: Situation, pool: Wanted) -> list[Pin]:
+    """Everything that pins itself to the pool."""
+    key = f"pins of {pool.name}"
+    if key not in now.known:
+        now.known[key] = pinned_by(now.view, pool.name, pool.pool.cidr if pool.pool is not None else None)
+    return list(now.known[key])
 
 
 def pools_afterwards(now: Situation) -> list[Pool]:

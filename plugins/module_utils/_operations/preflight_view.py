@@ -197,6 +197,11 @@ class ClusterView:
         return self._by_key.get((kind, namespace, name))
 
     @cached_property
+    def owners(self) -> dict[tuple[str, str, str], Workload | None]:
+        """What ``demand.owner_of`` has found out, by kind, namespace and name of the controller of a pod."""
+        return {}
+
+    @cached_property
     def _by_key(self) -> dict[tuple[str, str, str], Workload]:
         return {workload.key: workload for workload in self.workloads}
 
