@@ -83,7 +83,11 @@ def pod(
     }
     if owner is not None:
         metadata["ownerReferences"] = [reference(*owner)]
-    status = {"phase": "Running", "podIPs": [{"ip": address}]}
+    status = {
+        "phase": "Running",
+        "podIPs": [{"ip": address}],
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
     return {"metadata": metadata, "spec": {"nodeName": on, "containers": []}, "status": status}
 
 
