@@ -137,6 +137,9 @@ class JournalRun:
                 outcome = self._note_moved(outcome.journal)
             if outcome.phase == DONE:
                 self._say_end(outcome.journal)
+            elif not run and self._is_held():
+                # What this run was refused with says who works and what to do; the commands are not for now.
+                outcome = replace(outcome, journal=None)
             else:
                 self._say(ways_on(outcome.commands(), self._where()))
         except Refused:
@@ -151,6 +154,14 @@ class JournalRun:
             except ClusterError as error:
                 self._warn(f"The lock could not be given back, so the next run has to take it over: {error.message}")
         return self._result(outcome, None)
+
+    def _is_held(self) -> bool:
+        """Whether somebody else has the lock, as far as that may be read, and is not proven to be gone."""
+        try:
+            held = look_at_lock(self._raw)
+        except Forbidden:
+            return False
+        return held is not None and not held.is_gone(self._here())
 
     def _note_moved(self, journal: Journal) -> JournalOutcome:
         """What a drain that failed has moved by then."""
