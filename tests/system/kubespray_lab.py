@@ -106,8 +106,11 @@ POOL6 = {
 }
 
 
-def write_inventory(directory: Path, kubeconfig: str | None) -> Path:
-    """``inventory/mycluster`` in ``directory``, with the kubeconfig that ``kubeconfig_localhost`` would leave."""
+def write_inventory(directory: Path, kubeconfig: str | None, switch: str = "") -> Path:
+    """``inventory/mycluster`` in ``directory``, with the kubeconfig that ``kubeconfig_localhost`` would leave.
+
+    ``switch`` is the variable that turns IPv6 on, which depends on the release.
+    """
     inventory = directory / "inventory/mycluster"
     variables = inventory / "group_vars/k8s_cluster"
     variables.mkdir(parents=True)
@@ -118,6 +121,9 @@ def write_inventory(directory: Path, kubeconfig: str | None) -> Path:
         "kube_network_plugin: calico\nkube_pods_subnet: 10.234.0.0/16\n", encoding="utf-8"
     )
     (variables / "k8s-net-calico.yml").write_text(f"calico_pool_cidr: {RANGE}\n", encoding="utf-8")
+    if switch:
+        lines = (f"{switch}: true", f"kube_pods_subnet_ipv6: {SUBNET6}", f"calico_pool_cidr_ipv6: {RANGE6}", "")
+        (variables / "ipv6.yml").write_text("\n".join(lines), encoding="utf-8")
     (inventory / "net.d").mkdir()
     (inventory / "net.d/10-calico.conflist").write_text(json.dumps(CNI), encoding="utf-8")
     if kubeconfig is not None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.kubespray_declared import (
     IPV4,
+    IPV6,
     Declared,
     DeclaredPool,
 )
@@ -99,6 +100,9 @@ def predict(
 
 def _check(declared: Declared, pools: t.Sequence[StoredPool]) -> t.Iterator[str]:
     """The assertions of Kubespray's check that would fail."""
+    six = declared.pool(IPV6)
+    if six is not None and six.fields.get("ipipMode", "Never") != "Never":
+        yield f"{six.variables['ipipMode']} is {six.fields['ipipMode']}, and there is no IP-in-IP for IPv6"
     pool = declared.pool(IPV4)
     if pool is None:
         return

@@ -217,3 +217,10 @@ def test_ipv6_is_never_checked() -> None:
     resized = pool("default-pool-ipv6", RANGE6, blockSize=120)
     assert runs(both_families(), pool(), resized)[CLUSTER].hides
     assert runs(both_families(), pool(), POOL6)[CLUSTER] == Run(CLUSTER, PASSES)
+
+
+def test_tunnels_that_ipv6_does_not_have_fail_the_check() -> None:
+    found = runs(both_families(calico_ipip_mode_ipv6="Always"), pool(), POOL6)
+    assert found[SCALE].verdict == FAILS_IN_CHECK
+    assert found[SCALE].reasons == ("calico_ipip_mode_ipv6 is Always, and there is no IP-in-IP for IPv6",)
+    assert runs(declared(calico_ipip_mode_ipv6="Always"), pool())[SCALE].verdict == PASSES
