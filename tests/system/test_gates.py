@@ -13,6 +13,7 @@ import pytest
 from modes_lab import DEFAULT, Lab, Mode
 from simulation import simulate
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     CLUSTER_INFORMATIONS,
     CONFIG_MAPS,
@@ -353,6 +354,27 @@ def test_whoever_comes_while_it_is_watched(spare: Lab, kind: str) -> None:
         gate(spare, "before_delete", "spare", soak=60)
 
 
+@pytest.mark.parametrize("leaving", [False, True])
+def test_a_watch_that_went_silent_is_not_taken_for_an_empty_range(
+    spare: Lab, monkeypatch: pytest.MonkeyPatch, leaving: bool
+) -> None:
+    """A01: what comes while nothing is heard is seen by the second look, which asks anew."""
+    listed = spare.simulated.list
+    asked: list[Resource] = []
+    late = {**pod("late"), "status": {"phase": "Running", "podIP": "10.50.0.9"}}
+    late["metadata"] = {**late["metadata"], "namespace": "shop", **({"deletionTimestamp": "now"} if leaving else {})}
+
+    def answer(resource: Resource, *where: t.Any, **selectors: t.Any) -> Listing:
+        found = listed(resource, *where, **selectors)
+        asked.append(resource)
+        return Listing([*found.items, late], "0") if resource == PODS and asked.count(PODS) > 1 else found
+
+    monkeypatch.setattr(spare.simulated, "list", answer)
+    words = "1 pod.* still use addresses" if leaving else "got users again while it was watched .*shop/late"
+    with pytest.raises(Refused, match=words):
+        gate(spare, "before_delete", "spare", soak=10)
+
+
 def test_a_pod_that_is_gone_is_waited_for(spare: Lab) -> None:
     hold(spare, "k8s-pod-network.gone", {"namespace": "shop", "pod": "gone-1"})
     with pytest.raises(
@@ -397,6 +419,14 @@ def test_the_pool_must_be_stopped_and_the_one_meant(usual: Lab) -> None:
     with pytest.raises(Refused, match=r"has the CIDR 10\.0\.0\.0/16, not 10\.0\.0\.0/24"):
         gate(usual, "before_delete", "new", cidr="10.0.0.0/24")
     assert gate(usual, "before_delete", "gone") == {"holders": [], "blocks": 0, "soak": 0}
+
+
+def test_a_pool_that_is_gone_is_known_by_its_range(usual: Lab) -> None:
+    assert gate(usual, "before_delete", "gone") == {"holders": [], "blocks": 0, "soak": 0}
+    with pytest.raises(Refused, match="is still in use"):
+        gate(usual, "before_delete", "gone", cidr="192.168.0.0/16")
+    with pytest.raises(InvalidInput, match="There is no IPPool"):
+        gate(usual, "before_create", "gone")
 
 
 @pytest.mark.parametrize("lab", EVERYWHERE, indirect=True)
