@@ -5,7 +5,8 @@
 """Bad days of whole procedures, in virtual time: success, or one sentence after which a new run succeeds.
 
 What the HTTP client makes good by itself (repeated reads, Retry-After, watches cut or too old, credentials read
-again) is tested where it is done, in ``tests/unit/plugins/module_utils/_cluster``. Here its patience is at an end.
+again) is tested where it is done, in ``tests/unit/plugins/module_utils/_cluster``, and with whole procedures in
+``test_bad_weather.py``. Here its patience is at an end.
 """
 
 from __future__ import annotations
@@ -23,13 +24,9 @@ from twin_fixture import local_twin
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
-    ApiError,
-    BadConfiguration,
-    ClusterError,
     Conflict,
     ServerError,
     TooManyRequests,
-    Unauthorized,
     Unreachable,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
@@ -187,54 +184,7 @@ def test_a_bad_day(work: Work, seed: int) -> None:
     finish(twin, work)
 
 
-# -- the API server, and the way to it -----------------------------------------------------
-
-
-def from_write(number: int, error: t.Callable[[], Exception], seconds: float = 0.0) -> t.Callable[[Twin], FaultyApi]:
-    """An API that fails from write ``number`` on, for so many seconds of the cluster, or for ever."""
-
-    def make(twin: Twin) -> FaultyApi:
-        begun: list[float] = []
-
-        def fault(verb: str, resource: Resource) -> Exception | None:
-            del verb, resource
-            now = twin.clock.monotonic()
-            if len(api.writes) >= number and not begun:
-                begun.append(now)
-            return error() if begun and (not seconds or now - begun[0] < seconds) else None
-
-        api = FaultyApi(twin, fault)
-        return api
-
-    return make
-
-
-def refused() -> Exception:
-    return Unreachable("The cluster at https://127.0.0.1:6443 cannot be reached: connection refused.")
-
-
-def expired() -> Exception:
-    return Unauthorized("The cluster does not accept the credentials (Unauthorized).", 401, "Unauthorized")
-
-
-def no_plugin() -> Exception:
-    return BadConfiguration("The exec plugin aws-iam-authenticator of the kubeconfig failed: exit code 1.")
-
-
-@pytest.mark.parametrize("number", [6, 17])
-@pytest.mark.parametrize(
-    ("error", "seconds"), [(refused, 15.0), (refused, 0.0), (expired, 0.0), (no_plugin, 0.0)], ids=str
-)
-def test_the_way_to_the_cluster_is_gone(number: int, error: t.Callable[[], Exception], seconds: float) -> None:
-    """A server that restarts, one that stays away, a token that expires, an exec plugin that fails."""
-    twin = local_twin("small")
-    api = from_write(number, error, seconds)(twin)
-    sentence = attempt(migrate, api)
-    assert api.raised
-    if not seconds:
-        assert sentence
-    harmless(twin)
-    finish(twin, migrate)
+# -- a slow API server ---------------------------------------------------------------------
 
 
 def test_slow_answers() -> None:
@@ -402,9 +352,3 @@ def test_a_budget_that_never_allows_holds_up_nobody_else() -> None:
     lab.admin.tick(5)
     assert lab.drain(timeout=300).left == ()
     lab.unharmed()
-
-
-def test_the_errors_of_these_tests_are_those_of_the_client() -> None:
-    for error in (refused(), expired(), no_plugin(), some_error(random.Random(1), "patch")):
-        assert isinstance(error, ClusterError)
-    assert isinstance(expired(), ApiError)

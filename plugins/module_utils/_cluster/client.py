@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Expired, ServerError, Unreachable
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    Conflict,
+    Expired,
+    NotFound,
+    ServerError,
+    Unreachable,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.libraries import load_libraries
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
@@ -126,7 +132,23 @@ class HttpApi:
         dry_run: bool = False,
     ) -> Object:
         name = str(body["metadata"]["name"])
-        return self._call("PUT", resource, namespace, name, subresource, body, query=_write_query(dry_run))
+
+        def send() -> Object:
+            return self._call("PUT", resource, namespace, name, subresource, body, query=_write_query(dry_run))
+
+        try:
+            return send()
+        except Unreachable as error:
+            # With the version that it replaces, it may be said twice.
+            if not error.maybe_done or not body["metadata"].get("resourceVersion"):
+                raise
+            try:
+                return send()
+            except Conflict:
+                live = self.get(resource, name, namespace)
+                if not _holds(live, body):
+                    raise error from None
+                return live
 
     def patch(
         self,
@@ -164,7 +186,18 @@ class HttpApi:
             propagationPolicy=propagation,
             dryRun=["All"] if dry_run else None,
         )
-        self._call("DELETE", resource, namespace, name, body=body)
+        try:
+            self._call("DELETE", resource, namespace, name, body=body)
+        except Unreachable as error:
+            # What stands for this one object cannot hit another, so it may be said twice.
+            if not error.maybe_done or not preconditions:
+                raise
+            try:
+                self._call("DELETE", resource, namespace, name, body=body)
+            except NotFound:
+                return
+            except Conflict:
+                raise error from None
 
     def evict(self, name: str, namespace: str, *, uid: str | None = None, dry_run: bool = False) -> None:
         options = _given(preconditions={"uid": uid} if uid else None, dryRun=["All"] if dry_run else None)
@@ -296,6 +329,15 @@ def _doing(method: str, resource: Resource, namespace: str | None, name: t.Any, 
         return f"reading {resource.plural}{where}" if method == "GET" else f"creating {resource.kind}{where}"
     verb = "evicting" if subresource == "eviction" else _DOING[method]
     return f"{verb} {resource.kind} {namespace}/{name}" if namespace else f"{verb} {resource.kind} {name}"
+
+
+def _holds(live: Object, sent: Object) -> bool:
+    """Whether the object is as it was sent, but for what the server keeps."""
+    kept = ("metadata", "status")
+    return all(live.get(key) == value for key, value in sent.items() if key not in kept) and all(
+        (live["metadata"].get(key) or None) == (sent["metadata"].get(key) or None)
+        for key in ("uid", "labels", "annotations", "finalizers", "ownerReferences")
+    )
 
 
 def _given(**values: t.Any) -> dict[str, t.Any]:

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.answers import error_from_answer
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.configuration import load_configuration
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.configuration import Loaded, load_configuration
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
     ApiError,
     BadConfiguration,
@@ -71,10 +71,10 @@ class Transport:
         self._options = options
         self._libraries = libraries
         self._lock = threading.Lock()
-        self._answered = options.run is not None
-        self._accepted = False
+        # A run of a procedure has been here before.
+        self._answered = self._accepted = options.run is not None
         self._lost_at = -SETTLING
-        loaded = load_configuration(options, libraries)
+        loaded = self._load()
         self._configuration = loaded.configuration
         self.source = loaded.source
         self._pool = self._connect()
@@ -124,6 +124,17 @@ class Transport:
         """What a failed exchange means for the user."""
         self._lost_at = time.monotonic()
         return Unreachable(_explain(error, self.server, self._libraries), maybe_done=sent)
+
+    def _load(self) -> Loaded:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return load_configuration(self._options, self._libraries)
+            except BadConfiguration:
+                if not self._accepted or attempt >= REFUSALS:
+                    raise
+                time.sleep(_pause(attempt))
 
     def _connect(self) -> t.Any:
         if not self._configuration.verify_ssl:

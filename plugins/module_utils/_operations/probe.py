@@ -21,10 +21,12 @@ from datetime import datetime, timedelta
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi, Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    AlreadyExists,
     ClusterError,
     Conflict,
     Forbidden,
     NotFound,
+    Unreachable,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.nodes import calico_labels
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import (
@@ -300,7 +302,14 @@ def _probed(found: Found, plan: _Plan) -> ProbedAddress:
 def _create(api: KubeApi, like: NamespaceClass, plan: _Plan, options: ProbeOptions, clock: Clock) -> t.Iterator[Wanted]:
     expires = clock.now() + timedelta(seconds=options.timeout + CLEANUP_SECONDS)
     body = namespace_body(options.namespace_prefix, options.pool, like, expires)
-    namespace = str(metadata_of(api.create(NAMESPACES, body))["name"])
+    try:
+        made = api.create(NAMESPACES, body)
+    except Unreachable as error:
+        if not error.maybe_done:
+            raise
+        # Each has a name of its own, and all of them are cleaned up.
+        made = api.create(NAMESPACES, body)
+    namespace = str(metadata_of(made)["name"])
     for index, node in enumerate(plan.nodes):
         wanted = Wanted(namespace, f"probe-{index}", node, like.name)
         pod = pod_body(wanted.name, node, plan.wish)
@@ -313,6 +322,12 @@ def _create(api: KubeApi, like: NamespaceClass, plan: _Plan, options: ProbeOptio
                 raise
             _wait_for_service_account(api, namespace, options.timeout, clock)
             api.create(PODS, pod, namespace)
+        except Unreachable as error:
+            if not error.maybe_done:
+                raise
+            # Nobody else creates pods in this namespace.
+            with contextlib.suppress(AlreadyExists):
+                api.create(PODS, pod, namespace)
         yield wanted
 
 

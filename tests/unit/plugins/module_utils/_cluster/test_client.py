@@ -236,6 +236,41 @@ class TestRetries:
         assert caught.value.maybe_done
         assert len(server.asked) == 1
 
+    def test_a_deletion_of_one_object_whose_answer_is_lost(self, server: ScriptedServer, api: HttpApi) -> None:
+        """It is said again when it names the object and not only its name; then there may be nothing left to delete."""
+        gone = status(404, 'ippools.crd.projectcalico.org "p" not found', "NotFound", details={"name": "p"})
+        server.on("DELETE", f"{POOLS}/p", Answer(cut=True), gone)
+        api.delete(IP_POOLS, "p", uid="u1")
+        assert [asked.body["preconditions"] for asked in server.asked] == [{"uid": "u1"}] * 2
+        server.on("DELETE", f"{POOLS}/p", Answer(cut=True), status(409, "modified", "Conflict"))
+        with pytest.raises(Unreachable):
+            api.delete(IP_POOLS, "p", resource_version="5")
+        server.on("DELETE", f"{POOLS}/p", Answer(cut=True))
+        with pytest.raises(Unreachable):
+            api.delete(IP_POOLS, "p")
+        assert len(server.asked) == 5
+
+    def test_a_replacement_whose_answer_is_lost(self, server: ScriptedServer, api: HttpApi) -> None:
+        """It is said again when it names what it replaces; a conflict then means that it was done, or too late."""
+        path = f"{POOLS}/p"
+        metadata = {"name": "p", "uid": "u1", "resourceVersion": "5", "labels": {"a": "b"}}
+        body = {"kind": "IPPool", "metadata": metadata, "spec": {"cidr": "10.0.0.0/16"}}
+        done = {**body, "metadata": {**metadata, "resourceVersion": "6"}}
+        modified = status(409, "modified", "Conflict")
+        server.on("PUT", path, Answer(cut=True), Answer(200, done))
+        assert api.replace(IP_POOLS, body) == done
+        server.on("PUT", path, Answer(cut=True), modified)
+        server.on("GET", path, Answer(200, done))
+        assert api.replace(IP_POOLS, body) == done
+        for other in ({**done, "spec": {}}, {**done, "metadata": {**done["metadata"], "labels": {}}}):
+            server.on("PUT", path, Answer(cut=True), modified)
+            server.on("GET", path, Answer(200, other))
+            with pytest.raises(Unreachable):
+                api.replace(IP_POOLS, body)
+        server.on("PUT", path, Answer(cut=True))
+        with pytest.raises(Unreachable):
+            api.replace(IP_POOLS, {"metadata": {"name": "p"}})
+
     def test_a_refused_eviction_is_an_answer(self, server: ScriptedServer, api: HttpApi) -> None:
         causes = [{"reason": "DisruptionBudget", "message": "The disruption budget web needs 8 healthy pods and has 8"}]
         path = "/api/v1/namespaces/shop/pods/w/eviction"
