@@ -23,10 +23,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
 # Where our own playbooks are, which people also call by their paths.
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 # Of what a run is told, these stand in its journal, or in what its connection is made of.
-NOTED = ("migrate_pool_", "change_block_size_", "preflight_", "report_", "declare_pools_")
-CONNECTION = "calico_ops_"
+NOTED = ("migrate_pool_", "change_block_size_", "calico_ops_")
 # Worth repeating by their values; whatever else there is may be a secret.
-SHOWN = (*NOTED, CONNECTION, "kubespray_")
+SHOWN = (*NOTED, "kubespray_", "preflight_", "report_", "declare_pools_")
 SHOWN_NAMES = ("ansible_python_interpreter", "ansible_user", "ansible_become", "ansible_become_user")
 SECRET = ("password", "etcd_key", "token", "secret")
 
@@ -86,36 +85,37 @@ def _extra(
 ) -> tuple[list[str], dict[str, t.Any], list[str]]:
     """Files to repeat, variables with their values, and names of those whose values are not shown.
 
-    Unless ``whole``, what the journal and the connection say is left out, and files that hold nothing else.
+    Unless ``whole``, what the journal and the connection say is left out, and a file stands by its values where all of
+    them may be shown.
     """
     files: list[str] = []
     variables: dict[str, t.Any] = {}
     hidden: list[str] = []
     for each in map(str, given):
-        if each.startswith("@"):
-            if whole or _tells_more(each[1:], load_file):
-                files.append(os.path.abspath(each[1:]))
+        from_file = each.startswith("@")
+        found = _file(each[1:], load_file) if from_file else _inline(each, load_text)
+        if from_file and (whole or found is None or not all(map(_is_shown, found))):
+            files.append(os.path.abspath(each[1:]))
             continue
-        for name, value in _inline(each, load_text).items():
-            if not whole and name.startswith((*NOTED, CONNECTION)):
-                continue
-            if name.startswith(SHOWN) and not any(word in name for word in SECRET) or name in SHOWN_NAMES:
-                variables[name] = value
+        for name, value in (found or {}).items():
+            if _is_shown(name):
+                if whole or not name.startswith(NOTED):
+                    variables[name] = value
             elif name not in hidden:
                 hidden.append(name)
     return files, variables, hidden
 
 
-def _tells_more(path: str, load_file: Load) -> bool:
-    """Whether a file has a variable that neither the journal nor the commands' own options have."""
+def _is_shown(name: str) -> bool:
+    return name in SHOWN_NAMES or (name.startswith(SHOWN) and not any(word in name for word in SECRET))
+
+
+def _file(path: str, load_file: Load) -> dict[str, t.Any] | None:
     try:
         found = load_file(path)
     except (AnsibleError, OSError):
-        return True
-    return not isinstance(found, dict) or not all(
-        str(name).startswith(NOTED) or (str(name).startswith(CONNECTION) and not any(word in name for word in SECRET))
-        for name in found
-    )
+        return None
+    return {str(name): value for name, value in found.items()} if isinstance(found, dict) else None
 
 
 def _inline(text: str, load_text: Load) -> dict[str, t.Any]:

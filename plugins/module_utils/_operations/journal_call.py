@@ -124,7 +124,7 @@ class Call:
     def of_ours(self, playbook: str, variables: t.Mapping[str, t.Any], connection: Connection) -> str:
         """A call of one of our playbooks for the same cluster."""
         hosts = {} if self.host in ("", LOCALHOST) else {"calico_ops_hosts": self.host}
-        unset = () if self.files or self.inventory else connection.unset
+        unset = () if self.files or self.inventory or self.hidden else connection.unset
         given = {**variables, **hosts, **self._rest(), **connection.variables}
         return _joined(
             [
@@ -146,8 +146,8 @@ class Call:
             yield f"--limit {shlex.quote(self.limit)}"
 
     def _rest(self) -> dict[str, t.Any]:
-        """Variables of other playbooks than ours mean nothing to ours, but for those of Ansible."""
-        return {name: value for name, value in self.variables.items() if name.startswith("ansible_")}
+        """Variables of other playbooks than ours mean nothing to ours, but for those of Ansible and of the report."""
+        return {name: value for name, value in self.variables.items() if name.startswith(("ansible_", "report_"))}
 
     def _extra(self, variables: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         for each in self.files:

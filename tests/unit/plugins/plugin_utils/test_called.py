@@ -26,7 +26,7 @@ def call(*words: str) -> dict[str, t.Any]:
 
 def test_one_of_our_playbooks(tmp_path: Path) -> None:
     ours, more = tmp_path / "ours.yml", tmp_path / "more.yml"
-    ours.write_text("migrate_pool_from: a\ncalico_ops_context: east\n", encoding="utf-8")
+    ours.write_text("migrate_pool_from: a\ncalico_ops_context: east\nreport_dir: reports\n", encoding="utf-8")
     more.write_text("migrate_pool_from: a\nsite: b\n", encoding="utf-8")
     given = ["-e", f"@{ours}", "-e", f"@{more}", "-e", "migrate_pool_soak=1 db_password=s3cret site=b"]
     given += ["-e", '{"ansible_python_interpreter": "python3", "calico_ops_etcd_password": "s3cret"}']
@@ -37,8 +37,8 @@ def test_one_of_our_playbooks(tmp_path: Path) -> None:
         "limit": "east",
         "host": "east",
         "files": [str(more)],
-        "variables": {"ansible_python_interpreter": "python3"},
-        "hidden": ["db_password", "site"],
+        "variables": {"report_dir": "reports", "ansible_python_interpreter": "python3"},
+        "hidden": ["db_password", "site", "calico_ops_etcd_password"],
         "vault": ["--vault-id", "a@prompt"],
     }
 
