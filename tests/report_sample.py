@@ -11,6 +11,13 @@ import random
 import typing as t
 from datetime import datetime, timedelta, timezone
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_format import (
+    MIGRATE,
+    NAMESPACE,
+    Journal,
+    config_map,
+    data_of,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report_data import (
     ADDRESS_COLUMNS,
     BLOCK_COLUMNS,
@@ -168,3 +175,21 @@ def sample(
         "timeline": [],
         "notes": [],
     }
+
+
+def journal() -> dict[str, t.Any]:
+    """The ConfigMap of a move that is under way."""
+    written = Journal(
+        procedure=MIGRATE,
+        pool="default-ipv4-ippool",
+        target={"name": "new", "cidr": "10.8.0.0/16"},
+        block_size=None,
+        definition={"spec": {}, "labels": {}, "annotations": {}},
+        started="2026-08-20T09:00:00Z",
+        version="0.1.0",
+        phases={"moving_out": "2026-08-20T09:01:00Z"},
+        runs=({"run": "r1", "at": "2026-08-20T09:00:30Z", "direction": "forward"},),
+        moved=({"owner": "Deployment shop/cart", "way": "restart", "pods": 2},),
+        moved_pods=2,
+    )
+    return config_map(NAMESPACE, written, data_of(written, {"resume": "resume", "undo": "undo"}))

@@ -121,8 +121,20 @@ def test_migrate_pool(twin: TwinHandle, reader: Reader) -> None:
         reader.follow(block)
     assert {name: spec["cidr"] for name, spec in pools(twin).items()} == {"new-pool": "10.0.0.0/18"}
     nobody_noticed(twin)
+    # The page of the run, which the rollback that found nothing to undo has left alone.
+    report = json.loads((reader.directory / f"reports/{OLD}.json").read_text(encoding="utf-8"))
+    assert [(each["over"], each["direction"]) for each in report["procedures"]] == [(True, "forward")]
+    assert {row["owner"] for row in report["procedures"][0]["moved"]} >= {"Deployment shop/cart"}
+    assert [(pool["name"], pool["after"] is None) for pool in report["change"]["pools"]] == [
+        (OLD, True),
+        ("new-pool", False),
+    ]
+    assert len(report["change"]["moves"]) == report["change"]["addresses"]["new"] > 0
+    written = {path.name for path in (reader.directory / "reports").iterdir()}
+    assert written == {f"{OLD}{end}" for end in ("-before.json", ".html", ".json", ".md")}
 
 
+@pytest.mark.timeout(1800)
 def test_kubespray(tmp_path: Path) -> None:
     """In a checkout of Kubespray, of which nothing is needed but the roles for defaults."""
     with start_twin(tmp_path, scenario(), speed=40) as twin:

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import yaml
 from guide_reader import Reader, blocks
 from leaks import leak
 from playbook import BIN, Outcome, environment
@@ -22,6 +23,9 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.client im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.options import ConnectionOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PODS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report_change import parse_report
+
+ROOT = Path(__file__).parents[2]
+POOL = "default-ipv4-ippool"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[TwinHandle]:
 
 def test_the_guide(twin: TwinHandle, tmp_path: Path) -> None:
     reader = Reader(tmp_path, twin.kubeconfig)
-    before, after, play, run = blocks("docs/guides/report.md")
+    before, _of_a_procedure, after, play, run = blocks("docs/guides/report.md")
     assert "BLOCKS of default-ipv4-ippool" in reader.follow(before)
     old = parse_report((tmp_path / "before.json").read_text(encoding="utf-8"), "before.json")
     assert [each["address"] for each in old["audit"]["leaked"]] == ["192.168.200.1"]
@@ -53,16 +57,31 @@ def test_the_guide(twin: TwinHandle, tmp_path: Path) -> None:
     assert "failed=0" in reader.follow(run)
     one = parse_report((tmp_path / "pool.json").read_text(encoding="utf-8"), "pool.json")
     assert one["pool"] == "default-ipv4-ippool"
-    members = {
-        name for line in guide_rows() for name in line.split("|")[1].replace("`", "").replace(" ", "").split(",")
-    }
-    assert members == {*one, "change"}
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file() and path.name.startswith(".")) == []
 
 
-def guide_rows() -> list[str]:
-    text = (Path(__file__).parents[2] / "docs/guides/report.md").read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if line.startswith("| `")]
+def played(twin: TwinHandle, directory: Path, tasks: list[dict[str, t.Any]]) -> Outcome:
+    """A play of these tasks, run in the directory."""
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "module_defaults": {"group/calico_ops.ipam.cluster": {"kubeconfig": twin.kubeconfig}},
+        "tasks": tasks,
+    }
+    (directory / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+    done = subprocess.run(
+        [str(BIN / "ansible-playbook"), str(directory / "play.yml")],
+        env=environment(),
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout)
 
 
 def test_what_can_be_wrong_with_files(twin: TwinHandle, tmp_path: Path) -> None:
@@ -83,25 +102,7 @@ def test_what_can_be_wrong_with_files(twin: TwinHandle, tmp_path: Path) -> None:
     tasks.append(
         {"name": "Check", "calico_ops.ipam.ippool_report": {"html": str(tmp_path / "z.html")}, "check_mode": True}
     )
-    play = {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "module_defaults": {"group/calico_ops.ipam.cluster": {"kubeconfig": twin.kubeconfig}},
-        "tasks": tasks,
-    }
-    (tmp_path / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
-    done = subprocess.run(
-        [str(BIN / "ansible-playbook"), str(tmp_path / "play.yml")],
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    outcome = Outcome(done.returncode, done.stdout)
+    outcome = played(twin, tmp_path, tasks)
     flat = " ".join(outcome.output.split())
     for words in mistakes:
         assert words in flat, f"{words}\n{outcome.output}"
@@ -109,3 +110,64 @@ def test_what_can_be_wrong_with_files(twin: TwinHandle, tmp_path: Path) -> None:
     recap = outcome.recap()
     assert (recap["ignored"], recap["changed"], recap["failed"]) == (len(mistakes), 1, 0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["not.json", "play.yml"]
+
+
+@pytest.mark.parametrize("way", ["", "_rollback"])
+@pytest.mark.parametrize("procedure", ["migrate_pool", "change_block_size"])
+def test_every_procedure_can_be_reported(procedure: str, way: str) -> None:
+    """Its playbook begins with the report before and ends, in any case, with the one after; a guide runs one."""
+    (play,) = yaml.safe_load((ROOT / f"playbooks/{procedure}{way}.yml").read_text(encoding="utf-8"))
+    before, work = play["tasks"]
+    (after,) = work["always"]
+    assert [each["include_role"]["tasks_from"] for each in map(short, (before, after))] == ["before", "after"]
+    assert before["when"] == after["when"] == ["report_dir | default('') | length > 0", after["when"][1]]
+    assert {each["vars"]["report_procedure"] for each in (before, after)} == {procedure}
+    # What the role says of its journal at the end.
+    tasks = f"roles/{procedure}/tasks/{'rollback' if way else 'main'}.yml"
+    assert f"__{procedure}_over" in after["vars"]["report_journal"]
+    closing = [
+        task
+        for entry in yaml.safe_load((ROOT / tasks).read_text(encoding="utf-8"))
+        for task in entry.get("block", [])
+        if task["name"] == "Close the journal"
+    ]
+    assert [task["register"] for task in closing] == [f"__{procedure}_over"]
+
+
+def short(task: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {name.rpartition(".")[2]: value for name, value in task.items()}
+
+
+def test_before_and_after_of_a_procedure(twin: TwinHandle, tmp_path: Path) -> None:
+    """Run, resumed and closed: the beginning is kept; without it the end is said and no failure."""
+    common = {"report_dir": "reports", "report_procedure": "migrate_pool", "report_procedure_pool": POOL}
+    journal = {"procedure": "migrate_pool", "pool": POOL}
+
+    def role(entry: str, **more: t.Any) -> dict[str, t.Any]:
+        included = {"name": "calico_ops.ipam.report", "tasks_from": entry}
+        return {"include_role": included, "vars": {**common, "report_audit": False, **more}}
+
+    target = {"name": "new", "cidr": "10.9.0.0/16"}
+    tasks = [
+        role("before", report_target=target),
+        {"calico_ops.ipam.ippool_journal": {**journal, "target": target}, "register": "begun"},
+        {"stat": {"path": str(tmp_path / f"reports/{POOL}-before.json")}, "register": "first"},
+        role("before", report_target=target),
+        {"stat": {"path": str(tmp_path / f"reports/{POOL}-before.json")}, "register": "second"},
+        {"assert": {"that": "first.stat.checksum == second.stat.checksum"}},
+        {
+            "calico_ops.ipam.ippool_journal": {**journal, "state": "absent", "run": "{{ begun.run }}"},
+            "register": "over",
+        },
+        role("after", report_journal="{{ over.closed }}"),
+        {"file": {"path": str(tmp_path / f"reports/{POOL}-before.json"), "state": "absent"}},
+        role("after", report_journal="{{ over.closed }}"),
+    ]
+    outcome = played(twin, tmp_path, tasks)
+    assert outcome.code == 0, outcome.output
+    flat = " ".join(outcome.output.split())
+    assert f"Before, after and what moved: {tmp_path}/reports/{POOL}.html" in flat
+    assert "The report could not be written: before:" in flat
+    found = json.loads((tmp_path / f"reports/{POOL}.json").read_text(encoding="utf-8"))
+    assert [(each["pool"], each["over"]) for each in found["procedures"]] == [(POOL, True)]
+    assert found["change"]["addresses"]["new"] == 0

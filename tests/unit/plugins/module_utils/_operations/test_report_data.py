@@ -8,6 +8,7 @@ import json
 import typing as t
 
 import pytest
+from report_sample import journal
 from simulation import SimulatedApi, SimulatedClock
 from twin_fixture import local_twin
 
@@ -25,9 +26,6 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     MIGRATE,
     NAMESPACE,
     RESIZE,
-    Journal,
-    config_map,
-    data_of,
     decode,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
@@ -117,23 +115,6 @@ def test_a_block_that_cannot_be_read_is_named_and_left_out(api: SimulatedApi) ->
     found = made(api)
     assert [each["name"] for each in found["damaged"]] == [broken["metadata"]["name"]]
     assert len(found["blocks"]["rows"]) == len(api.list(IPAM_BLOCKS).items) - 1
-
-
-def journal() -> dict[str, t.Any]:
-    written = Journal(
-        procedure=MIGRATE,
-        pool=POOL,
-        target={"name": "new", "cidr": "10.8.0.0/16"},
-        block_size=None,
-        definition={"spec": {}, "labels": {}, "annotations": {}},
-        started="2026-08-20T09:00:00Z",
-        version="0.1.0",
-        phases={"moving_out": "2026-08-20T09:01:00Z"},
-        runs=({"run": "r1", "at": "2026-08-20T09:00:30Z", "direction": "forward"},),
-        moved=({"owner": "Deployment shop/cart", "way": "restart", "pods": 2},),
-        moved_pods=2,
-    )
-    return config_map(NAMESPACE, written, data_of(written, {"resume": "resume", "undo": "undo"}))
 
 
 def test_what_is_under_way_and_what_was_told_of_a_pool(api: SimulatedApi) -> None:
