@@ -15,6 +15,7 @@ from simulation import SimulatedApi, Write, simulate
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api_services import API_SERVICES
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ServerError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     CRON_JOBS,
     DAEMON_SETS,
@@ -322,4 +323,64 @@ class TestLimits:
         ):
             lab.drain(api=api, timeout=24 * 3600)
         assert len({write.name for write in api.writes if write.resource == DEPLOYMENTS}) == 3
+        lab.unharmed()
+
+
+class Away(SimulatedApi):
+    """A server that answers nobody for a while, once so many workloads have been changed."""
+
+    def __init__(self, lab: Lab, after: int, seconds: float) -> None:
+        super().__init__(lab.twin, before=self._sent)
+        self._healthy, self._seconds = after, seconds
+        self._from = float("inf")
+        self.refused = 0
+
+    def _sent(self, write: Write) -> None:
+        if write.resource in (DEPLOYMENTS, PODS):
+            self._answer()
+            self._healthy -= 1
+            if self._healthy == 0:
+                self._from = self.twin.clock.monotonic()
+
+    def _answer(self) -> None:
+        if 0 < self.twin.clock.monotonic() - self._from < self._seconds:
+            self.refused += 1
+            raise ServerError("the server is not there", 503, "ServiceUnavailable", {})
+
+    def get(self, *args: t.Any, **kwargs: t.Any) -> Object:
+        self._answer()
+        return super().get(*args, **kwargs)
+
+
+class TestServer:
+    def test_it_is_away_for_ten_minutes(self, lab: Lab) -> None:
+        for number in range(12):
+            lab.create(DEPLOYMENTS, workload(f"app-{number}", 2))
+            lab.create(REPLICA_SETS, workload(f"plain-{number}", 2))
+        lab.begin()
+        api = Away(lab, 5, 600.0)
+        result = lab.drain(api=api, timeout=24 * 3600, max_parallel=4)
+        assert (result.left, result.moved) == ((), 48)
+        # Asked for now and then, and not by everybody who waits.
+        assert 5 < api.refused < 80
+        lab.unharmed()
+
+    def test_one_workload_that_it_never_lets_anybody_change(self, lab: Lab) -> None:
+        for number in range(6):
+            lab.create(DEPLOYMENTS, workload(f"app-{number}", 2))
+        lab.create(STATEFUL_SETS, timed(workload("slow", 2, serviceName="slow"), start=200))
+        lab.begin()
+        tried: list[Write] = []
+
+        def refuse(write: Write) -> None:
+            if write.name == "app-1":
+                tried.append(write)
+                raise ServerError("failed calling webhook: connection refused", 500, "InternalError", {})
+
+        result = lab.drain(api=SimulatedApi(lab.twin, before=refuse), timeout=24 * 3600)
+        assert reasons(result) == {
+            "Deployment shop/app-1": "it cannot be changed: failed calling webhook: connection refused"
+        }
+        assert len(tried) == 10
+        assert result.seconds < 1500
         lab.unharmed()

@@ -17,9 +17,16 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
+from collections import deque
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden, NotFound, Unreachable
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    Forbidden,
+    NotFound,
+    ServerError,
+    TooManyRequests,
+    Unreachable,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import require_writable
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import metadata_of, uid_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
@@ -76,6 +83,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import Run, Task
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_view import View, load_view
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_waiting import why_still_stopping
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_writes import note_trouble
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools, read_pools
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe import clean_range
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import is_stopped
@@ -236,6 +244,7 @@ class _Drain:
         self._overview = Overview(run.clock.monotonic)
         self._cron_jobs = CronJobs(run.api, run.options, run.steps)
         self._patience = Patience()
+        self._untaken: deque[Notice] = deque()
         self._pods: tuple[str, ...] = ()
         self._started = run.clock.monotonic()
         self._deadline = self._started + run.options.timeout
@@ -299,11 +308,26 @@ class _Drain:
         notice = watches.next(max(0.0, min(moments) - now))
         taken = 0
         while notice is not None:
-            self._take(notice)
+            self._untaken.append(notice)
             taken += 1
             notice = watches.next(0) if taken < MOST_AT_ONCE else None
+        self._take_in()
         self._say_overview()
         self._lines.flush()
+
+    def _take_in(self) -> None:
+        """All that there is, in order; what cannot be understood while the server does not answer, later."""
+        run = self._run
+        if run.clock.monotonic() < run.quiet_until:
+            # Whoever is behind it must not be taken in before it, and the server is asked for nothing now.
+            return
+        while self._untaken:
+            try:
+                self._take(self._untaken[0])
+            except (ServerError, TooManyRequests, Unreachable) as error:
+                note_trouble(run, error, alone=True)
+                return
+            self._untaken.popleft()
 
     def _take(self, notice: Notice) -> None:
         change = notice.change

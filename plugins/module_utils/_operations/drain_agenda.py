@@ -15,6 +15,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import (
+    ServerError,
+    TooManyRequests,
+    Unreachable,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import original_strategy
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_canary import Canary
@@ -41,6 +46,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     wake,
     wanted,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_writes import note_trouble
 
 Tell = t.Callable[[Task], None]
 
@@ -91,20 +97,29 @@ class Agenda:
 
     def advance(self) -> bool:
         """Let everybody do what may be done now; false when the drain is over."""
+        view = self.run.view
+        touched, view.touched = view.touched, set()
+        spaces, view.touched_budgets = view.touched_budgets, set()
+        try:
+            return self._advance(touched, spaces)
+        except (ServerError, TooManyRequests, Unreachable) as error:
+            # Something could not be read. What happened is looked at again when the server answers.
+            view.touched |= touched
+            view.touched_budgets |= spaces
+            note_trouble(self.run, error, alone=True)
+            return True
+
+    def _advance(self, touched: set[Owner | None], spaces: set[str]) -> bool:
         view, now = self.run.view, self.run.clock.monotonic()
         view.look_at_places()
-        touched, view.touched = view.touched, set()
-        known = len(self.tasks)
         for owner in touched:
             self._notice(owner)
             if owner in self.tasks:
                 self.shortage.note(self.tasks[owner])
         self.shortage.look(self.tasks, now)
-        if len(self.tasks) != known:
+        if len(self.tasks) != len(self._order):
             self._sort()
-        spaces, view.touched_budgets = view.touched_budgets, set()
         everybody = view.node_revision != self._nodes_seen
-        self._nodes_seen = view.node_revision
         for task in self._order:
             namespace = task.owner.namespace if task.owner is not None else ""
             if namespace in spaces:
@@ -115,6 +130,7 @@ class Agenda:
             under_way = task.active or task.stuck or task.choice.way in (WAIT, NEVER) or task.done
             if under_way and (everybody or timer or namespace in spaces or task.owner in touched):
                 self._step(task)
+        self._nodes_seen = view.node_revision
         self._begin_others(now)
         ending = bool(self.why_no_more(now))
         return any(task.awaited for task in self._order if task.active or not ending)

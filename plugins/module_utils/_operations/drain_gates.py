@@ -155,7 +155,7 @@ class Gate:
         """Why nothing at all is begun; ``""`` when nothing is wrong."""
         run = self.run
         if run.clock.monotonic() < run.quiet_until:
-            return "waiting, as the server asked for fewer requests"
+            return "waiting for the server, which asked for fewer requests or did not answer"
         for pod, text in run.view.failing():
             task = tasks.get(pod.owner)
             if task is not None and (task.acted or task.active):

@@ -64,6 +64,7 @@ class Task:
     """When each pod was first seen to be on its way out."""
     restarts: int = 0
     failures: int = 0
+    failing_since: float = 0.0
     not_before: float = 0.0
     """No request before that moment, whatever happens: the server said so, or it is a pause."""
     retry_at: float = 0.0
@@ -127,7 +128,11 @@ class Run:
     created: set[Owner] = field(default_factory=set)
     """Bare pods that have been, and are not back yet."""
     quiet_until: float = 0.0
-    """The server asked for fewer requests: nothing new is begun before."""
+    """The server asked for fewer requests, or answers nobody: nothing is asked for before."""
+    troubles: int = 0
+    """How many requests in a row the server could not answer."""
+    served_at: float = 0.0
+    """When it last carried out a write."""
 
     @property
     def max_parallel(self) -> int:

@@ -40,6 +40,8 @@ MOST_SERVER_ERRORS = 10
 
 def evict_pod(run: Run, task: Task, pod: PodFacts) -> bool:
     """Ask for one eviction; true when it was accepted, or was no longer needed."""
+    if _is_quiet(run, task):
+        return False
     try:
         run.api.evict(pod.name, pod.namespace, uid=pod.uid)
     except NotFound:
@@ -54,11 +56,11 @@ def evict_pod(run: Run, task: Task, pod: PodFacts) -> bool:
     except ServerError as error:
         if "more than one PodDisruptionBudget" in error.message:
             task.failed = "several budgets match its pods, which the Eviction API does not support: remove all but one"
-        elif task.failures + 1 >= MOST_SERVER_ERRORS:
+        elif _fails_alone(run, task):
             task.failed = f"its pods cannot be evicted: {error.message}"
             run.breaker.note(task.owner, task.failed)
         else:
-            pause_task(run, task, error.retry_after, soft=False)
+            _troubled(run, task, error)
         task.note = task.failed or error.message
         return False
     except (Invalid, BadRequest) as error:
@@ -66,13 +68,12 @@ def evict_pod(run: Run, task: Task, pod: PodFacts) -> bool:
         run.breaker.note(task.owner, task.failed)
         return False
     except Unreachable as error:
-        pause_task(run, task, None, soft=False)
-        task.note = error.message
+        _troubled(run, task, error)
         return False
     except Forbidden as error:
         return denied(run, task, error)
+    _served(run, task)
     task.evicted.add(pod.uid)
-    task.failures = 0
     task.active = task.acted = True
     task.note = f"evicted {pod.name}: {task.choice.reason}"
     run.steps.append(f"evict pod {pod.short}: {task.choice.reason}")
@@ -106,6 +107,8 @@ def _refused(run: Run, task: Task, error: TooManyRequests) -> None:
 
 def write_workload(run: Run, task: Task, owner: Owner, patch: Object, words: str) -> bool:
     """One compare-and-swap on the workload; whatever comes of it, the view then shows the workload as it is."""
+    if _is_quiet(run, task):
+        return False
     try:
         run.view.put(owner, run.api.patch(ROLLED[owner.kind], owner.name, patch, owner.namespace))
     except (Conflict, NotFound):
@@ -113,8 +116,11 @@ def write_workload(run: Run, task: Task, owner: Owner, patch: Object, words: str
     except TooManyRequests as error:
         _refused(run, task, error)
     except (ServerError, Unreachable) as error:
-        pause_task(run, task, error.retry_after if isinstance(error, ApiError) else None, soft=False)
-        task.note = error.message
+        if isinstance(error, ServerError) and _fails_alone(run, task):
+            task.failed = task.note = f"it cannot be changed: {error.message}"
+            run.breaker.note(task.owner, task.failed)
+            return False
+        _troubled(run, task, error)
     except (Invalid, BadRequest) as error:
         task.failed = f"it cannot be changed: {error.message}"
         run.breaker.note(task.owner, task.failed)
@@ -122,7 +128,7 @@ def write_workload(run: Run, task: Task, owner: Owner, patch: Object, words: str
     except Forbidden as error:
         return denied(run, task, error)
     else:
-        task.failures = 0
+        _served(run, task)
         task.acted = True
         run.steps.append(words)
         return True
@@ -145,8 +151,47 @@ def denied(run: Run, task: Task, error: Forbidden) -> bool:
     return False
 
 
+def _is_quiet(run: Run, task: Task) -> bool:
+    """Whether nothing is to be asked for just now; then the task comes back to it by itself."""
+    if run.clock.monotonic() >= run.quiet_until:
+        return False
+    task.not_before = max(task.not_before, run.quiet_until)
+    task.note = task.note or "waiting for the server"
+    return True
+
+
+def _served(run: Run, task: Task) -> None:
+    task.failures = run.troubles = 0
+    run.served_at = run.clock.monotonic()
+
+
+def _fails_alone(run: Run, task: Task) -> bool:
+    """Whether it is the workload and not the server: it fails again and again while others are served."""
+    return task.failures + 1 >= MOST_SERVER_ERRORS and run.served_at > task.failing_since
+
+
+def _troubled(run: Run, task: Task, error: ApiError | Unreachable) -> None:
+    note_trouble(run, error)
+    pause_task(run, task, error.retry_after if isinstance(error, ApiError) else None, soft=False)
+    task.note = error.message
+
+
+def note_trouble(run: Run, error: ApiError | Unreachable, *, alone: bool = False) -> None:
+    """The server could not answer; the second time in a row, nobody asks it for anything for a while.
+
+    ``alone``: there is no workload that could wait for itself.
+    """
+    run.troubles += 1
+    if run.troubles > 1 or alone:
+        asked = error.retry_after if isinstance(error, ApiError) else None
+        pause = asked if asked is not None else min(FIRST_PAUSE * 2.0 ** (run.troubles - 1), LONGEST_PAUSE)
+        run.quiet_until = max(run.quiet_until, run.clock.monotonic() + pause)
+
+
 def pause_task(run: Run, task: Task, retry_after: float | None, soft: bool = True) -> None:
     """Try again after a while; a ``soft`` pause ends as soon as the budgets change (see ``wake``)."""
+    if task.failures == 0:
+        task.failing_since = run.clock.monotonic()
     task.failures += 1
     pause = retry_after if retry_after is not None else min(FIRST_PAUSE * 2.0 ** (task.failures - 1), LONGEST_PAUSE)
     moment = run.clock.monotonic() + pause
@@ -182,11 +227,12 @@ def look_at_size(run: Run, task: Task) -> bool:
     known = run.view.workloads.get(owner) if owner is not None else None
     if owner is None or known is None or owner.kind in FOLLOWED:
         return True
+    if _is_quiet(run, task):
+        return False
     try:
         thing = read_counted(run.api, owner)
     except (ServerError, TooManyRequests, Unreachable) as error:
-        pause_task(run, task, error.retry_after if isinstance(error, ApiError) else None, soft=False)
-        task.note = error.message
+        _troubled(run, task, error)
         return False
     if thing is None or metadata_of(thing).get("resourceVersion") != metadata_of(known).get("resourceVersion"):
         run.view.put(owner, thing)
