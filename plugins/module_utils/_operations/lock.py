@@ -465,11 +465,16 @@ def _way_out(found: Held, claim: Claim, here: Here) -> str:
         f"run the same command again with -e {claim.option}=true; it then watches the lock for {found.duration:.0f} "
         "seconds and goes on when nobody has renewed it."
     )
-    if here.sees_end_of(holder):
+    if here.sees_end_of(holder) and worker.same_machine(here.observer):
         return (
             f"that playbook has ended, but a module that it started still works as process {worker.pid} on "
-            f"{worker.host or 'an unknown machine'}; wait until it ends, or end it with `kill {worker.pid}` there, and "
-            "run the same command again."
+            f"{worker.host}; wait until it ends, or end it with `kill {worker.pid}` there, and run the same command "
+            "again."
+        )
+    if here.sees_end_of(holder):
+        return (
+            "that playbook has ended, but a module that it started may still work on "
+            f"{worker.host or 'an unknown machine'}. To go on, {take_over}"
         )
     if (holder.pid, holder.started) == (claim.holder.pid, claim.holder.started):
         return (

@@ -164,7 +164,12 @@ def test_a_module_on_another_machine_than_its_playbook_proves_nothing(api: Flaky
         acquire(api, mine, HandClock(), HERE)
     ended = tuple(Process.from_dict(each) for each in refused.value.details["processes"])
     assert ended == (dead,)
-    acquire(api, mine, HandClock(), replace(HERE, ended=ended))
+    attach(api, "theirs", HandClock(), replace(ELSEWHERE, host="third"))
+    with pytest.raises(
+        LockHeld, match=r"has ended, but .* may still work on third. To go on, run .*_take_over=true; it"
+    ):
+        acquire(api, mine, HandClock(), replace(HERE, ended=ended))
+    acquire(api, mine, HandClock(), replace(HERE, ended=(*ended, replace(ELSEWHERE, host="third"))))
     assert lease(api)["spec"]["holderIdentity"] == "mine"
 
 
