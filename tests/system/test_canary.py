@@ -11,6 +11,8 @@ import typing as t
 
 import pytest
 from modes_lab import DEFAULT, Lab, Mode
+from procedures import migrate_pool
+from runbook import Stopped
 from simulation import simulate
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
@@ -71,6 +73,19 @@ def test_a_pool_of_an_ip_version_that_pods_do_not_get(usual: Lab, pinned: bool) 
     usual.present("six", cidr="fd00:1::/112", block_size=122)
     with pytest.raises(Refused, match=r"got \S+ and no IPv6 address, .* must ask for it \(assign_ipv6\)"):
         probe(usual.api, ProbeOptions("six", pinned=pinned, every_node=True), usual.clock)
+
+
+def test_what_must_be_reached_is_tried_before_the_old_pool_is_stopped(usual: Lab) -> None:
+    """B27, minimum gate 2: the image that only sleeps cannot try it, and the role stops there."""
+    with pytest.raises(Stopped, match="has no shell to try targets and checks with"):
+        migrate_pool(
+            usual.api,
+            DEFAULT,
+            {"name": "new", "cidr": "10.0.0.0/16"},
+            probe_targets=["198.51.100.7:443"],
+            probe_checks=["dns"],
+        )
+    assert not usual.stored(DEFAULT)["spec"].get("disabled")
 
 
 def test_every_node_that_takes_part(usual: Lab) -> None:

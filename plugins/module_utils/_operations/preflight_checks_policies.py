@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import annotations_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.counted import counted
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import RESIZE
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.named_ranges import Move
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
@@ -191,7 +192,11 @@ def outside_the_cluster(now: Situation) -> t.Iterator[Problem]:
         "Confirm that firewalls, security groups, port security, static routes, BGP filters and access lists outside "
         f"the cluster treat {new} as they treat {move.old[0]}"
     )
-    remedy = "Reach the outside from a pod of the new pool first; waive outside-the-cluster when you have looked."
+    role = "change_block_size" if now.request.procedure == RESIZE else "migrate_pool"
+    remedy = (
+        f"Name what must be reached in {role}_probe_targets, and pods on every node try it before the old pool is "
+        "stopped; waive outside-the-cluster when you have looked."
+    )
     if reasons:
         yield Problem(WARNING, f"{what}: {' and '.join(reasons)}.", remedy, tuple(peers), confirm=True)
     else:
