@@ -67,8 +67,10 @@ def carried_out(directory: Path, command: list[str] | str, kill_in: str = "") ->
 
 
 def test_the_collection_an_old_inventory_and_work_on_the_host(twin: TwinHandle, tmp_path: Path) -> None:
-    """No kubeconfig on the Ansible host, groups by their names of long ago, and a difference that CI must see."""
+    """A bastion, groups by their names of long ago, and a difference that CI must see."""
     inventory = write_inventory(tmp_path, None)
+    (inventory / "artifacts").mkdir()
+    (inventory / "artifacts/admin.conf").write_text("of no use from the Ansible host", encoding="utf-8")
     hosts = (inventory / "hosts.yml").read_text(encoding="utf-8")
     hosts = hosts.replace("kube_control_plane:", "kube-master:").replace("kube_node:", "kube-node:")
     hosts = hosts.replace("    cp1:\n    node1", "    cp1:\n    bastion:\n    node1")
