@@ -51,7 +51,7 @@ def variables_after(declared: Declared, live: Live, moves: t.Sequence[Move]) -> 
         for key, variable in POOL_VARIABLES[pool.version].items():
             if key == "cidr" and not pool.own_cidr and str(spec.get(key)) == str(pool.pods_subnet):
                 continue  # The pods' subnet says it.
-            found[variable] = spec.get(key)
+            found[variable] = pool.fields[key] if _only_spelled(pool, key, spec) else spec.get(key)
     return found
 
 
@@ -166,6 +166,12 @@ def _model(entry: t.Mapping[str, t.Any], declared: Declared, live: Live) -> t.Op
     pool = declared.pool(version)
     stored = None if pool is None or pool.name is None else find(live.pools, pool.name)
     return None if stored is None or entry.get("state") == "absent" else shown_spec(stored.spec)
+
+
+def _only_spelled(pool: DeclaredPool, key: str, spec: t.Mapping[str, t.Any]) -> bool:
+    """Whether it is an IPv6 range that the inventory writes in another way, which Kubespray does not compare."""
+    own = key == "cidr" and pool.own_cidr and pool.version != IPV4
+    return own and spec.get(key) is not None and pool.cidr == parse_network(spec[key], strict=False)
 
 
 def _after(pool: DeclaredPool, live: Live, move: t.Optional[Move]) -> t.Tuple[t.Optional[str], t.Dict[str, t.Any]]:

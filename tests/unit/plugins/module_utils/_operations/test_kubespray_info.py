@@ -290,3 +290,9 @@ def test_the_variables_once_a_move_is_undone() -> None:
         {"calico_pool_name": ks.POOL, "calico_pool_cidr": ks.RANGE},
     )
     assert not any("With these variables, too" in line for line in result["lines"])
+
+
+def test_another_spelling_of_an_ipv6_range_is_no_change() -> None:
+    long = "fd85:ee78:d8a6:8607::1:0000/112"
+    variables, changed = changes(ks.both_families(calico_pool_cidr_ipv6=long), ks.live(ks.pool(), ks.POOL6))
+    assert (variables["calico_pool_cidr_ipv6"], changed) == (long, {})
