@@ -75,6 +75,11 @@ def test_a_pool_of_an_ip_version_that_pods_do_not_get(usual: Lab, pinned: bool) 
         probe(usual.api, ProbeOptions("six", pinned=pinned, every_node=True), usual.clock)
 
 
+def test_nodes_without_calico_are_left_out(usual: Lab) -> None:
+    usual.admin.patch(NODES, "node-2", {"metadata": {"labels": {"eks.amazonaws.com/compute-type": "fargate"}}})
+    assert [each["node"] for each in run(usual, pinned=True, every_node=True)] == ["node-1"]
+
+
 def test_what_must_be_reached_is_tried_before_the_old_pool_is_stopped(usual: Lab) -> None:
     """B27, minimum gate 2: the image that only sleeps cannot try it, and the role stops there."""
     with pytest.raises(Stopped, match="has no shell to try targets and checks with"):

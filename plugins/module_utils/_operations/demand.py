@@ -71,9 +71,9 @@ def _surge(version: int, pods: t.Iterable[Object], now: Situation) -> int:
 
 
 def selected_nodes(pool: Pool, view: ClusterView) -> list[Object]:
-    """The nodes a pool selects; none while its selector does not parse."""
+    """The nodes a pool selects, but for virtual ones; none while its selector does not parse."""
     try:
-        return [node for node in view.nodes if selects_node(pool, calico_labels(node))]
+        return [node for node in view.nodes if not is_virtual(node) and selects_node(pool, calico_labels(node))]
     except SelectorError:
         return []
 
@@ -82,6 +82,12 @@ def is_windows(node: Object) -> bool:
     info = (node.get("status") or {}).get("nodeInfo") or {}
     labels = node["metadata"].get("labels") or {}
     return "windows" in (info.get("operatingSystem"), labels.get("kubernetes.io/os"))
+
+
+def is_virtual(node: Object) -> bool:
+    """Whether a node stands for machines of a provider, on which no calico-node runs."""
+    labels = node["metadata"].get("labels") or {}
+    return labels.get("type") == "virtual-kubelet" or labels.get("eks.amazonaws.com/compute-type") == "fargate"
 
 
 def surge_of(pods: t.Iterable[Object], view: ClusterView) -> int:

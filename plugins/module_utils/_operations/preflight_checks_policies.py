@@ -29,6 +29,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     BGP_FILTERS,
     BGP_PEERS,
     CALICO_NETWORK_POLICIES,
+    CLUSTER_NETWORK_POLICIES,
     GLOBAL_NETWORK_POLICIES,
     GLOBAL_NETWORK_SETS,
     INGRESSES,
@@ -81,7 +82,7 @@ def _policies(now: Situation) -> t.Iterator[tuple[str, list[t.Any]]]:
     for resource in (NETWORK_SETS, GLOBAL_NETWORK_SETS):
         for networks in around.of(resource):
             yield _label(networks, resource.kind), list(_spec(networks).get("nets") or ())
-    for resource in (ADMIN_NETWORK_POLICIES, BASELINE_ADMIN_NETWORK_POLICIES):
+    for resource in (ADMIN_NETWORK_POLICIES, BASELINE_ADMIN_NETWORK_POLICIES, CLUSTER_NETWORK_POLICIES):
         for policy in around.of(resource):
             entries = [
                 net

@@ -57,6 +57,7 @@ ADMIN_NETWORK_POLICIES = Resource(_ADMIN_POLICY, "v1alpha1", "adminnetworkpolici
 BASELINE_ADMIN_NETWORK_POLICIES = Resource(
     _ADMIN_POLICY, "v1alpha1", "baselineadminnetworkpolicies", "BaselineAdminNetworkPolicy", False
 )
+CLUSTER_NETWORK_POLICIES = Resource(_ADMIN_POLICY, "v1alpha2", "clusternetworkpolicies", "ClusterNetworkPolicy", False)
 VIRTUAL_MACHINES = Resource("kubevirt.io", "v1", "virtualmachines", "VirtualMachine", True)
 SUBMARINER_CLUSTERS = Resource("submariner.io", "v1", "clusters", "Cluster", True)
 SUBMARINER_ENDPOINTS = Resource("submariner.io", "v1", "endpoints", "Endpoint", True)
@@ -90,6 +91,7 @@ CALICO = (
 OPTIONAL = (
     ADMIN_NETWORK_POLICIES,
     BASELINE_ADMIN_NETWORK_POLICIES,
+    CLUSTER_NETWORK_POLICIES,
     VIRTUAL_MACHINES,
     SUBMARINER_CLUSTERS,
     SUBMARINER_ENDPOINTS,

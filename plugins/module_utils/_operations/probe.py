@@ -46,7 +46,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.selection import selects_node
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_virtual, is_windows
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
@@ -263,7 +263,13 @@ def _nodes(api: KubeApi, live: StoredPool, options: ProbeOptions) -> list[str | 
 
 def _takes_part(node: Object, pool: t.Any) -> bool:
     ready = condition(node, "Ready").get("status") == "True"
-    return ready and not is_windows(node) and pool is not None and selects_node(pool, calico_labels(node))
+    return (
+        ready
+        and not is_windows(node)
+        and not is_virtual(node)
+        and pool is not None
+        and selects_node(pool, calico_labels(node))
+    )
 
 
 def _classes(api: KubeApi, options: ProbeOptions) -> list[NamespaceClass]:

@@ -811,6 +811,12 @@ NOT_FOUND: list[tuple[str, PreflightRequest, dict[str, t.Any]]] = [
         backend("vxlan"),
     ),
     ("writes-accepted", MOVE, {}),
+    # No calico-node runs on machines of a provider.
+    (
+        "block-count",
+        target(cidr="10.0.0.0/23"),
+        {"nodes": (node("node-1"), node("node-2"), *(node(f"v-{each}", type="virtual-kubelet") for each in range(9)))},
+    ),
     ("writes-accepted", MOVE, run_by_operator()),
     ("writes-accepted", MOVE, {"pools": (stored(disabled=True, vxlanMode="Always"),)}),
     ("tunnels-served", MOVE, {"nodes": (tunnelled("node-1", IPv4IPIPTunnelAddr="192.168.1.1"), node("node-2"))}),

@@ -23,6 +23,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     BGP_FILTERS,
     BGP_PEERS,
     CALICO_NETWORK_POLICIES,
+    CLUSTER_NETWORK_POLICIES,
     GLOBAL_NETWORK_POLICIES,
     GLOBAL_NETWORK_SETS,
     INGRESSES,
@@ -62,6 +63,10 @@ HITS: list[tuple[t.Any, str]] = [
     (
         {ADMIN_NETWORK_POLICIES: [thing("A", "a", None, spec={"egress": [{"to": [{"networks": [OLD]}]}]})]},
         f"AdminNetworkPolicy a ({OLD})",
+    ),
+    (
+        {CLUSTER_NETWORK_POLICIES: [thing("C", "c", None, spec={"egress": [{"to": [{"networks": [OLD]}]}]})]},
+        f"ClusterNetworkPolicy c ({OLD})",
     ),
     (
         {BASELINE_ADMIN_NETWORK_POLICIES: [thing("B", "b", None, spec={"egress": [{"to": [{"networks": [OLD]}]}]})]},
