@@ -83,7 +83,8 @@ class TestWays:
             ("StatefulSet restart/db", "restart", 2),
         ]
         assert lab.networks("restart") == {"new"}
-        assert any(line.startswith("moved 0/6 · restart/db 0/2 · restarting: its rollout takes 1") for line in lines)
+        # In columns: the other workload has a longer name.
+        assert any(line.startswith("moved 0/6 · restart/db 0/2  · restarting: its rollout takes 1") for line in lines)
         assert lines[-1] == result.summary()
         assert any("restart/web 4/4 · done" in line for line in lines)
         lab.unharmed()

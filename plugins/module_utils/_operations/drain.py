@@ -71,6 +71,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
     Overview,
     Progress,
     ProgressLines,
+    column_width,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import (
     DrainOptions,
@@ -240,7 +241,9 @@ class _Drain:
         self._warn = warn
         self._events = events
         self._agenda = Agenda(run, self._tell)
-        self._lines = ProgressLines(report, run.clock.monotonic, lambda: (self._agenda.moved, self._agenda.total))
+        self._lines = ProgressLines(
+            report, run.clock.monotonic, lambda: (self._agenda.moved, self._agenda.total), self._column
+        )
         self._overview = Overview(run.clock.monotonic)
         self._cron_jobs = CronJobs(run.api, run.options, run.steps)
         self._patience = Patience()
@@ -248,6 +251,9 @@ class _Drain:
         self._pods: tuple[str, ...] = ()
         self._started = run.clock.monotonic()
         self._deadline = self._started + run.options.timeout
+
+    def _column(self) -> int:
+        return column_width((task.owner, len(task.pods)) for task in self._agenda.tasks.values())
 
     def run_to_end(self) -> DrainResult:
         with Watches(self._run.api) as watches:

@@ -18,11 +18,16 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_
 # Seconds between two lines about the whole, and the time its rate is measured over.
 OVERVIEW_INTERVAL = 10.0
 RATE_WINDOW = 60.0
+# The widest column of owners.
+WIDEST = 48
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One line on the terminal; ``owner`` is what it is about, ``None`` for the drain as a whole."""
+    """One line on the terminal; ``owner`` is what it is about, ``None`` for the drain as a whole.
+
+    ``width`` is that of the column of owners, in which the lines of one drain stand below each other.
+    """
 
     text: str
     owner: Owner | None = None
@@ -30,14 +35,21 @@ class Progress:
     owner_total: int = 0
     moved: int = 0
     total: int = 0
+    width: int = 0
 
     def __str__(self) -> str:
-        parts = [f"moved {self.moved}/{self.total}"]
+        parts = [f"moved {self.moved}/{self.total}".ljust(len(f"moved {self.total}/{self.total}"))]
         if self.owner is not None:
-            parts.append(f"{self.owner.short} {self.owner_moved}/{self.owner_total}")
+            parts.append(f"{self.owner.short} {self.owner_moved}/{self.owner_total}".ljust(self.width))
         if self.text:
             parts.append(self.text)
-        return " · ".join(parts)
+        return " · ".join(parts).rstrip()
+
+
+def column_width(owners: t.Iterable[tuple[Owner | None, int]]) -> int:
+    """The width of the column of these owners with so many pods each; very long names stand out of it."""
+    widths = [len(f"{owner.short} {pods}/{pods}") for owner, pods in owners if owner is not None]
+    return min(max(widths, default=0), WIDEST)
 
 
 @dataclass
@@ -45,12 +57,13 @@ class ProgressLines:
     """Passes progress on, at most one line a second for each object; the newest line wins.
 
     ``now`` is a monotonic clock in seconds, ``counts`` gives how many of how many pods are moved when
-    a line is shown, so that the figures never go back in time.
+    a line is shown, so that the figures never go back in time; ``width`` is that of the column of owners.
     """
 
     report: t.Callable[[object], None]
     now: t.Callable[[], float]
     counts: t.Callable[[], tuple[int, int]]
+    width: t.Callable[[], int] = lambda: 0
     interval: float = 1.0
     _last: dict[Owner | None, tuple[float, str]] = field(default_factory=dict)
     _waiting: dict[Owner | None, Progress] = field(default_factory=dict)
@@ -81,7 +94,7 @@ class ProgressLines:
         self._waiting.pop(line.owner, None)
         self._last[line.owner] = (self.now(), _words(line))
         moved, total = self.counts()
-        self.report(replace(line, moved=moved, total=total))
+        self.report(replace(line, moved=moved, total=total, width=self.width()))
 
 
 def _words(line: Progress) -> str:

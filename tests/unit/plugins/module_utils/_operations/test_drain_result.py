@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_progress import Progress, ProgressLines
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_progress import (
+    Progress,
+    ProgressLines,
+    column_width,
+)
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import (
     DrainOptions,
     DrainResult,
@@ -59,6 +65,15 @@ class TestProgress:
         wall.lines.flush()
         assert wall.shown[2:] == ["moved 4/9 · shop/web 0/3 · three"]
         assert wall.lines.next_due() is None
+
+    def test_lines_of_one_drain_stand_in_columns(self) -> None:
+        width = column_width([(WEB, 3), (None, 7), (replace(WEB, name="checkout"), 12)])
+        lines = [Progress("done", WEB, 1, 3, 9, 10, width), Progress("pausing", moved=10, total=10, width=width)]
+        assert [str(line) for line in lines] == [
+            "moved 9/10  · shop/web 1/3        · done",
+            "moved 10/10 · pausing",
+        ]
+        assert column_width([(replace(WEB, name="x" * 300), 1)]) == 48
 
     def test_the_same_words_are_not_repeated(self) -> None:
         wall = Wall()
