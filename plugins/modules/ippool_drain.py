@@ -24,17 +24,22 @@ description:
     minute is left for later.
   - Nothing further is begun while a new pod of the drain gets no address, or none of the pods is ready that serve
     names, a webhook or an aggregated API which were served when the drain began. The drain stops, and the module fails,
-    at the first new pod with an address of the pool, at a new pod that gets no address at all for long, and after
-    O(max_failures).
+    when the pool gives out addresses again, at the first new pod with an address of it, at a new pod that gets no
+    address at all for long, and after O(max_failures).
+  - Before each workload, the addresses that are left in the enabled pools are counted against all pods that are still
+    to be moved. Reservations, strict affinity and the limit of blocks of a node count, and so does what others take
+    meanwhile. Once they do not suffice for all, nothing further is begun. What is under way comes to its end, and the
+    module fails and says what is missing, unless a pool is added or enlarged within some seconds.
   - Owners are followed through any chain of controllers, custom ones included as far as they may be read. Pods of a
     custom controller are evicted one at a time. The strategy of a Deployment that belongs to another controller is not
-    changed.
+    changed, and that of one which Argo CD or Flux would put back only where its budgets allow no eviction.
   - Pods without a controller, static pods, virtual machines, and pods that no budget ever spares are left and reported
     in RV(left). So are pods that do not stop within a minute after their grace period, and pods on nodes that are not
-    ready, since nothing is forced. Pods of Jobs, and pods of custom controllers that are not started again when they
-    end, are left to finish. Finished pods and those on the host's network have no part in this.
-  - No workload is begun whose pods may be started on a node for which no enabled pool has addresses. Nodes that come,
-    go, are cordoned or fail on the way are taken into account.
+    ready, since nothing is forced. What had no ready pod before is moved, but its readiness is not waited for. Pods of
+    Jobs, and pods of custom controllers that are not started again when they end, are left to finish. Finished pods and
+    those on the host's network have no part in this.
+  - No workload is begun whose pods may be started on a node for which no enabled pool has addresses, be it that none
+    selects the node or that no block is left for it. Nodes that come, go, are cordoned or fail on the way count.
   - When it is interrupted, run it again. A rollout that is under way is waited for and not begun twice, pods that were
     to be created again are, and CronJobs that were suspended are woken.
 notes:
@@ -44,6 +49,12 @@ notes:
     release, so what they keep there is a cache. The plan counts them in RV(notes).
   - Whether a Deployment can add a pod is judged by host ports, volume claims for one node, required anti-affinity, and
     the labels, taints and free CPU and memory of the nodes. The scheduler has the last word.
+  - Counting addresses takes the right to watch pools and blocks of IPAM, and to read its settings and its reservations.
+    Where a right is missing, what cannot be seen counts as free.
+  - A workload whose replacements are not ready in time has failed. The time is the Deployment's own
+    C(progressDeadlineSeconds). For other kinds, and for a Deployment without a deadline, it is ten minutes, or three
+    times what its pods took before where that is more. It begins anew with each pod that becomes ready or leaves, and
+    not before the grace period of a pod that is stopping is over.
   - The drain tells of itself by Events on the pool, kept in the namespace C(default). Their reasons are
     C(DrainStarted), C(DrainFinished), C(DrainIncomplete) when pods are left, and C(DrainStopped). A missing right to
     write them is no failure.
@@ -116,7 +127,12 @@ options:
   canary:
     description:
       - Begin with a few pods only, as many as it takes to have one new pod ready for each set of namespaces and nodes
-        that are treated alike by the pools. Everything else waits for them.
+        that are treated alike by the pools and by Calico's annotations. Everything else waits for them.
+      - Which node a new pod comes to is the scheduler's choice, so this proves every sort of node and namespace, but
+        not every node. That each single node can give a pod an address of the new pool is what
+        M(calico_ops.ipam.ippool_probe) with O(calico_ops.ipam.ippool_probe#module:every_node=true) proves, as the roles
+        do before the pool is stopped. A node on which it fails all the same, say because its own CNI configuration
+        still names the pool that is drained, is met by the first new pod there, and nothing further is begun then.
     type: bool
     default: true
     version_added: 0.2.0
