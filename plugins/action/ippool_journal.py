@@ -19,6 +19,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_p
     this_process,
 )
 from ansible_collections.calico_ops.ipam.plugins.plugin_utils._called import called
+from ansible_collections.calico_ops.ipam.plugins.plugin_utils._kubespray_call import as_kubespray
 from ansible_collections.calico_ops.ipam.plugins.plugin_utils._progress import run_with_progress
 
 
@@ -33,6 +34,7 @@ class ActionModule(ActionBase):
         if self._task.args.get("called") is None and self._task.args.get("state", "present") == "present":
             host = str(task_vars.get("inventory_hostname", ""))
             call = called(context.CLIARGS, host, self._loader.load_from_file, self._loader.load)
+            call = as_kubespray(call, task_vars, self._templar.template)
             self._task.args = {**self._task.args, "called": call}
         result = run_with_progress(self, task_vars)
         ended = _ended(result)
