@@ -42,7 +42,7 @@ def final_table(journal: Journal, pools: t.Sequence[StoredPool], now: datetime) 
         ways = _ways(journal, back)
         moves += [(title, "workloads", "pods"), *ways] if ways else []
     if moves:
-        yield from _columns(moves)
+        yield from _columns(moves, figures=True)
     began = _moment(journal.started)
     if began is not None and now >= began:
         took = f"took {in_words((now - began).total_seconds())} since {journal.started}"
@@ -79,10 +79,14 @@ def _ways(journal: Journal, back: bool) -> list[tuple[str, str, str]]:
     return [(way, str(len(owners)), str(pods)) for way, (owners, pods) in sorted(rows.items())]
 
 
-def _columns(rows: t.Sequence[tuple[str, str, str]]) -> t.Iterator[str]:
+def _columns(rows: t.Sequence[tuple[str, str, str]], *, figures: bool = False) -> t.Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
-        yield "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip()
+        cells = [
+            text.rjust(width) if figures and column else text.ljust(width)
+            for column, (text, width) in enumerate(zip(row, widths))
+        ]
+        yield "  ".join(cells).rstrip()
 
 
 def _moment(text: str) -> datetime | None:

@@ -38,8 +38,8 @@ def test_the_table_at_the_end() -> None:
         "old   192.168.0.0/16, blockSize 26  -",
         "new   -                             10.0.0.0/16, blockSize 26",
         "moved out by  workloads  pods",
-        "evict         1          3",
-        "restart       2          10",
+        "evict                 1     3",
+        "restart               2    10",
         "took 3 min since 2026-08-22T09:30:00Z, in 2 runs",
     ]
 
