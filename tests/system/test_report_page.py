@@ -261,6 +261,9 @@ def test_find_mark_and_moment(browser: Browser, files: Path) -> None:
     found.evaluate("document.querySelector('#hits button').click()")
     wait(found, "document.querySelector('#hits table')")
     assert found.evaluate("document.querySelectorAll('#hits tbody tr').length") > 0
+    marked = found.evaluate("document.querySelectorAll('#grid .c:not(.dim)').length")
+    assert 0 < marked < 80
+    assert f"in {marked} block" in found.evaluate("document.getElementById('status').textContent")
     found.evaluate("document.querySelector('#hits tbody button').click()")
     assert focused(found)["label"].startswith("Block ")
     found.evaluate(

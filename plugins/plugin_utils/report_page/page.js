@@ -468,6 +468,21 @@
     full: (row) => row[FREE] === 0,
   };
 
+  // Blocks that do not fit fade; how many do, with how many addresses, and how many blocks there are.
+  function fade(fits) {
+    let count = 0, used = 0, total = 0;
+    view.cells.forEach((cell, at) => {
+      const yes = fits(cell);
+      if (cell.row) total += 1;
+      if (yes && cell.row) { count += 1; used += cell.row[USED]; }
+      if (cell.dim === !yes) return;
+      cell.dim = !yes;
+      const element = view.grid && view.grid.cells[at - view.page * PAGE];
+      if (element) element.classList.toggle("dim", cell.dim);
+    });
+    return { count, used, total };
+  }
+
   // What does not fit the choice fades; the count says how many are left.
   function highlight() {
     const mark = $("mark").value, text = $("find").value.trim();
@@ -483,15 +498,7 @@
       return cell.row[CIDR].startsWith(lower) || nodeName(cell.row[NODE]).toLowerCase().includes(lower);
     };
     const chosen = mark !== "all" || text;
-    let count = 0, used = 0, total = 0;
-    view.cells.forEach((cell, at) => {
-      const yes = fits(cell);
-      if (cell.row) total += 1;
-      if (yes && cell.row) { count += 1; used += cell.row[USED]; }
-      const element = view.grid && view.grid.cells[at - view.page * PAGE];
-      cell.dim = Boolean(chosen && !yes);
-      if (element) element.classList.toggle("dim", cell.dim);
-    });
+    const { count, used, total } = fade(chosen ? fits : () => true);
     $("status").textContent = chosen ? `${number(count)} of ${plural(total, "block")} with ${plural(used, "address", "addresses")} in use.` : `${plural(total, "block")}.`;
     $("hits").replaceChildren();
     if (text && !count && known() && view.side === "now") {
@@ -500,15 +507,18 @@
   }
 
   async function search(text) {
-    const found = [];
+    const found = [], holding = new Set();
+    $("status").textContent = `Looking for ${text} \u2026`;
     const parts = Math.ceil(data.blocks.length / data.part);
-    for (let index = 0; index < parts && found.length < HITS; index += 1) {
+    for (let index = 0; index < parts; index += 1) {
       (await part(index)).forEach((rows, at) => {
-        for (const row of rows) if (whom(row).toLowerCase().includes(text)) found.push({ block: index * data.part + at, row });
+        for (const row of rows) if (whom(row).toLowerCase().includes(text)) { found.push({ block: index * data.part + at, row }); holding.add(index * data.part + at); }
       });
     }
+    const { count } = fade((cell) => holding.has(cell.index));
+    $("status").textContent = `${plural(found.length, "address", "addresses")} of ${text}, in ${plural(count, "block")} of this pool.`;
     const host = $("hits");
-    host.replaceChildren(make("h3", { tabindex: "-1" }, `${found.length >= HITS ? "The first " : ""}${plural(found.length, "address", "addresses")} of ${text}`));
+    host.replaceChildren(make("h3", { tabindex: "-1" }, `${plural(found.length, "address", "addresses")} of ${text}${found.length > HITS ? `, the first ${HITS}` : ""}`));
     if (found.length) {
       table(host, `Addresses of ${text}`, [
         { label: "Address", fix: true, value: (hit) => addressOf(data.blocks[hit.block], hit.row[0]) },
@@ -663,8 +673,10 @@
     $("places").addEventListener("change", () => { view.places = $("places").checked; view.page = 0; draw(); });
     $("numbers").addEventListener("change", draw);
     $("mark").addEventListener("change", highlight);
-    $("find").addEventListener("input", highlight);
-    $("controls").addEventListener("submit", (event) => { event.preventDefault(); const button = $("hits").querySelector("button"); if (button) button.click(); });
+    // A map of thousands of blocks is not faded anew for each letter.
+    let typing = 0;
+    $("find").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(highlight, view.cells.length > AT_ONCE ? 200 : 0); });
+    $("controls").addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(typing); highlight(); const button = $("hits").querySelector("button"); if (button) button.click(); });
     $("block-table").addEventListener("toggle", () => { if ($("block-table").open) blockTable(); });
     $("stage").addEventListener("keydown", (event) => { if (event.key === "Escape" && view.open >= 0) { event.preventDefault(); close(true); } });
     let width = $("grid").clientWidth, waiting = 0;
