@@ -201,7 +201,7 @@ def test_slow_answers() -> None:
     finish(twin, migrate)
 
 
-# -- others at work ------------------------------------------------------------------------
+# -- others at work; more of them in test_disturbed.py ---------------------------------------
 
 
 def disturbed(twin: Twin, number: int, deed: t.Callable[[SimulatedApi], object]) -> SimulatedApi:
@@ -212,16 +212,6 @@ def disturbed(twin: Twin, number: int, deed: t.Callable[[SimulatedApi], object])
             deed(SimulatedApi(twin))
 
     return SimulatedApi(twin, before=before)
-
-
-@pytest.mark.parametrize("number", [8, 12, 16])
-def test_somebody_enables_the_old_pool_again(number: int) -> None:
-    twin = local_twin("small")
-    api = disturbed(twin, number, lambda other: other.patch(IP_POOLS, POOL, {"spec": {"disabled": False}}))
-    sentence = attempt(migrate, api)
-    assert not sentence or "enabled" in sentence or POOL in sentence
-    harmless(twin)
-    finish(twin, migrate)
 
 
 def off(api: SimulatedApi) -> None:
@@ -257,20 +247,6 @@ def test_somebody_takes_the_new_pool_away(deed: t.Callable[[SimulatedApi], objec
         harmless(twin)
         if sentence:
             finish(twin, migrate)
-
-
-@pytest.mark.parametrize("number", [5, 14])
-def test_kube_controllers_go_away(number: int) -> None:
-    """Nobody gives blocks back any more: the run ends all the same, or says what it waits for."""
-    twin = local_twin("small")
-
-    def scale(api: SimulatedApi, replicas: int) -> None:
-        api.patch(DEPLOYMENTS, "calico-kube-controllers", {"spec": {"replicas": replicas}}, "kube-system")
-
-    attempt(migrate, disturbed(twin, number, lambda other: scale(other, 0)))
-    scale(SimulatedApi(twin), 1)
-    twin.clock.advance(30)
-    finish(twin, migrate)
 
 
 # -- nodes, images, budgets ----------------------------------------------------------------
