@@ -403,7 +403,7 @@ def with_fence(api: SimulatedApi | CalicoApi, require: t.Callable[[], None]) -> 
 def simulate(monkeypatch: t.Any) -> None:
     """Let the operations that wait do so in virtual time."""
     from ansible_collections.calico_ops.ipam.plugins.module_utils._operations import (
-        drain,
+        drain_loop,
         gate_after_disable,
         gate_before_delete,
         pool_wait,
@@ -412,5 +412,5 @@ def simulate(monkeypatch: t.Any) -> None:
         range_wait,
     )
 
-    for module in (drain, gate_after_disable, gate_before_delete, pool_wait, probe, probe_wait, range_wait):
+    for module in (drain_loop, gate_after_disable, gate_before_delete, pool_wait, probe, probe_wait, range_wait):
         monkeypatch.setattr(module, "Watches", SimulatedWatches)

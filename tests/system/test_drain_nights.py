@@ -21,6 +21,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     DAEMON_SETS,
     DEPLOYMENTS,
     JOBS,
+    NAMESPACES,
+    NODES,
     POD_DISRUPTION_BUDGETS,
     PODS,
     REPLICA_SETS,
@@ -198,6 +200,48 @@ class TestOthersAtWork:
         assert result.left == ()
         assert [each.way for each in result.workloads] == [way]
         lab.unharmed()
+
+    def test_a_namespace_that_is_deleted_in_the_middle(self, lab: Lab) -> None:
+        for number in range(2):
+            lab.create(STATEFUL_SETS, workload(f"db-{number}", 4, serviceName="db"))
+            lab.create(REPLICA_SETS, workload(f"plain-{number}", 4))
+            lab.create(DEPLOYMENTS, workload(f"app-{number}", 4))
+        lab.begin()
+
+        def delete(write: Write) -> None:
+            if write.verb == "evict" and write.name.startswith("db") and not write.name.endswith("-3"):
+                lab.admin.delete(NAMESPACES, SPACE)
+
+        result = lab.drain(api=SimulatedApi(lab.twin, after=delete), timeout=3600, max_failures=1)
+        assert result.left == ()
+        assert result.seconds < 120
+
+
+def lose(lab: Lab, node: str) -> None:
+    """The node's kubelet is not heard of any more."""
+    conditions = [
+        {**each, "status": "Unknown"} if each["type"] == "Ready" else each
+        for each in lab.admin.get(NODES, node)["status"]["conditions"]
+    ]
+    lab.admin.patch(NODES, node, {"status": {"conditions": conditions}}, subresource="status")
+
+
+class TestDeadNodes:
+    def test_daemon_sets_move_on_the_others(self, lab: Lab) -> None:
+        for number in range(4):
+            lab.create(DAEMON_SETS, workload(f"agent-{number}"))
+        lab.create(STATEFUL_SETS, workload("db", 2, serviceName="db"))
+        lab.begin()
+        lose(lab, "node-2")
+        result = lab.drain(timeout=3600)
+        there = {
+            pod["metadata"]["name"] for pod in lab.admin.list(PODS, SPACE).items if pod["spec"]["nodeName"] == "node-2"
+        }
+        assert {entry.pod for entry in result.left} == there
+        assert {entry.reason for entry in result.left} == {
+            "its node node-2 is not ready, so it could not be stopped there"
+        }
+        assert result.seconds < 300
 
 
 class TestRoom:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import COUNTED
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_plan import QUORUM, eviction_gate
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_pod import PodFacts
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_task import (
@@ -34,6 +35,10 @@ def step_evictions(run: Run, task: Task, here: list[PodFacts]) -> bool:
     if not look_at_size(run, task):
         return False
     task.stuck = ""
+    if task.owner is not None and task.owner.kind in COUNTED and task.owner not in run.view.workloads:
+        # Nobody replaces what is left of it, which goes by itself.
+        task.active, task.note, task.done = False, "its workload has been deleted", not here
+        return False
     candidates = [pod for pod in here if not pod.terminating and pod.uid not in task.evicted]
     if not candidates:
         return finish(run, task, here)

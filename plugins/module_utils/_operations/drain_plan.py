@@ -318,6 +318,9 @@ def _set(view: View, owner: Owner, workload: Object, budgets: list[Budget], limi
     unserved = () if stateful else sorted({pod.node for pod in view.pods_of(owner)} & view.unserved(owner.namespace))
     if unserved:
         return _evict(view, owner, budgets, 1, f"no enabled pool has addresses for node {unserved[0]}")
+    down = _on_dead_nodes(view, owner)
+    if down and not (unserved or too_much):
+        return _evict(view, owner, budgets, 1, f"its rollout would wait for node {down[0]}, which is not ready")
     if stateful and limits.pause > 0 and desired_count(workload) >= QUORUM and not too_much:
         paced = _evict(view, owner, budgets, 1, f"one member at a time, {limits.pause:g} s apart")
         if not paced.blocked:
@@ -326,6 +329,12 @@ def _set(view: View, owner: Owner, workload: Object, budgets: list[Budget], limi
         return Choice(RESTART, _pace(bounds), bounds)
     at_once = 1 if stateful else max(1, min(bounds.unavailable, limits.at_once, desired_count(workload) - 1))
     return _evict(view, owner, budgets, at_once, too_much)
+
+
+def _on_dead_nodes(view: View, owner: Owner) -> list[str]:
+    """The nodes that are not ready and have pods of the owner: nobody tells there that a new one is ready."""
+    names = {pod.node for pod in view.pods_of(owner) if pod.in_pool}
+    return sorted(name for name in names if name in view.nodes and not view.nodes[name].ready)
 
 
 def _too_much(view: View, bounds: Bounds, replicas: int, budgets: list[Budget], limits: Limits) -> str:
