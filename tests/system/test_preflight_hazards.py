@@ -158,6 +158,18 @@ def test_nothing_is_read_twice(api: tuple[Counted, CalicoApi]) -> None:
     assert {what: times for what, times in counted.read.items() if times > 1} == {}
 
 
+def test_settings_that_are_stored_without_a_word_on_blocks() -> None:
+    """Calico reads a missing autoAllocateBlocks as false, and then no node takes a block of a new pool."""
+    twin = local_twin("small")
+    try:
+        calico = calico_api(Counted(twin))
+        add(calico, IPAM_CONFIGS, "default", spec={"strictAffinity": True})
+        findings = preflight(request(), fetch_view(calico, OLD))["findings"]
+        assert [each["severity"] for each in findings if each["id"] == "ipam-settings"] == ["blocker"]
+    finally:
+        twin.close()
+
+
 class Down(Counted):
     """Calico's API server does not answer."""
 

@@ -28,7 +28,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Check,
     Problem,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import Situation
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import DECLARE, Situation
 
 
 def calico_ipam_in_use(now: Situation) -> t.Iterator[Problem]:
@@ -144,7 +144,17 @@ def _selects(pool: t.Any, node: t.Mapping[str, t.Any]) -> bool:
 
 
 def strict_affinity_pair(now: Situation) -> t.Iterator[Problem]:
-    """B03."""
+    """B03, and B04 where nodes may take no block at all."""
+    name = f"{places_of(now.view.installation.mode.value)[IPAM_CONFIGS].kind} default"
+    new = [pool for pool in now.wanted if pool.is_new and "LoadBalancer" not in (pool.spec.get("allowedUses") or [])]
+    if new and now.view.settings.get("autoAllocateBlocks") is False:
+        yield Problem(
+            WARNING if now.request.procedure == DECLARE else BLOCKER,
+            f"{name} has autoAllocateBlocks false, as it also reads when it is stored without: no node can take a "
+            f"block of pool {new[0].name!r}, so no pod gets an address of it.",
+            "Set auto_allocate_blocks to true (ipam_config).",
+            (name, *(f"IPPool {pool.name}" for pool in new)),
+        )
     limit = now.view.settings.get("maxBlocksPerHost") or 0
     if limit and not now.view.settings.get("strictAffinity"):
         yield Problem(
@@ -152,7 +162,7 @@ def strict_affinity_pair(now: Situation) -> t.Iterator[Problem]:
             f"maxBlocksPerHost is {limit} while strictAffinity is off: a node at its limit gets an error and never "
             "borrows.",
             "Set maxBlocksPerHost to 0, or strictAffinity to true.",
-            (f"{places_of(now.view.installation.mode.value)[IPAM_CONFIGS].kind} default",),
+            (name,),
         )
 
 
@@ -171,5 +181,5 @@ CHECKS = (
     ),
     Check("rights-sufficient", "everything can be read", (), rights_sufficient, True, True),
     Check("windows-nodes", "no Windows node is concerned", ("B29",), windows_nodes),
-    Check("ipam-settings", "the IPAM settings agree with each other", ("B03",), strict_affinity_pair, worst=NOTE),
+    Check("ipam-settings", "the IPAM settings let nodes take blocks", ("B03", "B04"), strict_affinity_pair),
 )

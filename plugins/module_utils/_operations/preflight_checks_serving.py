@@ -48,7 +48,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
 
 # So many ready pods keep a Service answering while one of them is replaced.
 ENOUGH = 2
-DNS = ("kube-system", "kube-dns")
+# The Service of the cluster's name servers: by this label with most installers, by its name with the others.
+_DNS_NAMESPACE = "kube-system"
+_DNS_APPS = ("kube-dns", "coredns")
+_DNS_NAMES = ("kube-dns", "coredns", "rke2-coredns-rke2-coredns")
 
 # Requests that a drain, or a controller on its behalf, makes: (group, resource, operation).
 _REQUESTS = (
@@ -243,9 +246,28 @@ def api_services_stay_up(now: Situation) -> t.Iterator[Problem]:
 def dns_stays_up(now: Situation) -> t.Iterator[Problem]:
     """D06: every pod that is restarted asks the cluster's DNS first."""
     backends = _Backends.of(now)
-    backend = backends.behind(*DNS) if backends is not None else None
-    if backend is None:
+    if backends is None:
         return
+    # Several Services may lead to the same name servers.
+    found: dict[tuple[int, tuple[str, ...]], _Backend] = {}
+    for name in _dns_services(now):
+        backend = backends.behind(_DNS_NAMESPACE, name)
+        if backend is not None:
+            found.setdefault((backend.ready, backend.owners), backend)
+    for backend in found.values():
+        yield from _of_dns(backend)
+
+
+def _dns_services(now: Situation) -> list[str]:
+    return sorted(
+        service["metadata"]["name"]
+        for service in now.view.services
+        if service["metadata"].get("namespace") == _DNS_NAMESPACE
+        and (service["metadata"]["name"] in _DNS_NAMES or labels_of(service).get("k8s-app") in _DNS_APPS)
+    )
+
+
+def _of_dns(backend: _Backend) -> t.Iterator[Problem]:
     if backend.ready == 0:
         yield Problem(
             BLOCKER,

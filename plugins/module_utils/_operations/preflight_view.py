@@ -63,6 +63,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr impor
     parse_network,
     parse_range,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.datastore import CorruptRecord
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import UNKNOWN, Holder, classify
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.cni_configuration import CniPlace, cni_places
@@ -81,6 +82,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     Surroundings,
     fetch_surroundings,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._store.wire import decode_settings
 
 SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", False)
 OPENSHIFT_NETWORKS = Resource("config.openshift.io", "v1", "networks", "Network", False)
@@ -237,7 +239,7 @@ def fetch_view(
         affinities=tuple(reader.affinities()),
         reservations=tuple(network for _name, network in reserved),
         reserved=reserved,
-        settings=(settings[0].get("spec") or {}) if settings else {},
+        settings=reader.settings(settings[0]) if settings else {},
         nodes=tuple(reader.all(NODES)),
         namespaces=tuple(reader.all(NAMESPACES)),
         pods=tuple(reader.all(PODS)),
@@ -344,6 +346,16 @@ class _Reader:
                 spec = thing["spec"]
                 confirmed = spec.get("state") == "confirmed"
                 yield AffinityFact(cidr, spec.get("node") or "", spec.get("type") or "host", confirmed)
+
+    def settings(self, thing: Object) -> t.Mapping[str, t.Any]:
+        """The IPAM settings, with what Calico reads where nothing is stored for the blocks that nodes may take."""
+        group = str(thing.get("apiVersion") or "").partition("/")[0]
+        try:
+            automatic = decode_settings(thing, group).auto_allocate_blocks
+        except CorruptRecord:
+            self.damaged.append(f"{thing['kind']} {thing['metadata']['name']}")
+            return {}
+        return {**(thing.get("spec") or {}), "autoAllocateBlocks": automatic}
 
     def _range(self, thing: Object) -> Network | None:
         """The range of an IPAM record; None, and noted, when it has none that makes sense."""

@@ -40,6 +40,7 @@ from .pool_change_objects import (
     KUBEADM,
     MOVE,
     OPERATED,
+    TARGET,
     VIEW,
     asked,
     block,
@@ -170,6 +171,7 @@ MOVING_API_SERVER = system_pod("api", "calico-apiserver", API_SERVER, hostNetwor
 MOVING_API_SERVER["status"]["podIPs"] = [{"ip": "192.168.1.9"}]
 LIVE_WEB = {"blocks": (used("192.168.1.0/26", held("192.168.1.5", pod_holder("web-1-a"))),)}
 WIREGUARD = {"projectcalico.org/WireguardPublicKey": "key"}
+NO_NEW_BLOCKS = {"strictAffinity": True, "autoAllocateBlocks": False}
 NEW_LIVE = {"pools": (stored(), stored("new", cidr="10.0.0.0/26", blockSize=28))}
 ODD = {"pools": (stored(cidr="FD00:0:0:1::/64", blockSize=122, ipipMode="Never"),), "blocks": (), "affinities": ()}
 VXLAN_OF_NODE_2 = Holder(TUNNEL, "", "vxlanTunnelAddress", "", "node-2")
@@ -194,6 +196,8 @@ FOUND: list[Case] = [
     ),
     ("B02", "host-block-limit", target(block_size=30), {}, "blocker", "20 blocks of 4"),
     ("B03", "ipam-settings", MOVE, {"settings": {"maxBlocksPerHost": 4}}, "note", "maxBlocksPerHost is 4"),
+    ("B04", "ipam-settings", MOVE, {"settings": NO_NEW_BLOCKS}, "blocker", "no node can take a block of pool 'new'"),
+    ("B04", "ipam-settings", declared(TARGET), {"settings": NO_NEW_BLOCKS}, "warning", "IPAMConfig default has auto"),
     (
         "B04",
         "block-count",
@@ -777,6 +781,7 @@ NOT_FOUND: list[tuple[str, PreflightRequest, dict[str, t.Any]]] = [
     ("address-capacity", MOVE, {}),
     ("way-back", MOVE, {}),
     ("ipam-settings", MOVE, {"settings": {"maxBlocksPerHost": 4, "strictAffinity": True}}),
+    ("ipam-settings", MOVE, {"settings": NO_NEW_BLOCKS, "pools": (stored(), stored("new", cidr="10.0.0.0/16"))}),
     ("borrowed-addresses", MOVE, {"blocks": (used("192.168.1.0/26", held("192.168.1.6", pod_holder("b", "node-2"))),)}),
     ("borrowed-addresses", MOVE, fabric()),
     ("borrowed-addresses", target(cidr="10.0.0.0/26", block_size=28, **VXLAN), fabric()),

@@ -148,6 +148,26 @@ def test_dns(pods: t.Any, workloads: t.Any, severities: list[str]) -> None:
     assert [each.severity for each in examine(CHECKS, "dns-stays-up", cluster)] == severities
 
 
+@pytest.mark.parametrize(
+    ("name", "labels", "found"),
+    [
+        ("coredns", {}, True),
+        ("rke2-coredns-rke2-coredns", {}, True),
+        ("cluster-dns", {"k8s-app": "kube-dns"}, True),
+        ("metrics", {"k8s-app": "metrics-server"}, False),
+    ],
+)
+def test_dns_by_the_names_that_installers_give_it(name: str, labels: t.Any, found: bool) -> None:
+    """Kubespray calls its Service coredns, RKE2 after its chart."""
+    one = pod("dns-a", namespace="kube-system")
+    services = [
+        thing("Service", each, "kube-system", labels, spec={"selector": {"app": "web"}})
+        for each in (name, f"{name}-upstream")
+    ]
+    problems = examine(CHECKS, "dns-stays-up", view(services=services, pods=(one,), workloads=RECREATE))
+    assert len(problems) == found
+
+
 @pytest.mark.parametrize("identifier", [check.id for check in CHECKS])
 def test_nothing_moves_when_pools_are_declared(identifier: str) -> None:
     cluster = view({**webhook(), **api_service("False")}, services=(SERVICE,), pods=ONE, workloads=RECREATE)
