@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from kubespray_lab import RANGE, RANGE6, scenario
+from modes_lab import Mode, empty_etcd
 from procedures import change_block_size, migrate_pool, mortal, rollback
 from runbook import Runbook
 from simulation import Killed, SimulatedApi, Write, simulate, simulated, with_calico
@@ -80,6 +81,14 @@ class Change:
         return rollback(api, "migrate_pool" if self.moves else "change_block_size", POOLS[self.version])
 
 
+MODES = [
+    Mode("crd_v1"),
+    Mode("crd_v3"),
+    Mode("apiserver"),
+    Mode("etcd"),
+    Mode("apiserver", operator=True),
+    Mode("crd_v3", operator=True),
+]
 CHANGES = [
     Change(4, 28, 26),
     Change(4, 26, 28),
@@ -110,7 +119,7 @@ class Watcher:
             return
         self._revision = self.twin.objects.revision
         self.looks += 1
-        for node in self.twin.server.objects.list(NODES):
+        for node in with_calico(SimulatedApi(self.twin)).list(NODES).items:
             address = (node["metadata"].get("annotations") or {}).get(TUNNELS[self.version], "none")
             self.tunnels.setdefault(node["metadata"]["name"], set()).add(address)
         for pod in self.twin.server.objects.list(PODS):
@@ -125,13 +134,15 @@ def versions(pod: Object) -> list[int]:
     return [parse_address(each["ip"]).version for each in pod["status"].get("podIPs") or ()]
 
 
-def prepared(change: Change) -> Twin:
+def prepared(change: Change, mode: Mode = MODES[0]) -> Twin:
     documents = scenario(both=True)
     for document in documents:
         if document["kind"] == "IPPool" and document["metadata"]["name"] == POOLS[change.version]:
             document["spec"] = {**document["spec"], "blockSize": change.from_size}
-    twin = local_twin(documents)
-    twin.clock.advance(10)
+    twin = local_twin(
+        documents, installation=mode.installation, operator=mode.operator, etcd_endpoints=empty_etcd(mode)
+    )
+    twin.clock.advance(30)
     return twin
 
 
@@ -232,6 +243,18 @@ def test_killed_and_undone(change: Change) -> None:
         change.undo(client(twin, watcher))
         is_as_wanted(twin, watcher, all_pools(change, done=False))
         twin.close()
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="by day in one installation only")
+@pytest.mark.parametrize("mode", MODES[1:], ids=str)
+@pytest.mark.parametrize("change", [grown, shrunk, moved], ids=str)
+def test_in_every_installation(mode: Mode, change: Change) -> None:
+    twin = prepared(change, mode)
+    watcher = Watcher(twin, 10 - change.version)
+    assert cut(change, twin, watcher, 9)
+    change.run(client(twin, watcher))
+    is_as_wanted(twin, watcher, all_pools(change))
+    twin.close()
 
 
 @pytest.mark.skipif(not NIGHTLY, reason="each family has its own test")
