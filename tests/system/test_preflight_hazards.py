@@ -163,7 +163,7 @@ def test_settings_that_are_stored_without_a_word_on_blocks() -> None:
     twin = local_twin("small")
     try:
         calico = calico_api(Counted(twin))
-        add(calico, IPAM_CONFIGS, "default", spec={"strictAffinity": True})
+        add(calico, IPAM_CONFIGS, "default")
         findings = preflight(request(), fetch_view(calico, OLD))["findings"]
         assert [each["severity"] for each in findings if each["id"] == "ipam-settings"] == ["blocker"]
     finally:
