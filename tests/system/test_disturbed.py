@@ -17,7 +17,7 @@ import typing as t
 import pytest
 from simulation import SimulatedApi, Write, simulate
 from test_bad_weather import FORWARD, WORKS, as_it_was, prepared, undo_migrate, undo_resize
-from test_faults import attempt, finish, harmless, migrate, resize
+from test_faults import POOL, attempt, finish, harmless, migrate, resize
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import NotFound
