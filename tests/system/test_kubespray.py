@@ -102,15 +102,20 @@ def test_the_collection_an_old_inventory_and_work_on_the_host(twin: TwinHandle, 
 
 
 def test_a_node_that_has_the_pool_in_its_own_configuration(twin: TwinHandle, tmp_path: Path) -> None:
-    """As on clusters that a release up to 2.22 installed first: nothing is begun."""
-    inventory = write_inventory(tmp_path, twin.kubeconfig)
+    """As on clusters that a release up to 2.22 installed first, one node for each family: nothing is begun."""
+    inventory = write_inventory(tmp_path, twin.kubeconfig, "ipv6_stack")
     write_roles(tmp_path / "roles")
-    pinned = json.loads(json.dumps(CNI))
-    pinned["plugins"][0]["ipam"]["ipv4_pools"] = ["10.234.0.0/18"]
-    (inventory / "net.d/10-calico.conflist").write_text(json.dumps(pinned), encoding="utf-8")
-    outcome = run(tmp_path, "migrate", {"kubespray_target": {"cidr": "10.234.64.0/18"}})
+    hosts = (inventory / "hosts.yml").read_text(encoding="utf-8")
+    (inventory / "hosts.yml").write_text(hosts.replace("net.d", "{{ inventory_hostname }}"), encoding="utf-8")
+    for node, pins in (("node1", {"ipv4_pools": ["10.234.0.0/18"]}), ("node2", {"ipv6_pools": ["default-pool-ipv6"]})):
+        pinned = json.loads(json.dumps(CNI))
+        pinned["plugins"][0]["ipam"].update(pins)
+        (inventory / node).mkdir()
+        (inventory / node / "10-calico.conflist").write_text(json.dumps(pinned), encoding="utf-8")
+    target = {"kubespray_target": {"cidr": "10.234.64.0/18"}, "kubespray_target_ipv6": {"cidr": "fd85::/112"}}
+    outcome = run(tmp_path, "migrate", target)
     assert outcome.code == 2, outcome.output
-    assert "fatal: [node1]" in outcome.output
+    assert "fatal: [node1]" in outcome.output and "fatal: [node2]" in outcome.output
     assert "ippool_kubespray_info" not in outcome.output and "STOP" not in outcome.output
     assert list(objects(twin, "ippools", CALICO)) == ["default-pool"]
     assert became_root(tmp_path) == {"node1", "node2"}
