@@ -181,7 +181,7 @@ class WeatherTransport(transport.Transport):
         if request.content_type:
             headers["content-type"] = request.content_type
         info = parse_request(request.method, unquote(path), query)
-        if info.resource == "leases" and info.verb == "create":
+        if info.resource == "leases" and info.verb in ("create", "update") and not self._weather.locked_at:
             self._weather.locked_at = self._weather.asked + 1
         if self._weather.look(transport.time.monotonic()):
             self._weather.hits.append(f"{info.verb} {info.resource} {info.name}")
