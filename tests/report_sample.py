@@ -192,4 +192,4 @@ def journal() -> dict[str, t.Any]:
         moved=({"owner": "Deployment shop/cart", "way": "restart", "pods": 2},),
         moved_pods=2,
     )
-    return config_map(NAMESPACE, written, data_of(written, {"resume": "resume", "undo": "undo"}))
+    return config_map(NAMESPACE, written, data_of(written, {"resume": "resume it", "undo": "undo it"}))

@@ -87,6 +87,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "direction": "forward",
             "moved_pods": 4,
             "moved": [{"owner": "Deployment shop/cart", "way": "restart", "pods": 4}],
+            "resume": "ansible-playbook calico_ops.ipam.migrate_pool -e @mine.yml",
+            "undo": "ansible-playbook calico_ops.ipam.migrate_pool_rollback -e migrate_pool_from=old",
         }
     ]
     after["timeline"] = [{"at": "2026-08-20T08:10:00Z", "pool": "old", "what": "started", "text": "the move was begun"}]

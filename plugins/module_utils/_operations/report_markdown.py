@@ -53,6 +53,11 @@ def plain(text: t.Any) -> str:
     return _MARKUP.sub(r"\\\1", " ".join(shown.split()))
 
 
+def _code(text: str) -> str:
+    """What stands between two backticks."""
+    return "".join(character if character.isprintable() and character != "`" else " " for character in text)
+
+
 def _table(header: t.Sequence[str], rows: t.Sequence[t.Sequence[t.Any]], total: int | None = None) -> list[str]:
     """A table; headers that begin with ``>`` are of figures. Ends with an empty line."""
     names = [name.lstrip(">") for name in header]
@@ -87,9 +92,13 @@ def _procedures(report: Report) -> list[str]:
             f"{what[:1].upper()}{what[1:]}: {going}, begun {plain(each['started'])}, {each['moved_pods']:,} pods moved",
             "",
         ]
+        lines += [f"{word}: `{_code(each[word])}`\n" for word in ("resume", "undo") if each.get(word)]
         if each["moved"]:
-            rows = [(row.get("owner"), row.get("way"), row.get("pods")) for row in each["moved"]]
-            lines += _table(("workload", "how", ">pods"), rows)
+            rows = [
+                (row.get("owner"), "back" if row.get("back") else "out", row.get("way"), row.get("pods"))
+                for row in each["moved"]
+            ]
+            lines += _table(("workload", "of the pool", "how", ">pods"), rows)
     return lines
 
 

@@ -28,6 +28,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     KEY,
     LABEL,
     NAMESPACE,
+    SUMMARY,
     Journal,
     config_map_name,
     decode,
@@ -35,6 +36,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal_phase import JournalRequest, phase_in
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
 
+# Words of a journal's summary.
+COMMANDS = ("resume", "undo")
 # Where the API server keeps Events about things without a namespace.
 EVENTS_NAMESPACE = "default"
 
@@ -53,13 +56,13 @@ def procedures(
     except Forbidden:
         # The rights for one journal are granted more often than those for the list.
         things = list(_one_by_one(api, pools, notes))
-    found = [_procedure(journal, _latest(journal), over=True) for journal in ended]
+    found = [_procedure(journal, _latest(journal), {}, over=True) for journal in ended]
     over = {(journal.pool, journal.started) for journal in ended}
     for thing in things:
         try:
             journal = decode(thing)
             if (journal.pool, journal.started) not in over:
-                found.append(_procedure(journal, _phase(journal, pools), over=False))
+                found.append(_procedure(journal, _phase(journal, pools), _commands(thing), over=False))
         except Refused as error:
             notes.append(error.message)
     return sorted(found, key=lambda each: str(each["pool"])), notes
@@ -85,8 +88,16 @@ def ended_journals(given: t.Sequence[t.Mapping[str, t.Any]]) -> list[Journal]:
     return found
 
 
-def _procedure(journal: Journal, phase: str | None, *, over: bool) -> dict[str, t.Any]:
-    return {**journal.as_dict(), "sentence": journal.sentence(), "phase": phase, "over": over}
+def _procedure(journal: Journal, phase: str | None, commands: t.Mapping[str, str], *, over: bool) -> dict[str, t.Any]:
+    named = {name: commands.get(name) for name in COMMANDS}
+    return {**journal.as_dict(), "sentence": journal.sentence(), "phase": phase, "over": over, **named}
+
+
+def _commands(thing: Object) -> dict[str, str]:
+    """How to go on, as the journal tells people who look at it: a word, and what it stands for."""
+    lines = str((thing.get("data") or {}).get(SUMMARY) or "").splitlines()
+    words = (line.partition(" ") for line in lines)
+    return {name: text.strip() for name, _space, text in words if name in COMMANDS and text.strip()}
 
 
 def _one_by_one(api: KubeApi, pools: t.Sequence[StoredPool], notes: list[str]) -> t.Iterator[Object]:

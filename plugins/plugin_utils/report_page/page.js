@@ -742,7 +742,11 @@
       const undone = each.direction === "rollback";
       const going = each.over ? `Over, begun ${time(each.started)}` : `Under way since ${time(each.started)}`;
       const phase = each.over ? (undone ? ", undone" : "") : `${each.phase ? `, phase ${spaced(each.phase)}` : ""}${undone ? ", being undone" : ""}`;
-      host.append(make("p", { class: each.over ? "note over" : "note" }, `${going}: ${each.sentence}${phase}. ${plural(each.moved_pods, "pod")} moved${each.over ? "" : " so far"}.`));
+      const note = make("div", { class: each.over ? "note over" : "note" }, make("p", {}, `${going}: ${each.sentence}${phase}. ${plural(each.moved_pods, "pod")} moved${each.over ? "" : " so far"}.`));
+      for (const [word, command] of [["To go on", each.resume], ["To undo it", each.undo === each.resume ? null : each.undo]]) {
+        if (command) note.append(make("p", {}, `${word}: `, make("code", {}, command)));
+      }
+      host.append(note);
     }
     bars(host);
     if (data.timeline.length) {
@@ -751,7 +755,7 @@
         { label: "Time", fix: true, value: (row) => time(row.at) }, { label: "Pool", fix: true, value: (row) => row.pool || "" }, { label: "What", value: (row) => row.text },
       ], data.timeline);
     }
-    const workloads = data.procedures.flatMap((each) => each.moved.map((row) => ({ ...row, pool: each.pool })));
+    const workloads = data.procedures.flatMap((each) => each.moved.map((row) => ({ ...row, pool: row.back ? each.target.name : each.pool })));
     if (workloads.length) {
       host.append(make("h3", {}, "Workloads that moved"));
       table(host, "Workloads that moved", [

@@ -124,6 +124,7 @@ def test_what_is_under_way_and_what_was_told_of_a_pool(api: SimulatedApi) -> Non
     assert [(each["pool"], each["phase"], each["moved_pods"]) for each in found["procedures"]] == [
         (POOL, "moving_out", 2)
     ]
+    assert [(each["resume"], each["undo"]) for each in found["procedures"]] == [("resume it", "undo it")]
     told = [(each["what"], each["text"]) for each in sorted(found["timeline"], key=lambda each: each["what"])]
     assert told == [
         ("event", "DrainFinished: moved 4 of 4"),

@@ -75,4 +75,7 @@ def test_a_procedure_with_what_it_has_moved() -> None:
     assert (
         "The move of IPPool 'old' to pool 'new' (10.64.0.0/16): over, begun 2026-08-20T08:10:00Z, 4 pods moved" in text
     )
-    assert tables(text)[0][2] == "| Deployment shop/cart | restart |    4 |"
+    assert tables(text)[0][2] == "| Deployment shop/cart | out         | restart |    4 |"
+    going = {**procedure, "over": False, "resume": "ansible-playbook x -e '{\"a\": 1}'", "undo": "too `late`"}
+    text = markdown({**sample(5, 5), "procedures": [going]})
+    assert "resume: `ansible-playbook x -e '{\"a\": 1}'`\n\nundo: `too  late `\n" in text
