@@ -91,7 +91,8 @@ def datastore_ready(now: Situation) -> t.Iterator[Problem]:
             BLOCKER,
             "ClusterInformation default says datastoreReady: false: Calico's datastore is locked, so no new pod gets "
             "an address.",
-            "Finish or undo the datastore migration that locked it.",
+            "Finish or undo the datastore migration that locked it (calicoctl datastore migrate unlock, once nobody is "
+            "at it any more).",
             ("ClusterInformation default",),
         )
 
@@ -113,7 +114,8 @@ def rights_sufficient(now: Situation) -> t.Iterator[Problem]:
         yield Problem(
             BLOCKER,
             f"The user may not read {what}, so the checks that need it are blind.",
-            "Give the user the rights to get and list them.",
+            "Bind the user to the ClusterRole calico-ops-ipam-migrator or calico-ops-ipam-reporter (docs/rbac of the "
+            "collection), or add the rights to get and list these.",
             tuple(now.view.unreadable),
         )
 

@@ -135,12 +135,15 @@ def collection_runs(now: Situation) -> t.Iterator[Problem]:
             WARNING,
             f"There is no Deployment {KUBE_CONTROLLERS} in {' or '.join(NAMESPACES)}; if nothing else runs Calico's "
             f"kube-controllers, {consequence}.",
-            "Make sure that it runs.",
+            "Make sure that it runs, with the node controller among its controllers.",
         )
     for deployment in deployments:
         if not (deployment.thing.get("status") or {}).get("readyReplicas"):
             yield Problem(
-                BLOCKER, f"{deployment} has no ready pod: {consequence}.", "Repair it first.", (str(deployment),)
+                BLOCKER,
+                f"{deployment} has no ready pod: {consequence}.",
+                f"Repair it first: kubectl -n {deployment.namespace} describe deployment {deployment.name}.",
+                (str(deployment),),
             )
     yield from _collection_configured(now, deployments, consequence)
 
@@ -151,12 +154,17 @@ def _collection_configured(now: Situation, deployments: t.Iterable[Workload], co
     if isinstance(controllers, dict):
         node = controllers.get("node")
         if node is None:
-            yield Problem(BLOCKER, f"{what} has no node controller: {consequence}.", "Add controllers.node.", (what,))
+            yield Problem(
+                BLOCKER,
+                f"{what} has no node controller: {consequence}.",
+                "Add spec.controllers.node to it (kubectl edit).",
+                (what,),
+            )
         elif isinstance(node, dict) and seconds_of(node.get("leakGracePeriod")) == 0:
             yield Problem(
                 BLOCKER,
                 f"{what} has leakGracePeriod {node['leakGracePeriod']}, which turns the collection off: {consequence}.",
-                "Set a grace period such as 15m.",
+                "Set spec.controllers.node.leakGracePeriod of it to a time such as 15m (kubectl edit).",
                 (what,),
             )
     for deployment in deployments:
@@ -168,7 +176,7 @@ def _collection_configured(now: Situation, deployments: t.Iterable[Workload], co
                         BLOCKER,
                         f"{deployment} runs without the node controller (ENABLED_CONTROLLERS {entry['value']}): "
                         f"{consequence}.",
-                        "Add node to ENABLED_CONTROLLERS.",
+                        "Add node to ENABLED_CONTROLLERS in its environment.",
                         (str(deployment),),
                     )
 

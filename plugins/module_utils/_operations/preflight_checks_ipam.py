@@ -64,7 +64,8 @@ def leftover_blocks(now: Situation) -> t.Iterator[Problem]:
                 f"{counted(len(rows), 'block affinity', 'block affinities')} of another size than /{size} in {cidr} "
                 f"of {pool.role} {pool.name!r}:"
                 " the nodes would make blocks of the old size again.",
-                "Delete them when no block belongs to them any more, or choose another CIDR.",
+                "Clean the range when nobody has an address of it any more (ipam_range with its cidr), or choose another "
+                "CIDR.",
                 listed(f"BlockAffinity {row.host} {row.cidr}" for row in rows),
             )
 
@@ -83,7 +84,7 @@ def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
             BLOCKER,
             f"{len(view.damaged)} IPAM records have no CIDR that makes sense, first {view.damaged[0]}; nobody can say "
             "which pool they belong to.",
-            "Repair or remove them first.",
+            "Look at them with kubectl get -o yaml; repair or remove them first.",
             tuple(view.damaged),
         )
     ranges = [pool.pool.cidr for pool in (*now.leaving(), *now.wanted) if pool.pool is not None]
@@ -105,7 +106,7 @@ def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
         yield Problem(
             BLOCKER,
             f"{counted(len(twice), 'block is', 'blocks are')} claimed by more than one node.",
-            "Repair the IPAM data first.",
+            "Look with the playbook calico_ops.ipam.audit at what is wrong, and repair it first.",
             listed(f"{cidr} by {', '.join(sorted(hosts))}" for cidr, hosts in twice.items()),
         )
     owners = {block.cidr: block.owner for block in blocks}
@@ -119,7 +120,7 @@ def ipam_consistent(now: Situation) -> t.Iterator[Problem]:
             BLOCKER,
             f"{counted(len(foreign), 'confirmed block affinity names', 'confirmed block affinities name')} another "
             "node than the block itself does.",
-            "Repair the IPAM data first.",
+            "Look with the playbook calico_ops.ipam.audit at what is wrong, and repair it first.",
             listed(foreign),
         )
     orphans = [f"BlockAffinity {row.host} {row.cidr}" for row in rows if row.cidr not in owners]
@@ -140,7 +141,8 @@ def _overlaps(pairs: t.Sequence[tuple[BlockFact, BlockFact]], severity: str) -> 
             severity,
             f"{counted(len(covered), 'block overlaps', 'blocks overlap')} others, first {covered[0]}, so one address "
             "may be given to two pods.",
-            "Repair the IPAM data first; a migration would spread the damage.",
+            "Look with the playbook calico_ops.ipam.audit at what is wrong, and repair it first; a "
+            "migration would spread the damage.",
             listed(covered),
         )
 
@@ -154,7 +156,8 @@ def _wrong_sizes(now: Situation, pool: Pool, blocks: t.Sequence[BlockFact], seve
             f"{counted(len(wrong), 'block')} in pool {pool.name!r} should be /{pool.block_size} as the pool says, so "
             "its block "
             "size was edited in place or an earlier change was not finished.",
-            "Repair the IPAM data first.",
+            "Move what has addresses of these blocks, and let Calico take the empty ones away first; the playbook "
+            "calico_ops.ipam.audit shows who has them.",
             listed(wrong),
         )
     said = {block.cidr for block in blocks}
@@ -169,7 +172,7 @@ def _wrong_sizes(now: Situation, pool: Pool, blocks: t.Sequence[BlockFact], seve
             f"{counted(len(rows), 'block affinity', 'block affinities')} in pool {pool.name!r} should be "
             f"/{pool.block_size} as the pool says: their "
             "nodes would make blocks of another size, over those that are there.",
-            "Delete them; no block belongs to them.",
+            "Delete these BlockAffinity objects with kubectl; no block belongs to them.",
             listed(rows),
         )
 

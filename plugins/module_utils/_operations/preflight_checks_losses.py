@@ -117,7 +117,7 @@ def local_data(now: Situation) -> t.Iterator[Problem]:
             f"New pods do not have the files in emptyDir volumes or in directories of their node that old ones have: "
             f"{counted(len(names), 'workload')} in {counted(len(caches), 'namespace')} ({', '.join(sorted(caches))}), "
             f"first {names[0]}.",
-            "Make sure that nothing in them is needed, or save it first.",
+            "Make sure that nothing in them is needed, or save it first (kubectl cp).",
             tuple(names),
         )
     if tied:

@@ -43,7 +43,7 @@ def managed_elsewhere(now: Situation) -> t.Iterator[Problem]:
                 yield Problem(
                     WARNING,
                     f"{name} comes from {mark.who}: whoever applies that again undoes the change.",
-                    "Change the manifest too.",
+                    "Change the manifest too, before somebody applies it again.",
                     (name,),
                 )
     if "kubespray" in (now.view.installation.cluster_type.value or ()) and _changed(now):

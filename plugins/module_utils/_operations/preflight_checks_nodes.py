@@ -189,7 +189,8 @@ def nodes_ready(now: Situation) -> t.Iterator[Problem]:
             f"{counted(len(down), 'node is', 'nodes are')} not ready, first {down[0]}: "
             f"{counted(len(on_them), 'pod of the old pool keeps its', 'pods of the old pool keep their')} address"
             f"{kept} until such a node is back or gone.",
-            "Repair the nodes, or take them out of the cluster (kubectl delete node) and let their pods be deleted.",
+            "Repair the nodes; those that will never come back, switch off and take out of the cluster (kubectl delete "
+            "node), so that their pods and addresses go.",
             (*(f"Node {name}" for name in down), *(f"Pod {name}" for name in on_them)),
         )
     cordoned = [

@@ -43,7 +43,7 @@ def operator_healthy(now: Situation) -> t.Iterator[Problem]:
             yield Problem(
                 BLOCKER if manages and name in OF_POOLS else WARNING,
                 f"TigeraStatus {name} {complaint}: what the operator is asked for now may come late or never.",
-                "Repair what it complains of first.",
+                "Repair what it complains of first (kubectl describe tigerastatus, log of the operator).",
                 (f"TigeraStatus {name}",),
             )
     deployment = now.view.workload("Deployment", *OPERATOR_DEPLOYMENT)
@@ -51,7 +51,7 @@ def operator_healthy(now: Situation) -> t.Iterator[Problem]:
         yield Problem(
             BLOCKER,
             f"{deployment} has no ready pod, and pools are changed through the Installation that it works for.",
-            "Start it first.",
+            f"Start it first: kubectl -n {deployment.namespace} describe deployment {deployment.name} says what is missing.",
             (str(deployment),),
         )
 
@@ -65,7 +65,8 @@ def api_server_ready(now: Situation) -> t.Iterator[Problem]:
         yield Problem(
             BLOCKER,
             f"{what} {complaint}: pools of this cluster can be changed only while Calico's API server answers.",
-            "Bring Calico's API server up first.",
+            "Bring Calico's API server up first: kubectl describe apiservices v3.projectcalico.org and the log of its pods "
+            "say why it does not answer.",
             (what,),
         )
     pods = [pod for pod in now.view.pods if (pod["metadata"].get("labels") or {}).get("k8s-app") == "calico-apiserver"]
@@ -75,7 +76,7 @@ def api_server_ready(now: Situation) -> t.Iterator[Problem]:
         yield Problem(
             BLOCKER,
             f"No pod of Calico's API server ({len(pods)}) is ready, first {full_name(pods[0])}.",
-            "Bring Calico's API server up first.",
+            "Bring Calico's API server up first: kubectl describe of its pods says what is missing.",
             tuple(full_name(pod) for pod in pods),
         )
     elif len(ready) == 1 and full_name(ready[0]) in {full_name(pod) for pod in now.source_pods()}:

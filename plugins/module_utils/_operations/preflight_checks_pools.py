@@ -108,7 +108,12 @@ def pool_definition(now: Situation) -> t.Iterator[Problem]:
             continue
         for error in rule_errors(now, pool):
             if error.rule not in SIZE_RULES and error.rule not in (OVERLAP_RULE, LEFTOVER_RULE):
-                yield Problem(BLOCKER, error.message, "Correct the field.", (f"IPPool {pool.name}",))
+                yield Problem(
+                    BLOCKER,
+                    error.message,
+                    f"Correct {error.field} of the pool that is asked for.",
+                    (f"IPPool {pool.name}",),
+                )
 
 
 def _missing_cidr(now: Situation, pool: Wanted) -> Problem:

@@ -61,7 +61,8 @@ def pool_pinned(now: Situation) -> t.Iterator[Problem]:
                 f"{counted(len(where), 'object asks', 'objects ask')} for pool {pool.name!r} by annotation, first "
                 f"{where[0]}: once it is "
                 "disabled, new pods get no address there.",
-                "Change the annotations cni.projectcalico.org/ipv4pools and ipv6pools first.",
+                "Change the annotations cni.projectcalico.org/ipv4pools and ipv6pools first, those of namespaces and "
+                "workloads with ippool_binding: let them name another pool, or none (state: absent).",
                 tuple(where),
             )
 
@@ -116,7 +117,7 @@ def fixed_addresses(now: Situation) -> t.Iterator[Problem]:
                 f"{counted(len(where), 'object asks', 'objects ask')} for a fixed address of pool {pool.name!r}, "
                 f"first {where[0]}: once the pool "
                 "is disabled, that address cannot be given.",
-                "Let their owners choose other addresses first.",
+                "Let their owners choose other addresses, or take the annotation away first.",
                 tuple(where),
             )
 

@@ -78,7 +78,7 @@ def calico_version(now: Situation) -> t.Iterator[Problem]:
             WARNING,
             f"ClusterInformation default says Calico {fact.value} and {len(others)} containers run another minor "
             f"release, first {others[0]}: an upgrade was not finished, or did not reach every node.",
-            "Finish the upgrade of Calico first.",
+            "Finish the upgrade of Calico first (kubectl rollout status of the DaemonSet calico-node).",
             listed(others),
         )
 
