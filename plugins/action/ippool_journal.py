@@ -13,6 +13,7 @@ import typing as t
 
 from ansible import context
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_process import (
     Process,
@@ -21,6 +22,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_p
 from ansible_collections.calico_ops.ipam.plugins.plugin_utils._called import called
 from ansible_collections.calico_ops.ipam.plugins.plugin_utils._kubespray_call import as_kubespray
 from ansible_collections.calico_ops.ipam.plugins.plugin_utils._progress import run_with_progress
+
+display = Display()
 
 
 class ActionModule(ActionBase):
@@ -42,6 +45,8 @@ class ActionModule(ActionBase):
         if ended and not self._task.args.get("ended"):
             self._task.args = {**self._task.args, "ended": ended}
             result = run_with_progress(self, task_vars)
+        for line in result.get("lines") or []:
+            display.display(f"{task_vars.get('inventory_hostname', 'localhost')}: {line}")
         return result
 
 

@@ -312,6 +312,11 @@ run:
   returned: success
   type: str
   sample: alice@laptop/3f9c2a1b
+lines:
+  description: What was said on the way, where there was no O(progress_file) for it, as on another machine.
+  returned: success
+  type: list
+  elements: str
 steps:
   description: What was changed, or would be in check mode.
   returned: success

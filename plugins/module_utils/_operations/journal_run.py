@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import KubeApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ClusterError, Forbidden
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import detect
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError, Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock import Clock
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journal import (
@@ -52,6 +53,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock i
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.lock_process import Process, this_process
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import read_pools
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.write_rights import require_rights
 
 
 def lock_sentence(api: KubeApi) -> str:
@@ -91,6 +93,8 @@ class JournalRun:
         self._worker = worker or this_process()
         self._request: JournalRequest = journal_request(params)
         self._connection = connection_of(params)
+        # What nobody sees as it comes, as on another machine than the control node.
+        self._lines: list[str] = []
 
     def present(self) -> dict[str, t.Any]:
         """Write or update the journal, under the lock: the run's own, or else one that is taken now."""
@@ -102,6 +106,7 @@ class JournalRun:
             if before.journal is None or self._check_mode:
                 self._warn_of_lock()
                 return self._result(before, None)
+            self._look_at_rights(rollback)
             lock = self._lock()
         try:
             outcome = self._write(rollback, lock.run if lock is not None else run or "", check_mode=self._check_mode)
@@ -117,6 +122,18 @@ class JournalRun:
         if lock is not None:
             self._say(ways_on(outcome.commands(), self._where()))
         return self._result(outcome, lock.run if lock is not None else run)
+
+    def _look_at_rights(self, rollback: bool) -> None:
+        """A run that could not be carried to its end does not begin; an undo goes as far as it can."""
+        if self._owner() is None:
+            return
+        consent = (self._params["options"] or {}).get("consent") or ()
+        try:
+            require_rights(self._raw, detect(self._api), consent)
+        except Refused as refusal:
+            if not rollback:
+                raise
+            self._warn(refusal.message)
 
     def _warn_of_target(self, outcome: JournalOutcome, *, begun: bool) -> None:
         journal = outcome.journal
@@ -212,6 +229,8 @@ class JournalRun:
     def _say(self, lines: t.Iterable[str]) -> None:
         for line in lines:
             self._report(line)
+            if not self._params["progress_file"]:
+                self._lines.append(line)
 
     def _say_end(self, journal: Journal | None) -> None:
         if journal is None:
@@ -286,4 +305,5 @@ class JournalRun:
             "advice": outcome.advice(),
             "move_back": [] if outcome.journal is None else move_back_commands(outcome.journal, self._connection),
             "run": None if self._check_mode else run or None,
+            "lines": self._lines,
         }
