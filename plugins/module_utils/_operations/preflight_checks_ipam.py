@@ -64,8 +64,8 @@ def leftover_blocks(now: Situation) -> t.Iterator[Problem]:
                 f"{counted(len(rows), 'block affinity', 'block affinities')} of another size than /{size} in {cidr} "
                 f"of {pool.role} {pool.name!r}:"
                 " the nodes would make blocks of the old size again.",
-                "Clean the range when nobody has an address of it any more (ipam_range with its cidr), or choose another "
-                "CIDR.",
+                "Clean the range when nobody has an address of it any more (ipam_range with its cidr), or choose "
+                "another CIDR.",
                 listed(f"BlockAffinity {row.host} {row.cidr}" for row in rows),
             )
 

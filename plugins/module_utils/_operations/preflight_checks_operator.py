@@ -51,7 +51,8 @@ def operator_healthy(now: Situation) -> t.Iterator[Problem]:
         yield Problem(
             BLOCKER,
             f"{deployment} has no ready pod, and pools are changed through the Installation that it works for.",
-            f"Start it first: kubectl -n {deployment.namespace} describe deployment {deployment.name} says what is missing.",
+            f"Start it first: kubectl -n {deployment.namespace} describe deployment {deployment.name} says what is "
+            "missing.",
             (str(deployment),),
         )
 
@@ -65,8 +66,8 @@ def api_server_ready(now: Situation) -> t.Iterator[Problem]:
         yield Problem(
             BLOCKER,
             f"{what} {complaint}: pools of this cluster can be changed only while Calico's API server answers.",
-            "Bring Calico's API server up first: kubectl describe apiservices v3.projectcalico.org and the log of its pods "
-            "say why it does not answer.",
+            "Bring Calico's API server up first: kubectl describe apiservices v3.projectcalico.org and the log of its "
+            "pods say why it does not answer.",
             (what,),
         )
     pods = [pod for pod in now.view.pods if (pod["metadata"].get("labels") or {}).get("k8s-app") == "calico-apiserver"]

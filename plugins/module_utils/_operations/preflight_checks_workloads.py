@@ -89,7 +89,8 @@ def budgets_allow(now: Situation) -> t.Iterator[Problem]:
                 WARNING,
                 f"PodDisruptionBudget {budget.label} ({budget.rule}, {budget.numbers}) lets no pod go just now"
                 f"{_unhealthy(budget)}: the drain would wait for {', '.join(waiting)}.",
-                "Wait until its pods are healthy, add a replica (kubectl scale), or relax it for the time of the procedure.",
+                "Wait until its pods are healthy, add a replica (kubectl scale), or relax it for the time of the "
+                "procedure.",
                 (f"PodDisruptionBudget {budget.label}", *waiting),
             )
     yield from _several_budgets(pods, matched_by)
