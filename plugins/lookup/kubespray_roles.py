@@ -66,7 +66,7 @@ class LookupModule(LookupBase):
             return [str(path) for path in found_in(checkout / "roles")]
         collection = collection_roles()
         if collection is not None and found_in(collection):
-            return [f"{COLLECTION}.{'.'.join(path.relative_to(collection).parts)}" for path in found_in(collection)]
+            return [name_in(collection, path) for path in found_in(collection)]
         for directory in around(variables or {}):
             if found_in(directory):
                 return [str(path) for path in found_in(directory)]
@@ -77,6 +77,12 @@ def found_in(roles: Path) -> list[Path]:
     """The two roles in a directory of roles, or nothing when the first one is not there."""
     found = [next((roles / name for name in names if (roles / name).is_dir()), None) for names in ROLES]
     return [path for path in found if path is not None] if found[0] is not None else []
+
+
+def name_in(collection: Path, role: Path) -> str:
+    """The whole name of a role; the path of one with a dash, which is no name in a collection."""
+    parts = role.relative_to(collection).parts
+    return ".".join((COLLECTION, *parts)) if all(part.isidentifier() for part in parts) else str(role)
 
 
 def collection_roles() -> t.Optional[Path]:

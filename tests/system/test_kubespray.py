@@ -184,6 +184,8 @@ def test_both_families_killed_undone_and_resumed_by_the_printed_commands(switch:
         assert (tmp_path / "pools.html").exists()
         assert run(tmp_path, "finish").code == 0
         assert sorted(objects(twin, "ippools", CALICO)) == ["default-pool-2", "default-pool-2-ipv6"]
+        if switch != "ipv6_stack":
+            return
         resize = {
             "kubespray_target": {"block_size": 28, "temporary_cidr": "10.234.128.0/18"},
             "kubespray_target_ipv6": {"block_size": 124, "temporary_cidr": "fd85:ee78:d8a6:8607::3:0/112"},

@@ -83,3 +83,13 @@ def test_the_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         "kubernetes_sigs.kubespray.kubespray_defaults",
         "kubernetes_sigs.kubespray.network_plugin.calico_defaults",
     ]
+
+
+def test_a_collection_of_releases_with_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a role has no name in a collection, but a path."""
+    first, _second = make(tmp_path / "collection/roles", "kubespray-defaults", "network_plugin/calico_defaults")
+    for name in ("ansible_collections.kubernetes_sigs", "ansible_collections.kubernetes_sigs.kubespray"):
+        package = types.ModuleType(name)
+        package.__path__ = [str(tmp_path / "collection")]
+        monkeypatch.setitem(sys.modules, name, package)
+    assert look() == [first, "kubernetes_sigs.kubespray.network_plugin.calico_defaults"]
