@@ -8,6 +8,7 @@
   const ALL_PLACES = 2048; // pools with no more places than this show the free ones, too
   const PAGE = 16384; // cells drawn at once
   const SPARSE = 16; // of a pool with fewer blocks than one in so many places, blocks only at first
+  const NUMBERED = 512; // so many places have room for numbers, so they are there from the start
   const KIN = 1000; // of a node with more blocks, the others do not stand out with one
   const AT_ONCE = 1500; // cells of a grid that is drawn as a whole
   const SHOWN = 25; // rows of a table before its button is pressed
@@ -46,7 +47,7 @@
   // Neighbours in the list of names are far apart on the wheel of colours, and of three brightnesses.
   function paint(element, index) {
     element.style.setProperty("--h", ((index * 137.508 + 20) % 360).toFixed(1));
-    element.style.setProperty("--t", [0, 0.1, -0.1][index % 3]);
+    element.style.setProperty("--t", [0, 0.14, -0.13][index % 3]);
     return element;
   }
 
@@ -350,7 +351,7 @@
   }
 
   // ---- the map ----
-  const view = { side: "now", pool: -1, cells: [], page: 0, places: null, grid: null, open: -1, parsed: new Map() };
+  const view = { side: "now", pool: -1, cells: [], page: 0, places: null, numbers: null, grid: null, open: -1, parsed: new Map() };
   const network = (text) => { if (!view.parsed.has(text)) view.parsed.set(text, parse(text)); return view.parsed.get(text); };
   const source = () => (view.side === "now" ? data : data.before);
   // The map of a pool, at a moment.
@@ -407,7 +408,8 @@
     const host = $("grid");
     const name = view.pool < 0 ? "outside every pool" : `of pool ${data.poolNames[view.pool]}`;
     if (!cells.length) { host.replaceChildren(make("p", {}, `There are no blocks ${name}.`)); view.grid = null; highlight(); return; }
-    const numbered = $("numbers").checked;
+    const numbered = view.numbers === null ? cells.length <= NUMBERED : view.numbers;
+    $("numbers").checked = numbered;
     const dense = cells.length > AT_ONCE && !numbered;
     const step = numbered ? 28 : dense ? 13 : 19;
     const kin = new Map(); // the cells of each node
@@ -671,7 +673,7 @@
     draw();
     $("pool").addEventListener("change", () => { view.pool = Number($("pool").value); view.page = 0; view.places = null; draw(); });
     $("places").addEventListener("change", () => { view.places = $("places").checked; view.page = 0; draw(); });
-    $("numbers").addEventListener("change", draw);
+    $("numbers").addEventListener("change", () => { view.numbers = $("numbers").checked; draw(); });
     $("mark").addEventListener("change", highlight);
     // A map of thousands of blocks is not faded anew for each letter.
     let typing = 0;
