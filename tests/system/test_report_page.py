@@ -283,6 +283,17 @@ def test_narrow_and_wide(browser: Browser, files: Path, width: int) -> None:
     assert found.problems == []
 
 
+def test_a_cluster_without_anything(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "empty.html"
+    path.write_text(page({**sample(0, 0), "pools": [], "audit": None}), encoding="utf-8")
+    found = browser.open(path)
+    assert found.problems == []
+    text = found.evaluate("document.querySelector('main').innerText")
+    for sentence in ("The audit was not asked for.", "This cluster has no IP pools.", "There are no blocks."):
+        assert sentence in text
+    assert found.evaluate("document.querySelectorAll('main input, main select').length") == 0
+
+
 def test_names_that_are_attacks_are_only_shown(browser: Browser, files: Path) -> None:
     found = browser.open(files / "hostile.html")
     assert found.problems == []

@@ -654,6 +654,11 @@
   }
 
   function map() {
+    if (![data, data.before].some((each) => each && (each.pools.length || each.blocks.length))) {
+      const title = $("map-title");
+      $("map").replaceChildren(title, make("p", {}, "There are no blocks."));
+      return;
+    }
     const legend = (element, text) => $("legend").append(make("li", {}, element, text));
     const sample = (shape, fill) => { const cell = paint(make("span", { class: `c ${shape}`, "aria-hidden": "true" }), 0); cell.style.setProperty("--f", fill); return cell; };
     legend(sample("", "45%"), "colour: its node; height: how much is in use");
