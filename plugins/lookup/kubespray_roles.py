@@ -11,7 +11,7 @@ version_added: 0.2.0
 author:
   - calico_ops contributors (@calico-ops)
 description:
-  - Returns the names, for C(ansible.builtin.include_role), of the two roles that define the defaults of
+  - Returns the names or paths, for C(ansible.builtin.include_role), of the two roles that define the defaults of
     Kubespray's variables about pools.
   - They are those of the collection C(kubernetes_sigs.kubespray) when it is installed. Else a checkout of Kubespray is
     looked for - in the directory given, on the roles path, two directories above the inventory, and where Ansible was
