@@ -28,6 +28,7 @@ ROLES = ("change_block_size", "migrate_pool")
 
 # Lines that cannot be run in a test, and why not.
 NOT_RUN = {
+    "python3 -m venv": "the environment of the tests is one",
     "ansible-galaxy collection install": "needs the published collection; the checkout is already importable",
     "pip install": "changes the environment of the tests",
     "export KUBECONFIG=~/.kube/config": "the test's KUBECONFIG is the twin's",

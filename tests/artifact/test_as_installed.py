@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from guide_reader import Reader, blocks
+from guide_reader import ROOT, Reader, blocks
 
 if t.TYPE_CHECKING:
     from conftest import Installed
@@ -82,6 +82,17 @@ def test_an_execution_environment_can_be_made(installed: Installed, tmp_path: Pa
     assert not needs.get("system")
 
 
+# What is simulated is no playbook, and changelogs are antsibull-changelog's.
+NOT_LINTED = ["changelogs/", "plugins/module_utils/_twin/crds/", "plugins/module_utils/_twin/scenarios/"]
+
+
+def test_the_linter_of_the_checkout_looks_at_all_that_is_installed(installed: Installed) -> None:
+    """The files are the same (``test_contents.py``), so what ``make lint`` says of the checkout it says of these."""
+    settings = yaml.safe_load((ROOT / ".ansible-lint").read_text(encoding="utf-8"))
+    assert settings == {"profile": "production", "offline": True, "exclude_paths": settings["exclude_paths"]}
+    assert [path for path in settings["exclude_paths"] if (installed.collection / path).exists()] == NOT_LINTED
+
+
 @pytest.mark.skipif(not os.environ.get("CALICO_OPS_NIGHTLY"), reason="the files are those that `make lint` looks at")
 def test_ansible_lint(installed: Installed, tmp_path: Path) -> None:
     """As installed, without the checkout's configuration, but for the simulated clusters, which are no playbooks."""
@@ -91,14 +102,7 @@ def test_ansible_lint(installed: Installed, tmp_path: Path) -> None:
             {
                 "profile": "production",
                 "offline": True,
-                "exclude_paths": [
-                    str(installed.collection / part)
-                    for part in (
-                        "plugins/module_utils/_twin/crds",
-                        "plugins/module_utils/_twin/scenarios",
-                        "changelogs",
-                    )
-                ],
+                "exclude_paths": [str(installed.collection / part) for part in NOT_LINTED],
             }
         ),
         encoding="utf-8",

@@ -69,11 +69,11 @@ def test_fleets(twins: dict[str, TwinHandle], tmp_path: Path) -> None:
     lines = [line.removeprefix("    ") for line in shown]
     header, *rows = lines[:4]
     assert header.split() == table.text.splitlines()[0].split()
-    for line, (name, mode) in zip(rows, (("lab", "crd_v1"), ("oslo", "no answer"), ("paris", "crd_v3"))):
+    for line, (name, mode) in zip(rows, (("lab", "crd_v1"), ("oslo", "no figures"), ("paris", "crd_v3"))):
         assert line.startswith(name) and line[header.index("INSTALLATION") :].startswith(mode)
         assert line[header.index("FINDINGS") :] == ("-" if name == "oslo" else "none")
-    assert lines[5].startswith("3 clusters, 2 of them answered; ")
-    assert lines[7:9] == ["NO ANSWER  WHY", next(line for line in lines if "No Kubernetes API server answers" in line)]
+    assert lines[5].startswith("3 clusters, 2 of them with figures; ")
+    assert lines[7:9] == ["NO FIGURES  WHY", next(line for line in lines if "No Kubernetes API server answers" in line)]
     assert re.search(r"fatal: \[oslo\]: FAILED! .*No Kubernetes API server answers at 127.0.0.1:1", report)
     if os.environ.get("CALICO_OPS_NIGHTLY"):
         reader.follow(Block("shell", f"{look.text.splitlines()[-1]} -e calico_ops_require_answers=false"))

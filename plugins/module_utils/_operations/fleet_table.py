@@ -32,14 +32,14 @@ _LARGE = 10**10
 def fleet_lines(results: t.Mapping[str, Row]) -> list[str]:
     """Lines of text for what ``ipam_summary_info`` returned for each cluster, or for the ``msg`` of its failure."""
     failed = {name: reason_of(row) for name, row in results.items() if not answered(row)}
-    rows = [_cells(name, row) if answered(row) else (name, "no answer", *["-"] * 7) for name, row in results.items()]
+    rows = [_cells(name, row) if answered(row) else (name, "no figures", *["-"] * 7) for name, row in results.items()]
     if not rows:
         return ["There are no clusters in this fleet."]
     lines = table(HEADER, rows)
     totals = [row for row in results.values() if answered(row)]
     lines += ["", _count(len(results), len(totals), sum(row["addresses"]["in_use"] for row in totals))]
     if failed:
-        lines += ["", *table(("NO ANSWER", "WHY"), failed.items())]
+        lines += ["", *table(("NO FIGURES", "WHY"), failed.items())]
     return lines
 
 
@@ -84,5 +84,5 @@ def _number(value: int) -> str:
 
 def _count(clusters: int, answers: int, in_use: int) -> str:
     words = _plural(clusters, "cluster")
-    asked = f"{answers:,} of them answered" if answers < clusters else "all answered"
-    return f"{words}, {asked}; {in_use:,} addresses in use"
+    asked = f", {answers:,} of them with figures" if answers < clusters else ""
+    return f"{words}{asked}; {in_use:,} addresses in use"

@@ -45,17 +45,17 @@ def test_a_row_for_each_cluster_and_the_reasons_below() -> None:
         "paris       crd_v1               v3.31.2  nobody                         1   1,204     65,536      41  none",
         "oslo-large  apiserver (stopped)  unknown  the Tigera operator, Helm      2       7       2^64      41  "
         "1 error, 2 warnings, 2 leaked",
-        "rome        no answer            -        -                              -       -          -       -  -",
-        "bonn        no answer            -        -                              -       -          -       -  -",
+        "rome        no figures           -        -                              -       -          -       -  -",
+        "bonn        no figures           -        -                              -       -          -       -  -",
         "",
-        "4 clusters, 2 of them answered; 1,211 addresses in use",
+        "4 clusters, 2 of them with figures; 1,211 addresses in use",
         "",
-        "NO ANSWER  WHY",
-        "rome       No Kubernetes API server answers at 192.0.2.1:6443.",
-        "bonn       no result",
+        "NO FIGURES  WHY",
+        "rome        No Kubernetes API server answers at 192.0.2.1:6443.",
+        "bonn        no result",
     ]
 
 
 def test_one_and_none() -> None:
-    assert fleet_lines({"paris": summary()})[-1] == "1 cluster, all answered; 1,204 addresses in use"
+    assert fleet_lines({"paris": summary()})[-1] == "1 cluster; 1,204 addresses in use"
     assert fleet_lines({}) == ["There are no clusters in this fleet."]
