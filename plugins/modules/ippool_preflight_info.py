@@ -254,12 +254,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._argspec import (
     target_argspec,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._module import Context, run
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_fetch import fetch_view
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_report import (
     preflight,
     preflight_request,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import PROCEDURES
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import fetch_view
 
 
 def operate(context: Context) -> dict[str, t.Any]:

@@ -31,6 +31,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.operator_entries import edited
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.plan import Plan
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_decision import PoolWrite
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import (
     StoredPool,
@@ -39,7 +40,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import pool_request
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer_operator import entries_of
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import PoolWrite, ensure_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import ensure_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_stores
 
 if t.TYPE_CHECKING:

@@ -25,11 +25,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import drain_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions, DrainResult
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_fetch import fetch_view
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_report import (
     preflight,
     preflight_request,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import fetch_view
 
 POOL = "default-ipv4-ippool"
 ANNOTATION = "cni.projectcalico.org/"

@@ -38,10 +38,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.prefli
     API_SERVERS,
     BGP_CONFIGURATIONS,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_fetch import fetch_view
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_report import preflight
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import PreflightRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_surroundings import BGP_PEERS
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import fetch_view
 
 OLD = "default-ipv4-ippool"
 KINDS = (

@@ -29,12 +29,12 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.clock 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain import plan_drain
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainOptions
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_drain import planned_drain
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_fetch import fetch_view
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_report import preflight
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
     PreflightRequest,
     situation,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import fetch_view
 
 POOL, RANGE = "default-ipv4-ippool", "192.168.0.0/16"
 MOVE = PreflightRequest("migrate_pool", POOL, {"name": "new", "cidr": "10.0.0.0/16"})

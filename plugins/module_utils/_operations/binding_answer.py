@@ -45,7 +45,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_o
     engine_pools,
     read_pools,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import fetch_config_maps
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_fetch import fetch_config_maps
 
 USE = "Workload"
 SELECTORS = "the selectors of the pools"

@@ -23,7 +23,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.bindin
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import pinned_by
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import engine_pools, read_pools
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import fetch_requests_view
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_fetch import fetch_requests_view
 
 
 def binding_info(

@@ -67,7 +67,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.declar
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.demand import is_windows
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ebpf import ebpf
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ipam_settings_facts import IMAGE
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import (
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_fetch import (
     CALICO_NODE,
     CONFIGURATION,
     OPENSHIFT_NETWORKS,

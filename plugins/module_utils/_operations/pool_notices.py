@@ -21,7 +21,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool_warni
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.installation_survey import survey
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pinned_by import pinned_by
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import fetch_requests_view
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_fetch import fetch_requests_view
 
 
 def notices(api: KubeApi, pool: Pool) -> list[str]:

@@ -23,13 +23,13 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors imp
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.holder import VM
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.holdings import STAYS, Holding
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.paging import PagedApi
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_decision import decide
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_legacy import refuse_other_spelling
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import shown_spec
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_owner import owner_of
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import PoolRequest
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writer import PoolWriter
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_writers import pool_writer
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import decide
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight import (
     BLOCKER,
     NOTE,

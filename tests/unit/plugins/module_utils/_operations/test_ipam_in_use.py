@@ -21,9 +21,10 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.ipam_i
     ipam_in_use,
     require_calico_ipam,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_decision import PoolWrite
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import pool_request
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import PoolWrite, ensure_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import ensure_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_store
 
 CONFIG_MAPS, NODE = "configmaps.", "daemonsets.apps"

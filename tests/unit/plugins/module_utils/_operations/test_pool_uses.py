@@ -18,10 +18,11 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import Refused
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.pool import Pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_decision import PoolWrite
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_delete import delete_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import pool_request
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_uses import last_uses, stranded
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import PoolWrite, ensure_pool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import ensure_pool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._store.open import open_store
 
 A = Pool("a", parse_network("10.0.0.0/16"), 26)

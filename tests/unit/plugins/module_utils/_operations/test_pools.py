@@ -10,13 +10,13 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import InvalidInput, InvalidPool
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_decision import decide
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import (
     PoolRequest,
     definition_parts,
     pool_request,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import decide
 
 
 def stored(name="default-ipv4-ippool", *, labels=None, **spec):

@@ -16,8 +16,9 @@ import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import parse_network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.errors import IpamError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_decision import PoolWrite, decide
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_objects import StoredPool
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pools import PoolRequest, PoolWrite, decide
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pool_request import PoolRequest
 
 Spec = t.Dict[str, t.Any]
 V4 = "172.22.0.0/16"

@@ -12,7 +12,7 @@ import pytest
 from cluster_tables import AGGREGATED, CONFIG_MAPS, DENIED, MANIFEST, V3_CRDS, api_of
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.installation import calico_api
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_view import fetch_view
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_fetch import fetch_view
 
 V1_SETTINGS = "ipamconfigs.crd.projectcalico.org"
 V3_SETTINGS = "ipamconfigurations.projectcalico.org"
