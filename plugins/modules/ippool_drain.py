@@ -47,8 +47,9 @@ notes:
     only with C(local_data) in O(consent), and so is a pod without a controller that has one. What members of a
     StatefulSet keep there, and not in a claim, is likely to be meant. Pods of other controllers are replaced with every
     release, so what they keep there is a cache. The plan counts them in RV(notes).
-  - Whether a Deployment can add a pod is judged by host ports, volume claims for one node, required anti-affinity, and
-    the labels, taints and free CPU and memory of the nodes. The scheduler has the last word.
+  - Whether a Deployment can add a pod is judged by host ports, volume claims for one node, ResourceQuotas as far as
+    they may be listed and watched, required anti-affinity, and the labels, taints and free CPU and memory of the nodes.
+    The scheduler has the last word.
   - Counting addresses takes the right to watch pools and blocks of IPAM, and to read its settings and its reservations.
     Where a right is missing, what cannot be seen counts as free.
   - A workload whose replacements are not ready in time has failed. The time is the Deployment's own

@@ -13,9 +13,9 @@ from drain_lab import budget, rolling, template, workload
 from drain_room import SPACE, Lab
 from simulation import SimulatedApi, Write, simulate
 
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api_services import API_SERVICES
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import ServerError
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden, ServerError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import (
     CRON_JOBS,
     DAEMON_SETS,
@@ -30,6 +30,8 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     STATEFUL_SETS,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_result import DrainStopped
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_sources import RESOURCE_QUOTAS
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.status import forbidden
 
 FOREVER = 1_000_000
 
@@ -294,6 +296,61 @@ class TestRoom:
         result = lab.drain(api=SimulatedApi(lab.twin, before=grow), timeout=3600)
         left = [entry.reason for entry in result.left]
         assert left and all("it cannot be scheduled: 0/3 nodes are available" in reason for reason in left), left
+        lab.unharmed()
+
+
+class Limit:
+    """A ResourceQuota on the number of pods, and the admission and the controller behind it."""
+
+    def __init__(self, lab: Lab, pods: int) -> None:
+        self._lab, self._pods = lab, pods
+        self.used = -1
+        lab.twin.server.before_write(self._admit)
+        lab.create(RESOURCE_QUOTAS, {"metadata": {"name": "team"}, "spec": {"hard": {"pods": str(pods)}}})
+        self.count()
+        lab.admin.ticks.append(self.count)
+
+    def count(self) -> None:
+        used = sum(pod["status"]["phase"] != "Succeeded" for pod in self._lab.twin.server.objects.list(PODS, SPACE))
+        if used != self.used:
+            self.used = used
+            status = {"hard": {"pods": str(self._pods)}, "used": {"pods": str(used)}}
+            self._lab.admin.patch(RESOURCE_QUOTAS, "team", {"status": status}, SPACE, subresource="status")
+
+    def _admit(self, kind: t.Any, thing: Object, old: Object | None, _options: object) -> Object:
+        if kind.resource == PODS and old is None and self.used >= self._pods:
+            name = thing["metadata"]["name"]
+            raise forbidden(PODS, name, f"exceeded quota: team, requested: pods=1, used: pods={self.used}")
+        return thing
+
+
+class TestQuotas:
+    def test_a_full_quota_is_planned_around(self, lab: Lab) -> None:
+        lab.create(DEPLOYMENTS, workload("web", 3, strategy=rolling(1, 0)))
+        lab.begin()
+        Limit(lab, 3)
+        result = lab.drain()
+        assert (result.left, result.moved) == ((), 3)
+        assert result.steps[0].endswith(
+            "its rollout adds a pod before it takes one away, but ResourceQuota shop/team has no room for "
+            "one more (pods)"
+        )
+        lab.unharmed()
+
+    def test_a_quota_that_may_not_be_read_is_told_by_the_rollout(self, lab: Lab) -> None:
+        lab.create(DEPLOYMENTS, workload("web", 3, strategy=rolling(1, 0)))
+        lab.begin()
+        Limit(lab, 3)
+
+        class Blind(SimulatedApi):
+            def list(self, resource: Resource, *args: t.Any, **options: t.Any) -> Listing:
+                if resource == RESOURCE_QUOTAS:
+                    raise Forbidden("resourcequotas is forbidden", 403, "Forbidden", {})
+                return super().list(resource, *args, **options)
+
+        result = lab.drain(api=Blind(lab.twin), timeout=3600)
+        assert {entry.reason.partition("exceeded")[1] for entry in result.left if entry.pod} == {"exceeded"}
+        assert len(lab.left()) == 3
         lab.unharmed()
 
 

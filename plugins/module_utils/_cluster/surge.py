@@ -24,6 +24,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.placement
     takes,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods import metadata_of
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.quotas import Quota
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import PERSISTENT_VOLUME_CLAIMS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.restart import desired_count
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import template_of
@@ -32,17 +33,22 @@ SHARED_MODES = ("ReadWriteMany", "ReadOnlyMany")
 
 
 def surge_obstacle(
-    api: KubeApi, workload: Object, nodes: t.Collection[NodeFacts] | None, used: t.Mapping[str, Room] | None = None
+    api: KubeApi,
+    workload: Object,
+    nodes: t.Collection[NodeFacts] | None,
+    used: t.Mapping[str, Room] | None = None,
+    quotas: t.Iterable[Quota] = (),
 ) -> str | None:
     """Why an extra pod could not run, as the end of a sentence; ``None`` when nothing speaks against it.
 
     ``nodes`` is None where they may not be read; ``used`` is what the pods of each node reserve, None where
-    not all pods are known.
+    not all pods are known; ``quotas`` are those of its namespace.
     """
     pod_spec = template_of(workload)
     return (
         _host_ports(pod_spec)
         or _volumes(api, pod_spec, str(metadata_of(workload)["namespace"]))
+        or next(filter(None, (quota.why_not(pod_spec) for quota in quotas)), None)
         or _anti_affinity(workload, pod_spec, nodes)
         or _room(pod_spec, nodes, used)
     )

@@ -38,6 +38,8 @@ class Source:
     optional: bool = False
 
 
+RESOURCE_QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota", True)
+
 SOURCES = (
     Source("pods", PODS),
     Source("Deployment", DEPLOYMENTS),
@@ -45,6 +47,7 @@ SOURCES = (
     Source("DaemonSet", DAEMON_SETS),
     Source("ReplicationController", REPLICATION_CONTROLLERS, optional=True),
     Source("budgets", POD_DISRUPTION_BUDGETS),
+    Source("quotas", RESOURCE_QUOTAS, optional=True),
     Source("namespaces", NAMESPACES, optional=True),
     Source("events", EVENTS, "reason=FailedCreatePodSandBox", optional=True),
     Source("nodes", NODES, optional=True),

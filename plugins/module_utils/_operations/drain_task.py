@@ -203,7 +203,8 @@ def _obstacle(run: Run, owner: Owner) -> str | None:
     view = run.view
     nodes = list(view.nodes.values()) or None
     used = None if len(view.namespaces) == 1 else view.used
-    return surge_obstacle(run.api, view.workloads[owner], nodes, used)
+    quotas = view.quotas.get(owner.namespace, {}).values()
+    return surge_obstacle(run.api, view.workloads[owner], nodes, used, quotas)
 
 
 def wanted(run: Run, task: Task) -> int:

@@ -39,6 +39,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.pods impo
     on_host_network,
     uid_of,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.quotas import Quota, parse_quota
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner, Owners
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Network
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.drain_places import Places
@@ -69,6 +70,8 @@ class View:
     workloads: dict[Owner, Object] = field(default_factory=dict)
     budgets: dict[str, dict[str, Budget]] = field(default_factory=dict)
     """By namespace and name."""
+    quotas: dict[str, dict[str, Quota]] = field(default_factory=dict)
+    """Likewise."""
     nodes: dict[str, NodeFacts] = field(default_factory=dict)
     namespace_pins: dict[str, dict[str, str]] = field(default_factory=dict)
     """Calico's annotations of each namespace, which hold for its pods unless they have their own."""
@@ -129,6 +132,11 @@ class View:
             self._apply_pod(thing, gone)
         elif source == "budgets":
             self._apply_budget(namespace, thing, gone)
+        elif source == "quotas":
+            found = None if gone else parse_quota(thing)
+            self.quotas.setdefault(namespace, {}).pop(str(metadata["name"]), None)
+            if found is not None:
+                self.quotas[namespace][found.name] = found
         elif source == "namespaces":
             self.namespace_pins[namespace] = pins_of(thing)
             if self.namespace_labels.get(namespace) != labels_of(thing):

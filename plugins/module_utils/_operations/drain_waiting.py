@@ -109,6 +109,9 @@ def _given_up(run: Run, task: Task) -> bool:
 
 def rollout_words(run: Run, task: Task) -> str:
     workload = run.view.workloads.get(task.owner) if task.owner is not None else None
+    failure = condition(workload or {}, "ReplicaFailure")
+    if failure.get("status") == "True":
+        return f"its rollout does not progress: {failure.get('message') or failure.get('reason')}"
     progressing = condition(workload or {}, "Progressing")
     if progressing.get("status") == "False":
         return f"its rollout does not progress: {progressing.get('message') or progressing.get('reason')}"

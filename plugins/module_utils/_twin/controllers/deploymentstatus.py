@@ -15,6 +15,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.
     condition,
     parse_time,
     with_condition,
+    without_condition,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.controllers.rollout import bounds
 
@@ -47,6 +48,7 @@ def deployment_status(
         reason, message, truth = "MinimumReplicasUnavailable", "Deployment does not have minimum availability.", "False"
     conditions = _set(conditions, "Available", truth, timestamp, reason, message)
     conditions, again = _progress(deployment, conditions, status, new, now, timestamp)
+    conditions = _failure(conditions, sets, new, timestamp)
     status["conditions"] = conditions
     return status, again
 
@@ -112,6 +114,16 @@ def _progress(
             f"{name} has timed out progressing.",
         )
     return conditions, None
+
+
+def _failure(conditions: list[Object], sets: list[Object], new: Object | None, timestamp: str) -> list[Object]:
+    """That pods cannot be created, as the newest ReplicaSet says, or else another one."""
+    for each in ([new] if new is not None else []) + sets:
+        found = condition(each, "ReplicaFailure")
+        if found is not None and found.get("status") == "True":
+            reason, message = str(found.get("reason") or ""), str(found.get("message") or "")
+            return _set(conditions, "ReplicaFailure", "True", timestamp, reason, message)
+    return without_condition(conditions, "ReplicaFailure")
 
 
 def _moved(before: Object, after: Object) -> bool:
