@@ -144,7 +144,7 @@ def printed_variables(outcome: Outcome) -> dict[str, t.Any]:
 
 
 @pytest.mark.skipif(not os.environ.get("CALICO_OPS_NIGHTLY"), reason="takes minutes")
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("switch", ["ipv6_stack", "enable_dual_stack_networks"])
 def test_both_families_killed_undone_and_resumed_by_the_printed_commands(switch: str, tmp_path: Path) -> None:
     """Kubespray's switch for IPv6 has changed its name; with the old one the role for defaults has its old name."""
