@@ -37,7 +37,7 @@ PROCEDURES = (LOOK, MIGRATE, RESIZE, FINISH, UNDO)
 
 PLUGIN, HOST_LOCAL = "kubespray-plugin", "kubespray-host-local"
 INVENTORY_DRIFT, RUNNING, FAMILIES_APART = "kubespray-drift", "kubespray-running", "kubespray-families"
-OLD_INVENTORY = "kubespray-old-inventory"
+OLD_INVENTORY, JOURNALS = "kubespray-old-inventory", "kubespray-journals"
 WAIVABLE = frozenset({INVENTORY_DRIFT, RUNNING, FAMILIES_APART})
 # What tells of a run of Kubespray, by the words of ``Live.unreadable``, and the right to see it.
 _TELLTALES = {"nodes": "list nodes", "DaemonSet calico-node": "get daemonsets in namespace kube-system"}
@@ -116,6 +116,14 @@ def stops_for(
     found = list(_everywhere(declared))
     if procedure != LOOK:
         found += _running(live)
+        if "configmaps" in live.unreadable:
+            found.append(
+                Stop(
+                    JOURNALS,
+                    "What was begun before cannot be seen without the right to list configmaps in namespace "
+                    "kube-system. Grant it first.",
+                )
+            )
     if procedure in (MIGRATE, RESIZE) and any(not move.done for move in moves):
         # A procedure that is under way made the difference itself.
         drift = [each for each in findings if each.severity == DRIFT and each.pool and not live.journal_of(each.pool)]

@@ -195,12 +195,20 @@ def test_a_run_of_kubesprays_in_progress() -> None:
 )
 def test_a_run_of_kubesprays_that_nobody_may_see(unreadable: str, right: str) -> None:
     targets = {IPV4: {"cidr": ks.NEW_RANGE}}
-    live = ks.live(unreadable=(unreadable, "configmaps"))
+    live = ks.live(unreadable=(unreadable,))
     moves = moves_for(MIGRATE, ks.declared(), live, targets)
     (stop,) = every(MIGRATE, ks.declared(), live, moves)
     assert stop.id == "kubespray-running"
     assert f"without the right to {right}. Grant it, or waive kubespray-running" in stop.message
     assert stops(MIGRATE, ks.declared(), live, targets, ["kubespray-running"]) == []
+    assert stops(LOOK, ks.declared(), live) == []
+
+
+def test_journals_that_nobody_may_see() -> None:
+    """Or a move that kept its pool would be taken for none."""
+    live = ks.live(unreadable=("configmaps",))
+    for procedure in (FINISH, UNDO):
+        assert stops(procedure, ks.declared(), live, waivers=["kubespray-journals"]) == ["kubespray-journals"]
     assert stops(LOOK, ks.declared(), live) == []
 
 
