@@ -120,7 +120,7 @@ def test_every_address_is_in_the_page() -> None:
 
 
 def test_a_page_that_would_be_too_large_leaves_out_names_then_addresses_and_then_refuses() -> None:
-    report = sample(600, 20)
+    report = sample(150, 20)
     parts = ("<p>[[policy]]", "[[style]]", "[[data]]|", "[[addresses]]", "[[script]]")
     html = "|".join(parts)
 
