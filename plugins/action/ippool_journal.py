@@ -45,6 +45,8 @@ class ActionModule(ActionBase):
         if ended and not self._task.args.get("ended"):
             self._task.args = {**self._task.args, "ended": ended}
             result = run_with_progress(self, task_vars)
+        if isinstance(result.get("details"), dict):
+            result["details"].pop("processes", None)  # The sentence names them.
         for line in result.get("lines") or []:
             display.display(f"{task_vars.get('inventory_hostname', 'localhost')}: {line}")
         return result

@@ -11,6 +11,7 @@ the cluster's own state carries over.
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,14 @@ from cluster_state import (
     nothing_of_ours_is_left,
     objects,
 )
-from playbook import run, run_and_kill
+from playbook import (
+    command,
+    descendants,
+    environment,
+    run,
+    run_and_kill,
+    wait_gone,
+)
 from twin_fixture import start_twin
 
 # Seconds into the task: while the module starts, while it talks to the cluster, while it waits.
@@ -74,6 +82,50 @@ def test_change_block_size_survives_a_kill_in_every_step(tmp_path: Path) -> None
         assert last.code == 0, last.output
         block_size_was_changed(twin, before, 28)
         nobody_noticed(twin)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_module_ends_with_its_playbook(tmp_path: Path) -> None:
+    """The playbook alone is killed while its drain works: the drain ends, too, and the next run takes over at once."""
+    variables: dict[str, object] = {
+        "change_block_size_pool": "default-ipv4-ippool",
+        "change_block_size_block_size": 28,
+        "change_block_size_temporary_cidr": "10.0.0.0/16",
+    }
+    with start_twin(tmp_path, "tutorial", speed=5) as twin:
+        kubeconfig = Path(twin.kubeconfig)
+        process = subprocess.Popen(
+            command("change_block_size", kubeconfig, variables),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if process.stdout is None:
+            raise AssertionError("no output")
+        for line in process.stdout:
+            if "moved 0/" in line:
+                break
+        modules = [pid for pid in descendants(process.pid) if "AnsiballZ" in arguments(pid)]
+        assert modules
+        process.kill()
+        wait_gone(modules, 10)
+        assert not any("AnsiballZ" in arguments(pid) for pid in modules)
+        process.communicate()
+        again = run("change_block_size_rollback", kubeconfig, {"change_block_size_pool": "default-ipv4-ippool"})
+        assert again.code == 0, again.output
+        assert "is gone, so this run takes over" in " ".join(again.output.split())
+        nobody_noticed(twin)
+
+
+def arguments(pid: int) -> str:
+    """The command line of a process; empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 @pytest.mark.slow

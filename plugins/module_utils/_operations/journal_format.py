@@ -247,7 +247,7 @@ def _one_of(value: t.Any, allowed: t.Sequence[str]) -> str:
 def summary_of(journal: Journal, commands: t.Mapping[str, str]) -> dict[str, str]:
     """The journal for people: a word that says what, and a few more."""
     phase, since = next(reversed(list(journal.phases.items())), ("begun", journal.started))
-    last = journal.runs[-1] if journal.runs else {}
+    last = f"{journal.runs[-1].get('run')} at {journal.runs[-1].get('at')}" if journal.runs else "none that was noted"
     owners = sum(1 for each in journal.moved if not each.get("back"))
     moved = f"{counted(journal.moved_pods, 'pod')} of {counted(owners, 'workload')}, as far as noted"
     back = commands.get("back")
@@ -256,7 +256,7 @@ def summary_of(journal: Journal, commands: t.Mapping[str, str]) -> dict[str, str
         "direction": "being undone" if journal.direction == ROLLBACK else "forward",
         "phase": f"{phase} since {since}",
         "started": f"{journal.started} by release {journal.version}",
-        "last run": f"{last.get('run', 'not known')} at {last.get('at', 'an unknown time')}",
+        "last run": last,
         "moved": moved,
         "waived": ", ".join(journal.waivers) or "nothing",
         "resume": commands["resume"],
