@@ -110,6 +110,9 @@ class SimulatedApi:
         if resource == LEASES and verb == "replace":
             # When a lock is renewed is a matter of time and not of the procedure, so it has no number.
             return call()
+        if resource.group == "authorization.k8s.io":
+            # What a user may do is a question, though it is asked by POST; this one may do everything.
+            return {"status": {"allowed": True}}
         write = Write(len(self.writes) + 1, verb, resource, name, body)
         self.writes.append(write)
         self._around(self._before, write)
