@@ -127,7 +127,8 @@ class JournalRun:
         """A run that could not be carried to its end does not begin; an undo goes as far as it can."""
         if self._owner() is None:
             return
-        consent = (self._params["options"] or {}).get("consent") or ()
+        options = self._params["options"] or {}
+        consent = options.get(f"{self._request.procedure}_consent") or ()
         try:
             require_rights(self._raw, detect(self._api), consent)
         except Refused as refusal:
