@@ -199,6 +199,10 @@ def test_as_a_screen_reader_gets_it(browser: Browser, files: Path) -> None:
     levels = found.evaluate("[...document.querySelectorAll('h1, h2, h3')].map((each) => Number(each.tagName[1]))")
     assert all(after - before <= 1 for before, after in zip([0, *levels], levels))
     assert found.evaluate("document.querySelectorAll('th:not([scope])').length") == 0
+    assert found.evaluate("[...document.querySelectorAll('tbody th')].filter((each) => !each.innerText).length") == 0
+    # Landmarks are told apart by their names.
+    landmarks = [each for each in nodes if each[0] in ("banner", "navigation", "main", "region", "contentinfo")]
+    assert len(landmarks) == len(set(landmarks))
 
 
 def test_nothing_is_told_by_colour_alone(browser: Browser, files: Path) -> None:

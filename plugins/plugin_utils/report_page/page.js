@@ -70,10 +70,12 @@
   });
 
   // ---- tables that can be sorted and begin short ----
-  // A column: label, value(row) to sort by, cell(row) to show, num for figures, fix for what must not break.
+  // A column: label, value(row) to sort by, cell(row) to show, num for figures, fix for what must not break, and head
+  // for what names the row, which is the first one else.
   function table(host, caption, columns, rows, sort, short = SHOWN) {
+    const names = Math.max(0, columns.findIndex((column) => column.head));
     const state = { by: sort ? sort[0] : -1, down: sort ? sort[1] : false, all: false };
-    const holder = make("div", { class: "scroll", role: "region", "aria-label": caption });
+    const holder = make("div", { class: "scroll", role: "group", "aria-label": caption });
     wide.observe(holder);
     const more = make("button", { class: "plain", type: "button", on: { click: () => { state.all = true; draw(); } } });
     host.append(holder, more);
@@ -103,7 +105,7 @@
           const value = column.cell ? column.cell(row) : column.value(row);
           const long = String(value instanceof Node ? value.textContent : value).length > LONG;
           const shape = column.num ? "num" : column.fix && !long ? "fix" : long ? "long" : "";
-          line.append(make(index ? "td" : "th", { class: shape, scope: index ? null : "row" }, column.num && typeof value === "number" ? number(value) : value ?? ""));
+          line.append(make(index === names ? "th" : "td", { class: shape, scope: index === names ? "row" : null }, column.num && typeof value === "number" ? number(value) : value ?? ""));
         });
         lines.append(line);
       }
@@ -325,7 +327,7 @@
     if (!data.nodes.length) { host.append(make("p", {}, "No node owns a block.")); return; }
     table(host, "What each node owns", [
       { label: "No.", num: true, value: (row) => (row.node ? index.get(row.node) + 1 : "") },
-      { label: "Node", fix: true, value: (row) => row.node || "\uffff", cell: (row) => { const cell = make("span", {}, swatch(row.node ? index.get(row.node) : -1)); cell.append(row.node ? make("button", { class: "link", type: "button", "aria-label": `${row.node}, show on the map`, on: { click: see(row) } }, row.node) : "no owner"); return cell; } },
+      { label: "Node", head: true, fix: true, value: (row) => row.node || "\uffff", cell: (row) => { const cell = make("span", {}, swatch(row.node ? index.get(row.node) : -1)); cell.append(row.node ? make("button", { class: "link", type: "button", "aria-label": `${row.node}, show on the map`, on: { click: see(row) } }, row.node) : "no owner"); return cell; } },
       { label: "Blocks", num: true, value: (row) => row.blocks },
       { label: "In use", num: true, value: (row) => row.in_use },
       { label: "Free", num: true, value: (row) => row.free },
