@@ -110,7 +110,7 @@ def needed_rights(installation: Installation, consent: t.Collection[str] = ()) -
 
 def missing_rights(api: KubeApi, needed: t.Iterable[Needed]) -> list[Needed]:
     """Those that the API server says the user has not; none where it does not say."""
-    found = []
+    found: list[Needed] = []
     for right in needed:
         body = {
             "apiVersion": REVIEWS.api_version,
