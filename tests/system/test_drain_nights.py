@@ -110,6 +110,23 @@ class TestWhoIsLeftAlone:
         assert lab.left() == []
         assert result.seconds < 120
 
+    def test_the_last_ready_pod_among_broken_ones_stays(self, lab: Lab) -> None:
+        lab.create(REPLICA_SETS, workload("half", 3))
+        lab.create(DEPLOYMENTS, workload("web", 2))
+        assert lab.twin.settle() == []
+        for pod in lab.admin.list(PODS, SPACE, label_selector="app=half").items[:2]:
+            conditions = [
+                {**each, "status": "False"} if each["type"] in ("Ready", "ContainersReady") else each
+                for each in pod["status"]["conditions"]
+            ]
+            status = {"status": {"conditions": conditions}}
+            lab.admin.patch(PODS, pod["metadata"]["name"], status, SPACE, subresource="status")
+        lab.allow("new")
+        lab.twin.recorder.restart()
+        # Evicting the broken ones brings sound ones here, so that in the end all of them move.
+        assert lab.drain(timeout=1800).left == ()
+        lab.unharmed()
+
     def test_a_pod_that_finds_no_node_before_and_after(self, lab: Lab) -> None:
         lab.create(REPLICA_SETS, wanting(workload("large", 4), "3"))  # three nodes with 4 CPUs
         lab.create(DEPLOYMENTS, workload("web", 2))
@@ -455,15 +472,15 @@ class Away(SimulatedApi):
 
 class TestServer:
     def test_it_is_away_for_ten_minutes(self, lab: Lab) -> None:
-        for number in range(12):
+        for number in range(6):
             lab.create(DEPLOYMENTS, workload(f"app-{number}", 2))
             lab.create(REPLICA_SETS, workload(f"plain-{number}", 2))
         lab.begin()
-        api = Away(lab, 5, 600.0)
+        api = Away(lab, 4, 600.0)
         result = lab.drain(api=api, timeout=24 * 3600, max_parallel=4)
-        assert (result.left, result.moved) == ((), 48)
+        assert (result.left, result.moved) == ((), 24)
         # Asked for now and then, and not by everybody who waits.
-        assert 5 < api.refused < 80
+        assert 5 < api.refused < 60
         lab.unharmed()
 
     def test_one_workload_that_it_never_lets_anybody_change(self, lab: Lab) -> None:

@@ -70,7 +70,7 @@ def step_evictions(run: Run, task: Task, here: list[PodFacts]) -> bool:
             return False
         if rechoose(run, task):
             return True
-    return _evict_first(run, task, candidates, goal, ready)
+    return _evict_first(run, task, candidates, ready)
 
 
 def _goal(run: Run, task: Task) -> int:
@@ -84,7 +84,7 @@ def _goal(run: Run, task: Task) -> int:
     return expected(run, task)
 
 
-def _evict_first(run: Run, task: Task, candidates: list[PodFacts], goal: int, ready: int) -> bool:
+def _evict_first(run: Run, task: Task, candidates: list[PodFacts], ready: int) -> bool:
     kept = ""
     for pod in candidates:
         kept = _better_left(run, task, pod)
@@ -92,7 +92,7 @@ def _evict_first(run: Run, task: Task, candidates: list[PodFacts], goal: int, re
             continue
         full = run.may_evict(pod)
         task.waits_for_node = pod.node if full else ""
-        task.note = full or eviction_gate(run.view, pod, goal, ready)
+        task.note = full or eviction_gate(run.view, pod, wanted(run, task), ready)
         if not task.note:
             if not task.evicted:
                 task.progress_at = run.clock.monotonic()
