@@ -23,6 +23,22 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.report_page import render_page
 
 _PAGE = Path(__file__).parent / "report_page"
+# The parts of the script, in one scope; the last one draws the page with what the others are.
+_SCRIPTS = (
+    "constants",
+    "elements",
+    "table",
+    "grid",
+    "addresses",
+    "sections",
+    "map",
+    "search",
+    "block",
+    "map_controls",
+    "change",
+    "timeline",
+    "draw",
+)
 
 
 @dataclass(frozen=True)
@@ -66,8 +82,13 @@ def read_before(path: str | None) -> Report | None:
 
 def page(report: Report, before: Report | None = None) -> str:
     """The report as the page."""
-    html, style, script = ((_PAGE / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
-    return render_page(report, before, html, style, script)
+    html, style = (_part(f"page.{kind}") for kind in ("html", "css"))
+    script = "\n".join(_part(f"{name}.js") for name in _SCRIPTS)
+    return render_page(report, before, html, style, f'"use strict";\n(() => {{\n{script}}})();\n')
+
+
+def _part(name: str) -> str:
+    return (_PAGE / name).read_text(encoding="utf-8")
 
 
 def write(text: str, before: Report | None, wanted: ReportFiles, *, check_mode: bool) -> list[dict[str, t.Any]]:
