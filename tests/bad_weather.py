@@ -109,6 +109,17 @@ class Overload(Weather):
 
 
 @dataclass
+class GroupDown(Weather):
+    """The server behind an aggregated API does not answer; everything else does."""
+
+    group: str = "projectcalico.org"
+
+    def request(self, sender: WeatherTransport, info: RequestInfo) -> Reply | None:
+        down = info.group == self.group or f"/apis/{self.group}/" in info.path
+        return Reply(503, b"service unavailable", "text/plain") if down else None
+
+
+@dataclass
 class NewToken(Weather):
     """The token expires. ``failures`` times whatever gives a new one fails; None: it gives none any more."""
 

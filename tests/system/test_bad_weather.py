@@ -15,7 +15,7 @@ import os
 import typing as t
 
 import pytest
-from bad_weather import NewToken, Overload, Restart, Weather, bad_weather
+from bad_weather import GroupDown, NewToken, Overload, Restart, Weather, bad_weather
 from procedures import MIGRATE, RESIZE, rollback
 from simulation import Killed, SimulatedApi, Write, simulate, with_calico
 from test_faults import POOL, attempt, finish, harmless, migrate, resize
@@ -45,9 +45,9 @@ def undo_resize(api: t.Any) -> object:
 FORWARD: dict[Work, Work] = {undo_migrate: migrate, undo_resize: resize}
 
 
-def prepared(work: Work) -> Twin:
+def prepared(work: Work, installation: str = "crd_v1") -> Twin:
     """The small cluster; for an undo, in the middle of the drain of what is undone."""
-    twin = local_twin("small")
+    twin = local_twin("small", installation=installation)
     if work in FORWARD:
 
         def die(write: Write) -> None:
@@ -141,6 +141,20 @@ def test_what_does_not_pass_is_said(work: Work, weather: t.Callable[[int], Weath
     for number in [each for each in moments(work, turn) if each < requests(work).stop - 20]:
         twin, rain = prepared(work), weather(number)
         assert run(twin, work, rain) != "", number
+        harmless(twin)
+        twin.clock.advance(300)
+        end(twin, work)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("work", WORKS if NIGHTLY else WORKS[1:3])
+@pytest.mark.parametrize("seconds", [8, 300])
+def test_calicos_api_server_goes_away(work: Work, seconds: float) -> None:
+    """What is read meanwhile is waited for; what cannot be written is said, and a new run finishes."""
+    for number in moments(work, 3 if seconds == 8 else 2):
+        twin, rain = prepared(work, "apiserver"), GroupDown(number, seconds=seconds)
+        said = run(twin, work, rain)
+        assert said or seconds == 8 or number > requests(work).stop - 20, number
         harmless(twin)
         twin.clock.advance(300)
         end(twin, work)
