@@ -114,6 +114,7 @@ options:
       - Ids of checks of M(calico_ops.ipam.ippool_preflight_info) that were waived there, for V(before_disable). Nodes
         and namespaces that get no address for a reason that one of these waives are listed and do not fail the gate.
         Tunnel addresses cannot be waived.
+      - V(cni-config-pins-pool) also lets pass that the CNI configuration cannot be read or understood.
     type: list
     elements: str
     default: []

@@ -104,6 +104,7 @@ def closed(
         *_kubespray(installation, pools, name, target),
         *_marks(raw, pools, name, target, managers),
         *_ranges(configuration, [pool for pool in pools if pool.name in (name, target)]),
+        *_unseen(configuration),
     ]
     seen = [change for change in changes if change.seen]
     if strict and seen:
@@ -261,6 +262,12 @@ def _words(pool: StoredPool) -> str:
     spec = default_spec(pool.spec)
     disabled = str(bool(spec.get("disabled"))).lower()
     return f"cidr {spec.get('cidr')}, blockSize {spec.get('blockSize')}, disabled {disabled}"
+
+
+def _unseen(configuration: Configuration) -> t.Iterator[Change]:
+    """What may not be read may say otherwise as well."""
+    for what in configuration.unreadable:
+        yield Change("nobody knows", what, "it may not be read; make sure that it agrees with the pools", seen=False)
 
 
 def _ranges(configuration: Configuration, pools: t.Sequence[StoredPool]) -> t.Iterator[Change]:

@@ -21,13 +21,14 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.journa
     RESIZE,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.pod_addresses import pod_addresses
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_checks_writes import planned_stop
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_drain import planned_drain
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.preflight_situation import (
     DECLARE,
     Situation,
     Wanted,
 )
-from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import is_stopped
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import NODE_SELECTOR, is_stopped
 
 
 def plan_sentences(now: Situation) -> list[str]:
@@ -58,11 +59,17 @@ def _out(now: Situation, source: Wanted, target: Wanted) -> list[str]:
         else f"Keep pool {new} ({where}), which exists.",
         f"Keep pool {old} ({source.spec.get('cidr')}) stopped, as it is."
         if now.resumed and is_stopped(source.spec)
-        else f"Disable pool {old} ({source.spec.get('cidr')}); tunnel addresses of nodes move to {new} at once.",
+        else f"{_stop(now, old)} ({source.spec.get('cidr')}); tunnel addresses of nodes move to {new} at once.",
         _move(now, source, new),
         f"Prove that a new pod gets an address of {new} and that no pod has one of {old}.",
         f"Delete pool {old} with its {counted(_blocks(now), 'block')} and the affinities{kept}.",
     ]
+
+
+def _stop(now: Situation, name: str) -> str:
+    if planned_stop(now) == NODE_SELECTOR:
+        return f"Stop pool {name} by a nodeSelector that matches nothing"
+    return f"Disable pool {name}"
 
 
 def _move(now: Situation, source: Wanted, to: str) -> str:
