@@ -184,6 +184,7 @@ def undone(lab: Lab, was: Before, procedure: Procedure) -> None:
     except Stopped as stopped:
         assert TOO_LATE in stopped.message
         assert f"finish it with `ansible-playbook calico_ops.ipam.{procedure.name} " in stopped.message
+        assert stopped.message.count("ansible-playbook") == 2
         assert written(undo) == []
         procedure.forward(client(lab))
     restored_or_finished(lab, was, procedure)
