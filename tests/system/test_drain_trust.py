@@ -20,6 +20,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources
     CRON_JOBS,
     DEPLOYMENTS,
     EVENTS,
+    IP_POOLS,
     NAMESPACES,
     NODES,
     POD_DISRUPTION_BUDGETS,
@@ -137,8 +138,6 @@ class TestCanary:
         space(lab, "other")
         lab.admin.patch(NAMESPACES, "other", {"metadata": {"labels": {"tier": "other"}}})
         pool = {"cidr": "10.5.0.0/16", "blockSize": 26, "nodeSelector": "all()", "namespaceSelector": "tier == 'other'"}
-        from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
-
         lab.create(DEPLOYMENTS, workload("mine", 2))
         lab.create(DEPLOYMENTS, workload("mine-too", 2))
         lab.create(DEPLOYMENTS, workload("theirs", 2), "other")
@@ -152,6 +151,34 @@ class TestCanary:
 
         assert lab.drain(api=SimulatedApi(lab.twin, before=note)).left == ()
         assert begun["theirs"] - begun["mine"] < 0.5 < 1.0 <= begun["theirs-too"] - begun["theirs"]
+        lab.unharmed()
+
+    def test_a_pool_for_some_nodes_has_a_canary_of_its_own(self, lab: Lab) -> None:
+        lab.admin.patch(NODES, "node-1", {"metadata": {"labels": {"rack": "far"}}})
+        for name in ("far", "far-too"):
+            lab.create(DEPLOYMENTS, workload(name, 2, {"nodeSelector": {"rack": "far"}}))
+        away = {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [{"matchExpressions": [{"key": "rack", "operator": "DoesNotExist"}]}]
+                }
+            }
+        }
+        for name in ("near", "near-too"):
+            lab.create(DEPLOYMENTS, workload(name, 2, {"affinity": away}))
+        lab.begin()
+        lab.admin.patch(IP_POOLS, "new", {"spec": {"nodeSelector": "!has(rack)"}})
+        pool = {"cidr": "10.5.0.0/16", "blockSize": 26, "nodeSelector": "has(rack)"}
+        lab.create(IP_POOLS, {"metadata": {"name": "special"}, "spec": pool}, None)
+        begun: dict[str, float] = {}
+
+        def note(write: Write) -> None:
+            begun.setdefault(write.name, lab.twin.clock.monotonic())
+
+        assert lab.drain(api=SimulatedApi(lab.twin, before=note)).left == ()
+        first = max(begun["far"], begun["near"])
+        assert first + 1.0 <= min(begun["far-too"], begun["near-too"])
+        assert abs(begun["far"] - begun["near"]) < 0.5
         lab.unharmed()
 
 
@@ -314,8 +341,6 @@ class TestNodes:
     def test_no_pod_is_sent_where_no_pool_has_addresses(self, lab: Lab) -> None:
         lab.create(DEPLOYMENTS, workload("web", 3))
         lab.begin()
-        from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import IP_POOLS
-
         lab.admin.patch(NODES, "node-1", {"metadata": {"labels": {"rack": "far"}}})
         lab.admin.patch(IP_POOLS, "new", {"spec": {"nodeSelector": "!has(rack)"}})
         refused = lab.drain()
