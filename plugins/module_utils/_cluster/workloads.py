@@ -111,7 +111,8 @@ class Owners:
                     self._above[owner.uid] = None
                 # Its pods are about to go as well; not remembered, for a cached reader it may only be late.
                 return None
-            except (Forbidden, UnknownResource):
+            except (Forbidden, ServerError, UnknownResource):
+                # A kind whose conversion webhook is down can be read by nobody, for as long as it is.
                 if _is_built_in(owner):
                     raise
                 self._above[owner.uid] = None

@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Listing, Object, Resource
-from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden, NotFound
+from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.errors import Forbidden, NotFound, ServerError
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.resources import REPLICA_SETS
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.workloads import Owner, Owners, read_counted
 
@@ -95,7 +95,14 @@ def test_chains_through_custom_controllers(chain: list[Object], expected: Owner 
     assert api.asked <= 2
 
 
-def test_owners_in_a_circle_and_owners_that_may_not_be_read() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        Forbidden("hens is forbidden", 403, "Forbidden"),
+        ServerError("conversion webhook for example.com failed: no endpoints available", 500, "InternalError"),
+    ],
+)
+def test_owners_in_a_circle_and_owners_that_may_not_be_read(error: Exception) -> None:
     first, second = ref("Egg", "e", CLUSTERS), ref("Hen", "h", CLUSTERS)
     found, api = owners(thing("Egg", "e", second), thing("Hen", "h", first))
     assert found.of(thing("Pod", "p", first)) is not None
@@ -104,7 +111,7 @@ def test_owners_in_a_circle_and_owners_that_may_not_be_read() -> None:
     class Forbidding(Api):
         def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
             self.asked += 1
-            raise Forbidden(f'{resource.plural} "{name}" is forbidden', 403, "Forbidden")
+            raise error
 
     closed = Forbidding()
     for number in range(2):
