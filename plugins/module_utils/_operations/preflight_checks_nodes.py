@@ -60,6 +60,8 @@ _IN_FLUX = (
     "karpenter.sh/disruption",
     "node.cloudprovider.kubernetes.io/uninitialized",
 )
+# What moves the tunnel addresses of a node and gives its pods theirs.
+_ON_EVERY_NODE = ("calico-node", "canal", "rke2-canal")
 _KEEP_NODES = (
     "Never delete Node objects to change theirs: Calico would release the addresses of everything on those nodes."
 )
@@ -126,12 +128,15 @@ def windows_affinity(now: Situation) -> t.Iterator[Problem]:
 
 def cluster_at_rest(now: Situation) -> t.Iterator[Problem]:
     """B44: somebody else is changing the pod network or the nodes."""
-    rolling, waiting = [], []
+    rolling, waiting, missing = [], [], []
+    down = sum(1 for node in now.view.nodes if _is_down(node))
     for workload in now.view.workloads:
         if (workload.namespace, workload.name) not in _SYSTEM:
             continue
         if is_rolling({"kind": workload.kind, **workload.thing}):
             rolling.append(str(workload))
+        elif workload.kind == "DaemonSet" and workload.name in _ON_EVERY_NODE and _lacking(workload) > down:
+            missing.append(f"{workload} ({_unready(workload)})")
         elif _unready(workload):
             waiting.append(f"{workload} ({_unready(workload)})")
     if rolling:
@@ -141,6 +146,14 @@ def cluster_at_rest(now: Situation) -> t.Iterator[Problem]:
             f"out, first {rolling[0]}.",
             "Wait until that is done, and keep installers and upgrades away for the time of the procedure.",
             tuple(rolling),
+        )
+    if missing:
+        yield Problem(
+            BLOCKER,
+            f"{missing[0]} is not ready on nodes that are: their tunnel addresses would not leave the old pool, and "
+            "new pods there may get no address.",
+            "Repair it first: kubectl describe and kubectl logs of its pods that are not ready say what is missing.",
+            tuple(missing),
         )
     if waiting:
         yield Problem(
@@ -271,6 +284,11 @@ def _pod_cidrs(node: Object) -> t.Iterator[Network]:
             continue
 
 
+def _lacking(daemon_set: Workload) -> int:
+    status = daemon_set.thing.get("status") or {}
+    return int(status.get("desiredNumberScheduled") or 0) - int(status.get("numberReady") or 0)
+
+
 def _unready(workload: Workload) -> str:
     spec, status = workload.thing.get("spec") or {}, workload.thing.get("status") or {}
     if workload.kind == "DaemonSet":
@@ -294,7 +312,7 @@ def _is_down(node: Object) -> bool:
 CHECKS = (
     Check("node-pod-cidr", "nothing goes by the podCIDR of nodes", ("B25",), node_pod_cidr, worst=WARNING),
     Check("windows-affinity", "Windows nodes find what they need", ("B29",), windows_affinity),
-    Check("cluster-at-rest", "nobody else is changing the network or the nodes", ("B44",), cluster_at_rest),
+    Check("cluster-at-rest", "nobody else is changing the network or the nodes", ("B44", "D02"), cluster_at_rest),
     Check("nodes-ready", "all nodes take part", ("D14", "A11"), nodes_ready, worst=WARNING),
     Check("pods-terminating", "no pod is stuck while terminating", ("D13",), pods_terminating),
 )

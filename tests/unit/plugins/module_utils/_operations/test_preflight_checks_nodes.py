@@ -65,8 +65,36 @@ READY = {"observedGeneration": 1, "desiredNumberScheduled": 3, "updatedNumberSch
         ({"workloads": (workload("DaemonSet", "calico-node", None, "kube-system", READY),)}, "", ""),
         (
             {"workloads": (workload("DaemonSet", "calico-node", None, "kube-system", {**READY, "numberReady": 2}),)},
+            "blocker",
+            "(2 of 3 ready) is not ready on nodes that are",
+        ),
+        (
+            {
+                "workloads": (workload("DaemonSet", "calico-node", None, "kube-system", {**READY, "numberReady": 2}),),
+                "nodes": (node("a"), node("b"), node("c", ready=False)),
+            },
             "warning",
             "2 of 3 ready",
+        ),
+        (
+            {"workloads": (workload("DaemonSet", "kube-proxy", None, "kube-system", {**READY, "numberReady": 2}),)},
+            "warning",
+            "2 of 3 ready",
+        ),
+        (
+            {
+                "workloads": (
+                    workload(
+                        "Deployment",
+                        "calico-typha",
+                        None,
+                        "kube-system",
+                        {"replicas": 4, "updatedReplicas": 4, "readyReplicas": 1},
+                    ),
+                )
+            },
+            "warning",
+            "1 of 4 ready",
         ),
         (
             {
