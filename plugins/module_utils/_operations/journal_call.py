@@ -18,6 +18,8 @@ import shlex
 import typing as t
 from dataclasses import asdict, dataclass, field, fields
 
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.current_context import current_context
+
 COLLECTION = "calico_ops.ipam"
 KUBESPRAY = f"{COLLECTION}.kubespray"
 # Stored in the journal and printed in a command.
@@ -172,6 +174,10 @@ def connection_of(params: t.Mapping[str, t.Any], environ: t.Mapping[str, str] | 
     variables.pop("calico_ops_kubeconfig", None)
     if isinstance(kubeconfig, str) and kubeconfig:
         variables["calico_ops_kubeconfig"] = _absolute(kubeconfig)
+    if not params.get("context") and not params.get("host") and (not kubeconfig or isinstance(kubeconfig, str)):
+        # Whoever switches the context before the command is run again would run it on another cluster.
+        context = current_context(kubeconfig)
+        variables.update({"calico_ops_context": context} if context else {})
     secrets: dict[str, bool] = {}
     for option, names in _SECRET.items():
         if params.get(option) and (on_etcd or "etcd" not in option):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import typing as t
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -175,7 +176,10 @@ def test_a_call_survives_being_written_down() -> None:
         ({"datastore": "kubernetes", "etcd_endpoints": ["https://a:2379"]}, {}, {}),
     ],
 )
-def test_the_way_to_the_cluster(params: dict[str, t.Any], environ: dict[str, str], wanted: t.Any) -> None:
+def test_the_way_to_the_cluster(
+    params: dict[str, t.Any], environ: dict[str, str], wanted: t.Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     if isinstance(wanted, dict):
         wanted = Connection({f"calico_ops_{name}": value for name, value in wanted.items()})
     found = connection_of(params, environ)
