@@ -43,10 +43,10 @@ def command(name: str, kubeconfig: Path, variables: dict[str, object], *extra: s
     return [str(BIN / "ansible-playbook"), f"calico_ops.ipam.{name}", "-e", json.dumps(given), *extra]
 
 
-def environment(fast: bool = True) -> dict[str, str]:
-    """For Ansible: modules are run by the zygote of the tests, or else as users run them, below the playbook."""
+def environment() -> dict[str, str]:
+    """For Ansible; modules are run by the zygote of the tests, and die with the playbook all the same."""
     quiet = {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
-    return {**os.environ, **quiet, **(zygote() if fast else {})}
+    return {**os.environ, **quiet, **zygote()}
 
 
 def run(name: str, kubeconfig: Path, variables: dict[str, object], *extra: str) -> Outcome:
@@ -67,8 +67,7 @@ def run_and_kill(name: str, kubeconfig: Path, variables: dict[str, object], task
     """Kill the run and all its processes ``after`` seconds into the task whose header contains ``task``."""
     process = subprocess.Popen(
         command(name, kubeconfig, variables),
-        # The module at work dies with the playbook when it is a child of it.
-        env=environment(fast=False),
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -24,6 +24,7 @@ import runpy
 import signal
 import socket
 import sys
+import threading
 import typing as t
 from pathlib import Path
 
@@ -75,10 +76,17 @@ def serve(connection: socket.socket) -> None:
     length, text = int.from_bytes(message, "big"), b""
     while len(text) < length:
         text += connection.recv(length - len(text)) or os._exit(1)  # type: ignore[func-returns-value]
+    threading.Thread(target=die_with, args=(connection,), daemon=True).start()
     code = run(json.loads(text), out, err)
     with contextlib.suppress(OSError):
         connection.sendall(bytes([code & 255]))
     os._exit(code)
+
+
+def die_with(connection: socket.socket) -> None:
+    """Whoever kills the playbook and all below it kills this process, too."""
+    if not connection.recv(1):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main(path: str) -> None:
