@@ -182,6 +182,9 @@ class Agenda:
             self._holding = self._canary.advance(self.tasks, now)
             self._stage = stage_now(self._order, now)
             for task in waiting:
+                if self._usage.keeps_from(task, self.run.max_parallel):
+                    task.note = task.note or f"waiting for its turn (max_parallel {self.run.max_parallel})"
+                    continue
                 before = task.active
                 if self._step(task):
                     again = True

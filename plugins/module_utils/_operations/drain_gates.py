@@ -47,6 +47,13 @@ class Usage:
     kept: Kept | None = None
     """Places that are kept for the first who did not fit."""
 
+    def keeps_from(self, task: Task, max_parallel: int) -> bool:
+        """Whether places are kept for another, so that the task need not be looked at."""
+        if self.kept is None:
+            return False
+        too_wide = self.total + task.cost > max_parallel
+        return too_wide or (self.kept.spare < task.cost and self.kept.soon < task.seconds)
+
     def add(self, task: Task) -> None:
         if self.kept is not None and self.kept.soon < task.seconds:
             self.kept = replace(self.kept, spare=self.kept.spare - task.cost)
@@ -67,7 +74,7 @@ def why_limited(run: Run, usage: Usage, task: Task) -> str:
         if usage.kept is None:
             usage.kept = _keep(run, usage, task)
         return turn
-    if usage.kept is not None and usage.kept.spare < task.cost and usage.kept.soon < task.seconds:
+    if usage.keeps_from(task, run.max_parallel):
         # Smaller ones must not slip in for ever: the longest come first, and would be left over at the end.
         return turn
     namespace = task.owner.namespace if task.owner is not None else ""
