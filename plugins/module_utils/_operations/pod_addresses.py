@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import functools
-import typing as t
 
 from ansible_collections.calico_ops.ipam.plugins.module_utils._cluster.api import Object
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.cidr import Address, parse_address
@@ -25,13 +24,13 @@ def pod_addresses(pod: Object) -> list[Address]:
     addresses = []
     for text in texts:
         try:
-            addresses.append(_parsed(text))
+            addresses.append(_parsed(str(text or "")))
         except InvalidInput:
             continue
     return addresses
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _parsed(text: t.Any) -> Address:
+def _parsed(text: str) -> Address:
     """Whoever looks at all pods does so again and again."""
     return parse_address(text)
