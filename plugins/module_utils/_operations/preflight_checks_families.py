@@ -53,10 +53,10 @@ def ip_version_in_use(now: Situation) -> t.Iterator[Problem]:
         if pool.pool is None or "Workload" not in pool.pool.allowed_uses or pool.deleted:
             continue
         version = pool.pool.version
-        missing = list(_without(now, version))
+        have = sum(1 for pod in now.view.pods if any(each.version == version for each in pod_addresses(pod)))
+        missing = list(_without(now, version, nodes=not have))
         if not missing:
             continue
-        have = sum(1 for pod in now.view.pods if any(each.version == version for each in pod_addresses(pod)))
         reasons = " and ".join(why for why, _remedy, _where in missing)
         if have:
             yield Problem(
@@ -76,8 +76,11 @@ def ip_version_in_use(now: Situation) -> t.Iterator[Problem]:
             )
 
 
-def _without(now: Situation, version: int) -> t.Iterator[tuple[str, str, str]]:
-    """What the cluster lacks for an IP version: why, what to do, and which object says so."""
+def _without(now: Situation, version: int, *, nodes: bool) -> t.Iterator[tuple[str, str, str]]:
+    """What the cluster lacks for an IP version: why, what to do, and which object says so.
+
+    Where pods have such addresses, the nodes (``nodes``) need not be asked: kubelets may report one version only.
+    """
     for config in cni_configs(now.view):
         asks = config.assign_ipv6 if version == 6 else config.assign_ipv4
         if config.ipam_type == CALICO_IPAM and not asks:
@@ -88,9 +91,9 @@ def _without(now: Situation, version: int) -> t.Iterator[tuple[str, str, str]]:
                 f"has an IPv{version} address.",
                 config.source,
             )
-    nodes = now.view.nodes
-    without = [node["metadata"]["name"] for node in nodes if version not in _versions(node)]
-    if nodes and len(without) == len(nodes) and any(_versions(node) for node in nodes):
+    named = [node for node in now.view.nodes if _versions(node)] if nodes else []
+    without = [node["metadata"]["name"] for node in named if version not in _versions(node)]
+    if named and len(without) == len(named):
         yield (
             f"no node has an IPv{version} address",
             f"Give the nodes IPv{version} addresses first, and let kubelet and calico-node know them.",
