@@ -39,7 +39,8 @@ class Outcome:
 def command(name: str, kubeconfig: Path, variables: dict[str, object], *extra: str) -> list[str]:
     # The twin has no use for the minute between two proofs, nor for the pauses between members of a StatefulSet.
     role = name.removesuffix("_rollback")
-    given = {"calico_ops_kubeconfig": str(kubeconfig), f"{role}_soak": 1, f"{role}_pause": 0, **variables}
+    swift = {f"{role}_soak": 1, f"{role}_pause": 0} if role in ("migrate_pool", "change_block_size") else {}
+    given = {"calico_ops_kubeconfig": str(kubeconfig), **swift, **variables}
     return [str(BIN / "ansible-playbook"), f"calico_ops.ipam.{name}", "-e", json.dumps(given), *extra]
 
 
