@@ -41,6 +41,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.listing impo
     list_page,
     wanted_version,
 )
+from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.managed_fields import carried, noted
 from ansible_collections.calico_ops.ipam.plugins.module_utils._twin.metadata import (
     SERVERS_OWN,
     arranged,
@@ -227,6 +228,8 @@ class ApiServer:
         if existing is not None:
             terminating = "deletionTimestamp" in existing.object["metadata"]
             raise already_exists(resource, metadata["name"], terminating=terminating)
+        if aggregated is None:
+            obj = noted(kind, None, obj, options.manager, None, self.clock.timestamp())
         if options.dry_run:
             return Answer(201, obj, warnings)
         return Answer(201, storage.create(resource, obj).object, warnings)
@@ -413,8 +416,11 @@ class ApiServer:
             metadata = dict(obj["metadata"])
             metadata["generation"] = (before.get("generation") or 0) + 1
             obj = arranged(kind, obj, metadata)
+        obj = carried(old, obj)
         if obj == old:
             return Answer(200, old, warnings)
+        if self._aggregated_api(resource) is None:
+            obj = noted(kind, old, obj, options.manager, subresource, self.clock.timestamp())
         if options.dry_run:
             return Answer(200, obj, warnings)
         if deletion.is_finished(kind, obj):
@@ -492,7 +498,7 @@ class ApiServer:
             self._empty(entry.object)
         verdict = deletion.judge(kind, entry.object, options, self.clock.now())
         marked = entry.object if verdict.marked is None else verdict.marked
-        last = arranged(kind, marked, marked["metadata"])
+        last = carried(entry.object, arranged(kind, marked, marked["metadata"]))
         if not options.dry_run:
             if verdict.marked is not None and last != entry.object:
                 last = self.storage(resource).update(resource, last).object

@@ -27,12 +27,16 @@ STRICT = "Strict"
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """``field_validation`` is Ignore, Warn or Strict; ``user`` is who asks, for admission."""
+    """``field_validation`` is Ignore, Warn or Strict; ``user`` is who asks, for admission.
+
+    ``manager`` is what the client calls itself, for ``metadata.managedFields``; "" for the twin's own.
+    """
 
     dry_run: bool = False
     field_validation: str = WARN
     user: str = "system:admin"
     groups: t.Tuple[str, ...] = ()
+    manager: str = ""
 
 
 @dataclass(frozen=True)

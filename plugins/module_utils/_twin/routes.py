@@ -249,6 +249,7 @@ def _write_options(request: Request, kind: str) -> WriteOptions:
         field_validation=field_validation_of(query.get("fieldValidation", ""), kind),
         user=request.user.name,
         groups=request.user.groups,
+        manager=manager or request.headers.get("user-agent", "").partition("/")[0],
     )
 
 
