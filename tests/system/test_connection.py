@@ -177,6 +177,8 @@ class TestUsers:
     def test_a_reader_may_plan_a_drain_but_not_carry_it_out(self, guarded: TwinHandle) -> None:
         admin = connect(ConnectionOptions(kubeconfig=guarded.kubeconfig))
         admin.patch(IP_POOLS, "default-ipv4-ippool", {"spec": {"disabled": True}})
+        pool = {"metadata": {"name": "new"}, "spec": {"cidr": "10.0.0.0/16", "nodeSelector": "all()"}}
+        admin.create(IP_POOLS, {"apiVersion": IP_POOLS.api_version, "kind": IP_POOLS.kind, **pool})
         admin.close()
         reader = connect(ConnectionOptions(kubeconfig=f"{guarded.kubeconfig}.reader"))
         options, network = DrainOptions("default-ipv4-ippool", timeout=20), parse_network("192.168.0.0/16")
