@@ -57,7 +57,8 @@ def test_one_sentence_for_all_that_is_missing() -> None:
         require_rights(t.cast("t.Any", api), CRD, ["suspend_cron_jobs/shop"])
     assert caught.value.message == (
         "The user may not update/delete ipamblocks.crd.projectcalico.org, patch deployments.apps, "
-        "patch cronjobs.batch, so this run would stop half-way: give them calico-ops-ipam-migrator and calico-ops-ipam-consents of the "
+        "patch cronjobs.batch, so this run would stop half-way: give them "
+        "calico-ops-ipam-migrator and calico-ops-ipam-consents of the "
         "collection's docs/rbac, or use other credentials."
     )
 
