@@ -80,6 +80,13 @@ options:
     type: bool
     default: false
     version_added: 0.2.0
+  instead_of:
+    description:
+      - Name of the pool whose place O(pool) takes, and from which no address may come any more.
+      - Where several pools serve the same pods, Calico is free to take any of them. With this option a pod may get an
+        address of another pool that gives out addresses, too; RV(addresses[].pool) tells which.
+    type: str
+    version_added: 0.2.0
   targets:
     description:
       - What every pod must be able to connect to, each as C(host:port). Firewalls and allow-lists outside of the
@@ -220,6 +227,7 @@ def operate(context: Context) -> dict[str, t.Any]:
         checks=tuple(params["checks"]),
         command=tuple(params["command"]),
         annotations={key: str(value) for key, value in params["annotations"].items()},
+        instead_of=params["instead_of"] or "",
     )
     if params["state"] == "absent":
         if not context.check_mode:
@@ -241,6 +249,7 @@ def main() -> None:
             "every_node": {"type": "bool", "default": False},
             "namespaces": {"type": "list", "elements": "str", "default": []},
             "pinned": {"type": "bool", "default": False},
+            "instead_of": {"type": "str"},
             "targets": {"type": "list", "elements": "str", "default": []},
             "checks": {"type": "list", "elements": "str", "choices": ["dns", "api"], "default": []},
             "command": {"type": "list", "elements": "str", "default": []},

@@ -164,14 +164,14 @@ def _said(left: t.Sequence[Left]) -> t.Iterator[tuple[str, int]]:
         reasons.setdefault(entry.reason, {}).setdefault(whose, []).append(entry)
     for reason, owners in reasons.items():
         number = sum(map(len, owners.values()))
-        first = next(iter(owners.values()))[0]
+        names = list(owners)
         if number == 1:
-            yield str(first), 1
+            yield str(owners[names[0]][0]), 1
         elif len(owners) == 1:
-            yield f"{counted(number, 'pod')} of {next(iter(owners))}: {reason}", number
+            yield f"{counted(number, 'pod')} of {names[0]}: {reason}", number
         else:
             more = f" and {len(owners) - SHOWN_OWNERS} more" if len(owners) > SHOWN_OWNERS else ""
-            yield f"{counted(number, 'pod')} ({', '.join(list(owners)[:SHOWN_OWNERS])}{more}): {reason}", number
+            yield f"{counted(number, 'pod')} ({', '.join(names[:SHOWN_OWNERS])}{more}): {reason}", number
 
 
 def _namespaces(names: t.Iterable[str]) -> str:

@@ -133,7 +133,7 @@ def _way(now: Situation, source: Wanted, writer: PoolWriter) -> StopWay:
 
 def _writer(now: Situation, *others: Wanted) -> PoolWriter:
     """The writer of this cluster on what has been read of it; ``others`` are pools that are there by then."""
-    return pool_writer(t.cast("PagedApi", _ReadBefore(now, others)), now.view.installation)
+    return pool_writer(t.cast(PagedApi, _ReadBefore(now, others)), now.view.installation)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe_
     pod_body,
 )
 from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.probe_wait import Found, Wanted, wait_for_pods
+from ansible_collections.calico_ops.ipam.plugins.module_utils._operations.stop_way import is_stopped
 
 __all__ = ["LABEL", "POOL_NOTE", "ProbeOptions", "ProbedAddress", "clean_range", "clean_up", "plan_probe", "probe"]
 
@@ -81,7 +82,8 @@ class ProbeOptions:
 
     ``every_node``: one pod on each ready node that the pool selects. ``namespaces``: in a namespace like each of
     these. ``pinned``: the pods ask for the pool. ``targets`` (host:port) and ``checks`` (dns, api) are tried by the
-    image's sh, nc and nslookup, or ``command`` is run instead; the pods must end well then.
+    image's sh, nc and nslookup, or ``command`` is run instead; the pods must end well then. ``instead_of`` is the pool
+    whose place this one takes: any other that gives out addresses may serve a pod, too, as where several do.
     """
 
     pool: str
@@ -96,6 +98,7 @@ class ProbeOptions:
     checks: t.Sequence[str] = ()
     command: t.Sequence[str] = ()
     annotations: t.Mapping[str, str] = field(default_factory=dict)
+    instead_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,33 +171,59 @@ def probe(api: KubeApi, options: ProbeOptions, clock: Clock) -> list[ProbedAddre
         raise
     except ClusterError:
         pass
-    _refuse_elsewhere(found, plan, options)
+    proven = [_probed(each, plan, options) for each in found]
     _refuse_unreached(found, options)
-    return sorted(
-        (_probed(each, plan) for each in found), key=lambda entry: (entry.node, entry.namespace, entry.address)
+    return sorted(proven, key=lambda entry: (entry.node, entry.namespace, entry.address))
+
+
+def _probed(each: Found, plan: _Plan, options: ProbeOptions) -> ProbedAddress:
+    """What the pod proves; raises ``Refused`` when its address is of a pool that it must not come from."""
+    for address in each.addresses:
+        pool = _pool_of(address, plan)
+        if pool is not None and _may_serve(pool, options):
+            reached = (*plan.wish.targets, *plan.wish.checks)
+            return ProbedAddress(each.node, address, pool.name, each.wanted.like, reached)
+    raise _elsewhere(each, plan, options)
+
+
+def _pool_of(address: str, plan: _Plan) -> StoredPool | None:
+    """The pool that an address of the IP version in question belongs to."""
+    parsed = parse_address(address)
+    if parsed.version != plan.network.version:
+        return None
+    for pool in plan.pools:
+        with contextlib.suppress(InvalidInput):
+            if _network(pool).contains(parsed):
+                return pool
+    return None
+
+
+def _may_serve(pool: StoredPool, options: ProbeOptions) -> bool:
+    if pool.name == options.pool or not options.instead_of:
+        return pool.name == options.pool
+    return pool.name != options.instead_of and not is_stopped(pool.spec)
+
+
+def _elsewhere(each: Found, plan: _Plan, options: ProbeOptions) -> Refused:
+    addresses, version = ", ".join(each.addresses), plan.network.version
+    if not any(parse_address(one).version == version for one in each.addresses):
+        return Refused(
+            f"The probe on node {each.node} got {addresses} and no IPv{version} address, so no pod there gets "
+            f"one of IPPool {options.pool!r}: the CNI configuration must ask for it (assign_ipv{version}), and "
+            f"calico-node must know an IPv{version} address of the node.",
+            node=each.node,
+            address=addresses,
+        )
+    pools = [pool.name for pool in (_pool_of(address, plan) for address in each.addresses) if pool is not None]
+    whose = f"of IPPool {pools[0]!r}" if pools else "of no IPPool"
+    wanted = f"{options.pool!r} or another than {options.instead_of!r}" if options.instead_of else repr(options.pool)
+    return Refused(
+        f"The probe on node {each.node} got {addresses}, which is {whose}, and "
+        f"not of IPPool {wanted}: check that the pool is enabled, selects the node and the namespace, "
+        "and that no other pool is chosen before it.",
+        node=each.node,
+        address=addresses,
     )
-
-
-def _refuse_elsewhere(found: t.Sequence[Found], plan: _Plan, options: ProbeOptions) -> None:
-    for each in found:
-        if not any(plan.network.contains(parse_address(address)) for address in each.addresses):
-            address = ", ".join(each.addresses)
-            if not any(parse_address(one).version == plan.network.version for one in each.addresses):
-                version = plan.network.version
-                raise Refused(
-                    f"The probe on node {each.node} got {address} and no IPv{version} address, so no pod there gets "
-                    f"one of IPPool {options.pool!r}: the CNI configuration must ask for it (assign_ipv{version}), and "
-                    f"calico-node must know an IPv{version} address of the node.",
-                    node=each.node,
-                    address=address,
-                )
-            raise Refused(
-                f"The probe on node {each.node} got {address}, which is {_whose(each.addresses[0], plan.pools)}, and "
-                f"not of IPPool {options.pool!r}: check that the pool is enabled, selects the node and the namespace, "
-                "and that no other pool is chosen before it.",
-                node=each.node,
-                address=address,
-            )
 
 
 def _refuse_unreached(found: t.Sequence[Found], options: ProbeOptions) -> None:
@@ -288,21 +317,6 @@ def _classes(api: KubeApi, options: ProbeOptions) -> list[NamespaceClass]:
 
 def _network(pool: StoredPool) -> Network:
     return parse_network(pool.spec.get("cidr"), strict=False)
-
-
-def _whose(address: str, pools: t.Sequence[StoredPool]) -> str:
-    parsed = parse_address(address)
-    for pool in pools:
-        with contextlib.suppress(InvalidInput):
-            if _network(pool).contains(parsed):
-                return f"of IPPool {pool.name!r}"
-    return "of no IPPool"
-
-
-def _probed(found: Found, plan: _Plan) -> ProbedAddress:
-    address = next(each for each in found.addresses if plan.network.contains(parse_address(each)))
-    reached = (*plan.wish.targets, *plan.wish.checks)
-    return ProbedAddress(found.node, address, plan.wish.pool, found.wanted.like, reached)
 
 
 def _create(api: KubeApi, like: NamespaceClass, plan: _Plan, options: ProbeOptions, clock: Clock) -> t.Iterator[Wanted]:
