@@ -6,8 +6,8 @@
 
 """``metadata.managedFields``: which client wrote which field, as far as anybody here looks at it.
 
-Kept for what people and tools configure in Calico, and for clients that come over the network; the records of IPAM and
-the writes of the twin's own controllers would cost time and tell nothing. Lists are one field, as in custom resources.
+Kept for what people and tools configure in Calico, from when a client comes over the network; the records of IPAM and
+what the twin's own controllers make would cost time and tell nothing. Lists are one field, as in custom resources.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ _GROUPS = frozenset({"crd.projectcalico.org", "projectcalico.org", "operator.tig
 _RECORDS = frozenset({"ipamblocks", "blockaffinities", "ipamhandles"})
 _METADATA = ("annotations", "finalizers", "labels", "ownerReferences")
 
+# What the API server calls a client that does not name itself.
+UNKNOWN = "unknown"
+
 Path = t.Tuple[str, ...]
 
 
@@ -32,12 +35,14 @@ def carried(old: Object, obj: Object) -> Object:
 
 def noted(kind: Kind, old: Object | None, obj: Object, manager: str, subresource: str | None, now: str) -> Object:
     """The object with ``manager`` as the writer of everything that differs from the old one."""
-    if not manager or kind.resource.group not in _GROUPS or kind.resource.plural in _RECORDS:
+    if kind.resource.group not in _GROUPS or kind.resource.plural in _RECORDS:
+        return obj
+    if not manager and not obj["metadata"].get("managedFields"):
         return obj
     before, after = _leaves(old or {}), _leaves(obj)
     mine = {path for path, value in after.items() if path not in before or before[path] != value}
     entries = []
-    own: Object = {"manager": manager, "operation": "Update"}
+    own: Object = {"manager": manager or UNKNOWN, "operation": "Update"}
     if subresource:
         own["subresource"] = subresource
     for entry in obj["metadata"].get("managedFields") or ():

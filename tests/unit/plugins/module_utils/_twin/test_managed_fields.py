@@ -86,10 +86,14 @@ def test_a_write_that_changes_nothing_is_nobodys(cluster: Cluster) -> None:
     assert cluster.patch("argocd-controller", {"spec": {"blockSize": 26}}) == before
 
 
-def test_what_is_not_noted(cluster: Cluster) -> None:
-    """The twin's own controllers, records of IPAM, and what clients say of it themselves."""
+def test_who_does_not_name_itself_is_unknown(cluster: Cluster) -> None:
+    """So that nobody else seems to have written last what it wrote."""
     pool = cluster.patch("", {"spec": {"natOutgoing": True}})
-    assert list(owners(pool)) == ["Helm"]
+    assert list(owners(pool)) == ["Helm", "unknown"]
+
+
+def test_what_is_not_noted(cluster: Cluster) -> None:
+    """Records of IPAM, and what clients say of it themselves."""
     pool = cluster.patch(
         "kubectl", {"metadata": {"managedFields": [{"manager": "nobody"}]}, "spec": {"disabled": True}}
     )
