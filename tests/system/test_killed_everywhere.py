@@ -46,7 +46,7 @@ TEMPORARY = {"cidr": "10.0.0.0/16"}
 NEW = {"name": "new", "cidr": "10.0.0.0/16"}
 TOO_LATE = "cannot be undone any more"
 # Between two cuts by day, counted in moments: before and after each write. No number of writes is a multiple of them.
-STRIDES = {"crd_v1": 23, "etcd": 101}
+STRIDES = {"crd_v1": 23, "etcd": 149}
 STRIDE = 61
 MOST_MOMENTS = 300
 # Where a run died that is undone, while this is what is killed.

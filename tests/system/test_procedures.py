@@ -129,7 +129,7 @@ def test_a_run_that_slept_while_another_took_over_writes_nothing_any_more(number
     only(twin, POOL, "192.168.0.0/16", 28)
 
 
-@pytest.mark.parametrize("number", [2, 5, 8, 12, 30])
+@pytest.mark.parametrize("number", [2, 5, 8, 12, 34])
 def test_what_people_change_on_the_way_survives(number: int) -> None:
     twin = prepared()
     admin = SimulatedApi(twin)

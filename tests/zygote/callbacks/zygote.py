@@ -14,7 +14,6 @@ import os
 import socket
 import tempfile
 import typing as t
-from pathlib import Path
 
 from ansible.executor.module_common import _BuiltModule
 from ansible.module_utils.common.json import Direction, get_module_encoder
@@ -38,19 +37,7 @@ configure, execute = ActionBase._configure_module, ActionBase._low_level_execute
 
 def ours(action: ActionBase, name: str) -> bool:
     plain = action._connection.transport == "local" and action._connection.become is None
-    return plain and not action._task.async_val and name.startswith(OURS) and not first(name)
-
-
-def first(name: str) -> bool:
-    """Whether this module is to be run as users run it, because that was not done yet."""
-    seen = os.environ.get("CALICO_OPS_ZYGOTE_SEEN")
-    if seen is None:
-        return False
-    try:
-        (Path(seen) / name).touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
+    return plain and not action._task.async_val and name.startswith(OURS)
 
 
 def configure_ours(self: ActionBase, module_name: str, module_args: t.Any, task_vars: t.Any) -> t.Any:
