@@ -84,7 +84,7 @@ from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.release im
 from ansible_collections.calico_ops.ipam.plugins.module_utils._engine.settings import Settings
 
 NIGHTLY = bool(os.environ.get("CALICO_OPS_NIGHTLY"))
-EXAMPLES, STEPS = (3000, 60) if NIGHTLY else (150, 40)
+EXAMPLES, STEPS = (3000, 60) if NIGHTLY else (300, 40)
 
 #: Where pools can be: a base address and what a block's prefix length is counted from.
 PLACES = {
