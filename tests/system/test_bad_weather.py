@@ -109,7 +109,7 @@ def cases(kinds: t.Mapping[str, t.Callable[[int], Weather]], first: int) -> list
 SOON: dict[str, t.Callable[[int], Weather]] = {
     "restart": lambda number: Restart(number, seconds=40),
     "overload": lambda number: Overload(number, seconds=4),
-    "token": lambda number: NewToken(number),
+    "token": NewToken,
     "plugin": lambda number: NewToken(number, failures=2),
 }
 # Not for these.
